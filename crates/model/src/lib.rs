@@ -1,0 +1,30 @@
+//! The words of the domain: accounts, workers, versions, bindings, deployments, routes and limits.
+//!
+//! Types and rules only. Nothing here opens a file, a socket or a database, so every rule can be tested as a
+//! function. Names and wire shapes are Cloudflare's where Cloudflare has one.
+
+#![forbid(unsafe_code)]
+
+mod binding;
+mod compatibility;
+mod deployment;
+mod exports;
+mod host;
+mod id;
+mod limits;
+mod module;
+mod published;
+mod route;
+mod version;
+
+pub use binding::{Binding, BindingError, BindingKind};
+pub use compatibility::{Compatibility, CompatibilityError};
+pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, SplitError, VersionChoice};
+pub use exports::{EntrypointExport, EntrypointKind, Exports};
+pub use host::{HostError, Hostname};
+pub use id::{AccountId, IdError, VersionId, WorkerId, WorkerName};
+pub use limits::{Limits, MAX_SCRIPT_BYTES};
+pub use module::{Module, ModuleError, ModuleKind};
+pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
+pub use route::{PatternError, RoutePattern};
+pub use version::{Format, Version};

@@ -1,0 +1,62 @@
+//! What the data plane knows: the part of the metadata that a request needs, as the store hands it out.
+
+use crate::{AccountId, Hostname, RoutePattern, Split, VersionId, WorkerId, WorkerName};
+
+/// Everything that is served, loaded once at start; single entries replace it afterwards.
+#[derive(Debug, Clone, Default)]
+pub struct Published {
+    /// Every worker that has a version.
+    pub workers: Vec<PublishedWorker>,
+    /// Every route.
+    pub routes: Vec<PublishedRoute>,
+    /// Every custom domain.
+    pub domains: Vec<PublishedDomain>,
+}
+
+/// A worker as the gateway sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedWorker {
+    /// Its immutable id.
+    pub id: WorkerId,
+    /// Its name.
+    pub name: WorkerName,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// The account's host label; None for the default account, whose workers are served right below a base domain.
+    pub account_label: Option<String>,
+    /// Whether it is served on `<worker>.<base-domain>` (wrangler's `workers_dev`).
+    pub subdomain: bool,
+    /// Whether its versions are served on preview hosts (wrangler's `preview_urls`).
+    pub previews: bool,
+    /// The deployment in force; None for a worker that only has versions.
+    pub split: Option<Split>,
+    /// All versions, newest first.
+    pub versions: Vec<PublishedVersion>,
+}
+
+/// A version as the gateway sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedVersion {
+    /// Its id.
+    pub id: VersionId,
+    /// Its preview alias. Where several versions were uploaded under one alias, the newest has it.
+    pub alias: Option<String>,
+}
+
+/// A route as the gateway sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedRoute {
+    /// What it matches.
+    pub pattern: RoutePattern,
+    /// The worker, or None for a route that switches workers off for its paths, as on Cloudflare.
+    pub worker: Option<WorkerId>,
+}
+
+/// A custom domain as the gateway sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedDomain {
+    /// The exact host.
+    pub hostname: Hostname,
+    /// The worker that owns it.
+    pub worker: WorkerId,
+}

@@ -1,0 +1,71 @@
+//! An uploaded version of a worker: immutable once accepted.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Binding, Compatibility, Exports, Limits, Module, VersionId, WorkerId};
+
+/// A version of a worker. Secrets are named in `bindings`, their texts are kept apart and encrypted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Its id.
+    pub id: VersionId,
+    /// The worker it belongs to.
+    pub worker: WorkerId,
+    /// 1 for the worker's first, counting up.
+    pub number: u64,
+    /// When it was accepted.
+    pub created_on: Timestamp,
+    /// Who uploaded it: `wrangler`, `api`, `dash` or `terraform`, as wrangler prints it.
+    pub source: String,
+    /// The e-mail of the token's owner.
+    pub author_email: String,
+    /// `workers/message`, `workers/tag`, `workers/alias`, `workers/triggered_by`.
+    pub annotations: BTreeMap<String, String>,
+    /// Modules or a service worker.
+    pub format: Format,
+    /// The upload's parts but its metadata, in their order; source maps too.
+    pub modules: Vec<Module>,
+    /// Bindings, secrets without their text.
+    pub bindings: Vec<Binding>,
+    /// Date and flags.
+    pub compatibility: Compatibility,
+    /// Limits of its own.
+    pub limits: Limits,
+    /// What its main module exports.
+    pub exports: Exports,
+    /// How long its probe took to start, in milliseconds.
+    pub startup_time_ms: u64,
+}
+
+/// How the code is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// ECMAScript modules; the name of the main one.
+    Modules {
+        /// Its name among the modules.
+        main: String,
+    },
+    /// One script with `addEventListener`; the name of its part.
+    ServiceWorker {
+        /// Its name among the modules.
+        body: String,
+    },
+}
+
+impl Version {
+    /// The alias of its preview host, if it was uploaded with one.
+    pub fn alias(&self) -> Option<&str> {
+        self.annotations.get("workers/alias").map(String::as_str)
+    }
+
+    /// A digest of code and configuration for `ETag`s: equal versions have equal ones.
+    pub fn etag(&self) -> String {
+        let mut parts: Vec<&str> = self.modules.iter().map(|module| module.hash.as_str()).collect();
+        parts.sort_unstable();
+        parts.concat().chars().take(64).collect()
+    }
+}
