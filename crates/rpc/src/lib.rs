@@ -1,1 +1,16 @@
-//! placeholder
+//! Calls between workers, and Hearth's own calls into workers, over Cap'n Proto.
+//!
+//! A service binding ends here, not at its callee: [`serve`] accepts what a caller's workerd sends to its `rpc.sock`,
+//! asks a [`Router`] for the callee of each single event, and reaches that through the debug port of its process. So a
+//! version can be swapped under callers that stay connected, entrypoint and props are chosen per event, and an idle
+//! caller keeps no callee alive.
+//!
+//! [`DebugPort`] is the same way in for events of Hearth's own.
+#![forbid(unsafe_code)]
+
+mod router;
+mod schema;
+mod threads;
+
+pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
+pub use threads::RpcThreads;

@@ -1,0 +1,32 @@
+# The members of workerd's `worker-interface.capnp` that Hearth speaks. The file's id and the names decide the interface
+# ids, the ordinals decide the wire layout; both must stay as workerd has them.
+@0xf7958855f6746344;
+
+using Http = import "http-over-capnp.capnp";
+using Frankenvalue = import "frankenvalue.capnp".Frankenvalue;
+
+interface JsRpcTarget {}
+
+interface JsRpcSession {}
+
+interface EventDispatcher @0xf20697475ec1752d {
+  getHttpService @0 () -> (http :Http.HttpService);
+  sendTraces @1 (traces :AnyPointer) -> (result :AnyPointer);
+  prewarm @2 (url :Text);
+  runScheduled @3 (scheduledTime :Int64, cron :Text) -> (result :AnyPointer);
+  runAlarm @4 (scheduledTime :Int64, retryCount :UInt32) -> (result :AnyPointer);
+  unused5 @5 ();
+  unused6 @6 ();
+  unused7 @7 ();
+  queue @8 (messages :AnyPointer, queueName :Text, metadata :AnyPointer) -> (result :AnyPointer);
+  jsRpcSession @9 () -> (topLevel :JsRpcTarget, session :JsRpcSession);
+}
+
+interface WorkerdBootstrap {
+  startEvent @0 (cfBlobJson :Text, fromPersistentStub :Bool) -> (dispatcher :EventDispatcher);
+}
+
+interface WorkerdDebugPort {
+  getEntrypoint @0 (service :Text, entrypoint :Text, props :Frankenvalue) -> (entrypoint :WorkerdBootstrap);
+  getActor @1 (service :Text, entrypoint :Text, actorId :Text) -> (actor :WorkerdBootstrap);
+}
