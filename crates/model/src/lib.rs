@@ -11,6 +11,7 @@ mod deployment;
 mod exports;
 mod host;
 mod id;
+mod launch;
 mod limits;
 mod module;
 mod published;
@@ -23,6 +24,7 @@ pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, Split
 pub use exports::{EntrypointExport, EntrypointKind, Exports};
 pub use host::{HostError, Hostname};
 pub use id::{AccountId, IdError, VersionId, WorkerId, WorkerName};
+pub use launch::{Launch, LaunchModule, ProbeError, Probed};
 pub use limits::{Limits, MAX_SCRIPT_BYTES};
 pub use module::{Module, ModuleError, ModuleKind};
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};

@@ -1,0 +1,134 @@
+//! One running process as the data plane sees it: where to connect, what is in flight, whether it is leaving.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use hearth_model::{VersionId, WorkerId};
+use hyper::client::conn::http1::SendRequest;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{Death, RequestBody};
+
+/// What a process is for. At most one owner exists for a host; fronts and stateless workers may have many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The worker and its Durable Objects in one process: the usual.
+    Fused,
+}
+
+/// The identity of an instance. Processes of a hot stateless worker share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceKey {
+    /// The worker.
+    pub worker: WorkerId,
+    /// What the process is for.
+    pub role: Role,
+    /// The version it runs.
+    pub version: VersionId,
+    /// Which part of the worker's objects; 0 until objects are spread.
+    pub shard: u32,
+}
+
+impl InstanceKey {
+    /// The usual process of a version.
+    pub fn fused(worker: WorkerId, version: VersionId) -> Self {
+        Self { worker, role: Role::Fused, version, shard: 0 }
+    }
+}
+
+impl fmt::Display for InstanceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.worker, self.version)
+    }
+}
+
+/// Where an instance is in its life, as its leases see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    Draining,
+    Dead(Death),
+}
+
+/// A configured process.
+#[derive(Debug)]
+pub struct Instance {
+    /// Whose it is.
+    pub key: InstanceKey,
+    /// Unique among all processes of this run.
+    pub serial: u64,
+    pub(crate) http_socket: PathBuf,
+    pub(crate) debug_socket: PathBuf,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) served: AtomicU64,
+    pub(crate) last_used: Mutex<tokio::time::Instant>,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) idle_connections: Mutex<Vec<SendRequest<RequestBody>>>,
+}
+
+impl Instance {
+    /// A handle on a process that listens on `http_socket` and `debug_socket`.
+    pub fn new(key: InstanceKey, serial: u64, http_socket: PathBuf, debug_socket: PathBuf) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            serial,
+            http_socket,
+            debug_socket,
+            in_flight: AtomicUsize::new(0),
+            served: AtomicU64::new(0),
+            last_used: Mutex::new(tokio::time::Instant::now()),
+            phase: watch::Sender::new(Phase::Serving),
+            idle_connections: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Requests and calls in it now.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests and calls since it started.
+    pub fn served(&self) -> u64 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Where its debug port listens: calls with an entrypoint or props go there.
+    pub fn debug_socket(&self) -> &Path {
+        &self.debug_socket
+    }
+
+    /// Tells leases to finish: WebSockets close, nothing new begins.
+    pub fn drain(&self) {
+        self.phase.send_if_modified(|phase| {
+            let change = *phase == Phase::Serving;
+            if change {
+                *phase = Phase::Draining;
+            }
+            change
+        });
+        self.idle_connections.lock().clear();
+    }
+
+    /// Tells leases that the process is gone, and why. The first reason stays.
+    pub fn bury(&self, death: Death) {
+        self.phase.send_if_modified(|phase| {
+            let change = !matches!(phase, Phase::Dead(_));
+            if change {
+                *phase = Phase::Dead(death);
+            }
+            change
+        });
+        self.idle_connections.lock().clear();
+    }
+
+    /// Why it ended, once it has.
+    pub fn death(&self) -> Option<Death> {
+        match *self.phase.borrow() {
+            Phase::Dead(death) => Some(death),
+            _ => None,
+        }
+    }
+}
