@@ -8,9 +8,15 @@
 //! [`DebugPort`] is the same way in for events of Hearth's own.
 #![forbid(unsafe_code)]
 
+mod callee;
+mod fetch;
 mod router;
 mod schema;
+mod serve;
+mod session;
 mod threads;
+mod vat;
 
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
+pub use serve::{BINDING_HEADER, ServeHandle, serve};
 pub use threads::RpcThreads;

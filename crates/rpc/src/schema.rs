@@ -1,5 +1,5 @@
 //! The code generated from `schema/*.capnp`.
-#![allow(missing_docs, clippy::all, clippy::unimplemented, unreachable_pub)]
+#![allow(dead_code, missing_docs, clippy::all, clippy::unimplemented, unreachable_pub)]
 
 macro_rules! generated {
     ($($name:ident),*) => {

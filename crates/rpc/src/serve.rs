@@ -1,0 +1,131 @@
+//! The listener of an instance's `rpc.sock`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::router::{Body, Router};
+use crate::{RpcThreads, fetch, session};
+
+/// The header in which a caller's workerd names the binding of a plain `fetch` (`injectRequestHeaders`).
+pub const BINDING_HEADER: HeaderName = HeaderName::from_static("x-hearth-binding");
+
+/// Stops the listener and everything it accepted when dropped.
+#[must_use = "dropping it stops the listener"]
+pub struct ServeHandle {
+    stop: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl ServeHandle {
+    /// Resolves when the listener has stopped.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+}
+
+/// Serves the calls that leave one caller process through its service bindings.
+///
+/// A binding's key, in `capnpConnectHost` and in [`BINDING_HEADER`], consists of letters, digits, `-`, `_` and `.`:
+/// it travels as the authority of a `CONNECT`. Must be called inside a tokio runtime.
+pub fn serve(listener: UnixListener, router: Arc<dyn Router>, threads: &RpcThreads) -> ServeHandle {
+    let stop = CancellationToken::new();
+    let shared = Shared { router, threads: threads.clone(), stop: stop.clone() };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = shared.stop.cancelled() => {}
+            () = accept(listener, &shared) => shared.stop.cancel(),
+        }
+    });
+    ServeHandle { _guard: stop.clone().drop_guard(), stop }
+}
+
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) threads: RpcThreads,
+    pub(crate) stop: CancellationToken,
+}
+
+async fn accept(listener: UnixListener, shared: &Shared) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, shared.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: the connection waits in the backlog until there are some again.
+                tracing::warn!(%error, "cannot accept a caller's connection");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: UnixStream, shared: Shared) {
+    let stop = shared.stop.clone();
+    let service = service_fn(move |request| answer(request, shared.clone()));
+    // Header values and reason phrases pass as they are; the peer is our own workerd, so no header timeout either.
+    let serving = hyper::server::conn::http1::Builder::new()
+        .preserve_header_case(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        result = serving => if let Err(error) = result {
+            tracing::debug!(%error, "a caller's connection ended");
+        },
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn answer(mut request: Request<Incoming>, shared: Shared) -> Result<Response<Body>, crate::BoxError> {
+    if request.method() == Method::CONNECT {
+        return Ok(connect(&mut request, shared));
+    }
+    fetch::answer(request, shared).await
+}
+
+fn connect(request: &mut Request<Incoming>, shared: Shared) -> Response<Body> {
+    let Some(binding) = request.uri().authority().map(|authority| authority.as_str().to_owned()) else {
+        return plain(StatusCode::BAD_REQUEST, "CONNECT needs the key of a binding.\n");
+    };
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async move {
+        let socket = match upgrade.await {
+            Ok(upgraded) => session::into_socket(upgraded),
+            Err(error) => Err(std::io::Error::other(error)),
+        };
+        match socket {
+            Ok((stream, already_read)) => shared.threads.clone().spawn(move || async move {
+                let served = session::serve(stream, already_read, binding, shared.router, shared.stop).await;
+                if let Err(error) = served {
+                    tracing::warn!(%error, "a caller's connection cannot be served");
+                }
+            }),
+            Err(error) => tracing::debug!(%error, "a caller left during CONNECT"),
+        }
+    });
+    Response::new(empty())
+}
+
+pub(crate) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Full::new(text.into()).map_err(infallible).boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
+pub(crate) fn empty() -> Body {
+    Full::new(Bytes::new()).map_err(infallible).boxed_unsync()
+}
+
+fn infallible(never: Infallible) -> crate::BoxError {
+    match never {}
+}

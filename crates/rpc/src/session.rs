@@ -1,0 +1,143 @@
+//! The caller's side of RPC: what a caller's workerd finds at the other end of its `CONNECT`.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use capnp_rpc::new_client;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use hyper::upgrade::Parts;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::callee::{Connection, Target};
+use crate::router::{Callee, RouteError, Router};
+use crate::schema::worker_interface_capnp::{event_dispatcher, workerd_bootstrap};
+use crate::vat;
+
+/// Serves one caller's Cap'n Proto connection on the current thread until it ends or `stop` does.
+pub(crate) async fn serve(
+    stream: std::os::unix::net::UnixStream,
+    already_read: bytes::Bytes,
+    binding: String,
+    router: Arc<dyn Router>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+    let reader = io::Cursor::new(already_read).chain(reader);
+    let bootstrap: workerd_bootstrap::Client = new_client(Bootstrap { binding: binding.into(), router });
+    let system = vat::system(reader, writer, Side::Server, Some(bootstrap.client));
+    tokio::select! {
+        result = system => if let Err(error) = result {
+            tracing::debug!(error = vat::readable(&error), "connection of a caller ended");
+        },
+        () = stop.cancelled() => {}
+    }
+    Ok(())
+}
+
+/// The raw socket under an upgraded HTTP connection, to be moved to another runtime.
+pub(crate) fn into_socket(
+    upgraded: hyper::upgrade::Upgraded,
+) -> io::Result<(std::os::unix::net::UnixStream, bytes::Bytes)> {
+    let Parts { io, read_buf, .. } = upgraded
+        .downcast::<TokioIo<UnixStream>>()
+        .map_err(|_| io::Error::other("not a connection of the listener's"))?;
+    Ok((io.into_inner().into_std()?, read_buf))
+}
+
+struct Bootstrap {
+    binding: Rc<str>,
+    router: Arc<dyn Router>,
+}
+
+impl workerd_bootstrap::Server for Bootstrap {
+    async fn start_event(
+        self: Rc<Self>,
+        params: workerd_bootstrap::StartEventParams,
+        mut results: workerd_bootstrap::StartEventResults,
+    ) -> Result<(), capnp::Error> {
+        let params = params.get()?;
+        let cf_json =
+            if params.has_cf_blob_json() { Some(params.get_cf_blob_json()?.to_string()?) } else { None };
+        let event = Event { binding: self.binding.clone(), router: self.router.clone(), cf_json };
+        results.get().set_dispatcher(new_client(event));
+        Ok(())
+    }
+}
+
+/// An event not delivered yet. It is routed when it is delivered, so a caller that only begins one holds nothing.
+struct Event {
+    binding: Rc<str>,
+    router: Arc<dyn Router>,
+    cf_json: Option<String>,
+}
+
+/// What an event holds while it runs.
+struct Running {
+    connection: Connection,
+    callee: Callee,
+}
+
+impl Event {
+    async fn route(&self) -> Result<Running, capnp::Error> {
+        let mut again = true;
+        loop {
+            let callee =
+                self.router.route(&self.binding).await.map_err(|error| refused(&self.binding, &error))?;
+            match Connection::open(&callee.debug_socket).await {
+                Ok(connection) => return Ok(Running { connection, callee }),
+                // The process went after it was chosen. It has seen nothing of the event, so another may have it.
+                Err(error) if again => {
+                    tracing::debug!(%error, binding = &*self.binding, "callee is gone, routing again");
+                    again = false;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, binding = &*self.binding, "callee cannot be reached");
+                    return Err(capnp::Error::disconnected(
+                        "jsg.Error: The worker that this service binding calls is not running.".to_owned(),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn dispatcher(&self, running: &Running) -> event_dispatcher::Client {
+        let callee = &running.callee;
+        let target = Target {
+            service: &callee.service,
+            entrypoint: callee.entrypoint.as_deref(),
+            props_json: callee.props_json.as_deref(),
+        };
+        running.connection.start_event(target, self.cf_json.as_deref())
+    }
+}
+
+/// workerd makes an `Error` with this message of it in the caller (`jsg.Error:` names the class).
+fn refused(binding: &str, error: &RouteError) -> capnp::Error {
+    tracing::info!(binding, message = error.message, internal = error.internal, "call refused");
+    capnp::Error::failed(format!("jsg.Error: {}", error.message))
+}
+
+impl event_dispatcher::Server for Event {
+    /// Returns when the session has ended. workerd takes that from a server that gives it no `session` to watch, and
+    /// cancels the call to end the session itself, which drops this future with all that the event holds.
+    async fn js_rpc_session(
+        self: Rc<Self>,
+        _: event_dispatcher::JsRpcSessionParams,
+        mut results: event_dispatcher::JsRpcSessionResults,
+    ) -> Result<(), capnp::Error> {
+        let running = self.route().await?;
+        let sent = self.dispatcher(&running).js_rpc_session_request().send();
+        results.get().set_top_level(sent.pipeline.get_top_level());
+        results.set_pipeline()?;
+        let response = sent.promise.await?;
+        let response = response.get()?;
+        if !response.has_session() {
+            return Ok(());
+        }
+        vat::resolved_to_null(response.get_session()?.client).await
+    }
+}

@@ -1,0 +1,249 @@
+//! The two-party network of capnp-rpc, mended where it and workerd disagree.
+//!
+//! * workerd sends a JavaScript error's own properties as details of a Cap'n Proto exception, and capnp-rpc reads and
+//!   writes exceptions without details. They travel through Rust at the end of the reason, behind a mark that no
+//!   worker can guess, and become details again when the exception leaves.
+//! * workerd ends a session by resolving a promise to a null capability. capnp-rpc drops the connection over that, so
+//!   it is read as an exception that [`resolved_to_null`] recognises.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use capnp::capability::Promise;
+use capnp::message::{Builder, HeapAllocator, ReaderOptions};
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use capnp_rpc::{Connection, FlowController, IncomingMessage, OutgoingMessage, RpcSystem, twoparty};
+use futures::TryFutureExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
+
+use crate::schema::rpc_exception_capnp::{cap_descriptor, exception, message, resolve, return_};
+
+/// Limit of what one received message may make us read, in 8-byte words. workerd takes messages of up to 64 MiB, and
+/// forwarding reads a message up to three times.
+const TRAVERSAL_LIMIT_WORDS: usize = 3 * (64 << 20) / 8 + 1024;
+
+/// Random for each process: with a mark that worker code could write into an error, it could hand its caller bytes
+/// for the V8 deserializer.
+static DETAILS_MARK: LazyLock<String> = LazyLock::new(|| format!("\u{1}{:032x}:", rand::random::<u128>()));
+static NULL_MARK: LazyLock<String> = LazyLock::new(|| format!("\u{1}{:032x}", rand::random::<u128>()));
+
+/// Waits until a promise that the peer made resolves to a null capability.
+///
+/// # Errors
+/// What the promise failed with instead, such as the loss of the connection.
+pub(crate) async fn resolved_to_null(promise: capnp::capability::Client) -> capnp::Result<()> {
+    promise.when_resolved().await?;
+    // A promise that failed counts as resolved; only calling it tells with what.
+    let call = promise.new_call::<capnp::any_pointer::Owned, capnp::any_pointer::Owned>(0, 0, None);
+    match call.send().promise.await {
+        Err(error) if !error.extra.contains(NULL_MARK.as_str()) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The text of an error without what this module put into it, nor the prefix that every hop adds.
+pub(crate) fn readable(error: &capnp::Error) -> String {
+    let mut text = error.extra.split(DETAILS_MARK.as_str()).next().unwrap_or_default();
+    while let Some(rest) = text.strip_prefix("remote exception: ") {
+        text = rest;
+    }
+    text.to_owned()
+}
+
+/// Makes the RPC system of one connection. `side` is our own.
+pub(crate) fn system(
+    reader: impl AsyncRead + Unpin + 'static,
+    writer: impl AsyncWrite + Unpin + 'static,
+    side: Side,
+    bootstrap: Option<capnp::capability::Client>,
+) -> RpcSystem<Side> {
+    let mut options = ReaderOptions::new();
+    options.traversal_limit_in_words(Some(TRAVERSAL_LIMIT_WORDS));
+    let reader = futures::io::BufReader::new(reader.compat());
+    let writer = futures::io::BufWriter::new(writer.compat_write());
+    let network = Network(twoparty::VatNetwork::new(reader, writer, side, options));
+    RpcSystem::new(Box::new(network), bootstrap)
+}
+
+struct Network<N>(N);
+
+impl<N: capnp_rpc::VatNetwork<Side>> capnp_rpc::VatNetwork<Side> for Network<N> {
+    fn connect(&mut self, host: Side) -> Option<Box<dyn Connection<Side>>> {
+        Some(Box::new(Mended(self.0.connect(host)?)))
+    }
+
+    fn accept(&mut self) -> Promise<Box<dyn Connection<Side>>, capnp::Error> {
+        let wrapped = self.0.accept().map_ok(|inner| Box::new(Mended(inner)) as Box<dyn Connection<Side>>);
+        Promise::from_future(wrapped)
+    }
+
+    fn drive_until_shutdown(&mut self) -> Promise<(), capnp::Error> {
+        self.0.drive_until_shutdown()
+    }
+}
+
+struct Mended(Box<dyn Connection<Side>>);
+
+impl Connection<Side> for Mended {
+    fn get_peer_vat_id(&self) -> Side {
+        self.0.get_peer_vat_id()
+    }
+
+    fn new_outgoing_message(&mut self, first_segment_word_size: u32) -> Box<dyn OutgoingMessage> {
+        Box::new(Outgoing(self.0.new_outgoing_message(first_segment_word_size)))
+    }
+
+    fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, capnp::Error> {
+        let message = self.0.receive_incoming_message();
+        Promise::from_future(async move {
+            let Some(message) = message.await? else { return Ok(None) };
+            Ok(Some(match mend_incoming(message.as_ref())? {
+                Some(mended) => Box::new(Rewritten(mended)),
+                None => message,
+            }))
+        })
+    }
+
+    fn new_stream(&mut self) -> (Box<dyn FlowController>, Promise<(), capnp::Error>) {
+        self.0.new_stream()
+    }
+
+    fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), capnp::Error> {
+        self.0.shutdown(result)
+    }
+}
+
+struct Rewritten(Builder<HeapAllocator>);
+
+impl IncomingMessage for Rewritten {
+    fn get_body(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
+        self.0.get_root_as_reader()
+    }
+}
+
+struct Outgoing(Box<dyn OutgoingMessage>);
+
+impl OutgoingMessage for Outgoing {
+    fn get_body(&mut self) -> capnp::Result<capnp::any_pointer::Builder<'_>> {
+        self.0.get_body()
+    }
+
+    fn get_body_as_reader(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
+        self.0.get_body_as_reader()
+    }
+
+    fn send(mut self: Box<Self>) -> (Promise<(), capnp::Error>, std::rc::Rc<Builder<HeapAllocator>>) {
+        if let Err(error) = mend_outgoing(self.0.as_mut()) {
+            tracing::debug!(%error, "an exception passes without its details");
+        }
+        self.0.send()
+    }
+
+    fn take(self: Box<Self>) -> Builder<HeapAllocator> {
+        self.0.take()
+    }
+
+    fn size_in_words(&self) -> usize {
+        self.0.size_in_words()
+    }
+}
+
+/// Returns the message to read instead, if any.
+fn mend_incoming(message: &dyn IncomingMessage) -> capnp::Result<Option<Builder<HeapAllocator>>> {
+    let root: message::Reader<'_> = message.get_body()?.get_as()?;
+    // Kinds of message that the schema leaves out are none of our business.
+    let Ok(kind) = root.which() else { return Ok(None) };
+    let found = match kind {
+        message::Return(ret) => match ret?.which() {
+            Ok(return_::Exception(exception)) => exception?,
+            _ => return Ok(None),
+        },
+        message::Resolve(resolve) => {
+            let resolve = resolve?;
+            match resolve.which() {
+                Ok(resolve::Exception(exception)) => exception?,
+                Ok(resolve::Cap(cap)) => {
+                    if !matches!(cap?.which(), Ok(cap_descriptor::None(()))) {
+                        return Ok(None);
+                    }
+                    let mut mended = Builder::new_default();
+                    let mut out = mended.init_root::<message::Builder<'_>>().init_resolve();
+                    out.set_promise_id(resolve.get_promise_id());
+                    out.init_exception().set_reason(NULL_MARK.as_str());
+                    return Ok(Some(mended));
+                }
+                _ => return Ok(None),
+            }
+        }
+        _ => return Ok(None),
+    };
+    if !found.has_details() {
+        return Ok(None);
+    }
+    let mut reason = found.get_reason()?.to_str()?.to_owned();
+    reason.push_str(&DETAILS_MARK);
+    for (index, detail) in found.get_details()?.iter().enumerate() {
+        if index > 0 {
+            reason.push(',');
+        }
+        reason.push_str(&format!("{:x}=", detail.get_detail_id()));
+        BASE64.encode_string(detail.get_data()?, &mut reason);
+    }
+    let mut mended = Builder::new_default();
+    mended.set_root(root)?;
+    if let Some(mut exception) = exception_of(mended.get_root()?)? {
+        exception.set_reason(&reason);
+    }
+    Ok(Some(mended))
+}
+
+fn mend_outgoing(outgoing: &mut dyn OutgoingMessage) -> capnp::Result<()> {
+    let root: message::Reader<'_> = outgoing.get_body_as_reader()?.get_as()?;
+    let reason = match root.which() {
+        Ok(message::Return(ret)) => match ret?.which() {
+            Ok(return_::Exception(exception)) => exception?.get_reason()?,
+            _ => return Ok(()),
+        },
+        Ok(message::Resolve(resolve)) => match resolve?.which() {
+            Ok(resolve::Exception(exception)) => exception?.get_reason()?,
+            _ => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    let Some((text, details)) = reason.to_str()?.split_once(DETAILS_MARK.as_str()) else { return Ok(()) };
+    let (text, details) = (text.to_owned(), parse_details(details));
+    let Some(mut exception) = exception_of(outgoing.get_body()?.get_as()?)? else { return Ok(()) };
+    exception.set_reason(&text);
+    let mut list = exception.init_details(details.len() as u32);
+    for (index, (id, data)) in details.iter().enumerate() {
+        let mut detail = list.reborrow().get(index as u32);
+        detail.set_detail_id(*id);
+        detail.set_data(data);
+    }
+    Ok(())
+}
+
+fn parse_details(text: &str) -> Vec<(u64, Vec<u8>)> {
+    text.split(',')
+        .filter_map(|detail| {
+            let (id, data) = detail.split_once('=')?;
+            Some((u64::from_str_radix(id, 16).ok()?, BASE64.decode(data).ok()?))
+        })
+        .collect()
+}
+
+fn exception_of(root: message::Builder<'_>) -> capnp::Result<Option<exception::Builder<'_>>> {
+    Ok(match root.which() {
+        Ok(message::Return(ret)) => match ret?.which() {
+            Ok(return_::Exception(exception)) => Some(exception?),
+            _ => None,
+        },
+        Ok(message::Resolve(resolve)) => match resolve?.which() {
+            Ok(resolve::Exception(exception)) => Some(exception?),
+            _ => None,
+        },
+        _ => None,
+    })
+}
