@@ -98,7 +98,11 @@ impl Egress {
     ///
     /// # Errors
     /// When the configured file of certificate authorities cannot be used.
-    pub fn new(config: Config, policy: Policy, internal: Arc<dyn Internal>) -> Result<Arc<Self>, ConfigError> {
+    pub fn new(
+        config: Config,
+        policy: Policy,
+        internal: Arc<dyn Internal>,
+    ) -> Result<Arc<Self>, ConfigError> {
         let resolver = Arc::new(SystemResolver::new(config.max_lookups));
         Self::with_resolver(config, policy, internal, resolver)
     }
