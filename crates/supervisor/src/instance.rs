@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use hearth_model::{VersionId, WorkerId};
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{Death, RequestBody};
+use crate::Death;
+use crate::connection::PooledConnection;
 
 /// What a process is for. At most one owner exists for a host; fronts and stateless workers may have many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +66,7 @@ pub struct Instance {
     pub(crate) served: AtomicU64,
     pub(crate) last_used: Mutex<tokio::time::Instant>,
     pub(crate) phase: watch::Sender<Phase>,
-    pub(crate) idle_connections: Mutex<Vec<SendRequest<RequestBody>>>,
+    pub(crate) idle_connections: Mutex<Vec<PooledConnection>>,
 }
 
 impl Instance {

@@ -14,15 +14,11 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
 use crate::Death;
+use crate::connection::{PooledConnection, ResponseBody, repeatable};
 use crate::instance::{Instance, Phase};
-
-/// Idle connections kept for one instance; more are closed when their response ends.
-const MAX_IDLE_CONNECTIONS: usize = 256;
 
 /// How long a failed request waits to learn that its process has died, and of what. The kernel closes a dead
 /// process's sockets before its parent is told, so the failure is seen first.
@@ -132,24 +128,40 @@ impl Lease {
 
     /// Sends one request over a pooled connection. The response may carry an upgrade (`hyper::upgrade::on`).
     ///
-    /// Dropping the response's body before its end closes the connection, which is how a client's disconnect
-    /// reaches the worker.
+    /// Dropping the future, or the response's body before its end, closes the connection, which is how a client's
+    /// disconnect reaches the worker.
+    ///
+    /// A request goes out a second time only over a fresh connection, when the pooled one turned out to be closed
+    /// and either nothing of the request had been written or it is a bodyless GET, HEAD or OPTIONS.
     ///
     /// # Errors
-    /// [`SendError`]. Nothing is retried here: whether a request may be sent twice is the caller's knowledge.
-    pub async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
-        let mut connection = match self.idle_connection() {
-            Some(connection) => connection,
-            None => self.connect().await?,
+    /// [`SendError`].
+    pub async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, SendError> {
+        let Some(connection) = std::future::poll_fn(|cx| Poll::Ready(self.idle_connection(cx))).await else {
+            return self.send_afresh(request).await;
         };
-        match connection.send_request(request).await {
-            Ok(response) => {
-                if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
-                    self.give_back(connection);
-                }
-                Ok(response)
-            }
-            Err(source) => Err(self.explain(source.into()).await),
+        let spare = connection.may_be_stale().then(|| repeatable(&request)).flatten();
+        match connection.exchange(&self.instance, request).await {
+            Ok(response) => Ok(response),
+            Err(mut error) => match error.take_message().or(spare) {
+                Some(request) if self.instance.death().is_none() => self.send_afresh(request).await,
+                _ => Err(self.explain(error.into_error().into()).await),
+            },
+        }
+    }
+
+    async fn send_afresh(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, SendError> {
+        let stream = match UnixStream::connect(&self.instance.http_socket).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.explain(error.into()).await),
+        };
+        let connection = match PooledConnection::new(stream).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(self.explain(error.into()).await),
+        };
+        match connection.exchange(&self.instance, request).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.explain(error.into_error().into()).await),
         }
     }
 
@@ -170,45 +182,15 @@ impl Lease {
         }
     }
 
-    fn idle_connection(&self) -> Option<http1::SendRequest<RequestBody>> {
-        let mut idle = self.instance.idle_connections.lock();
-        // Newest first, so that the oldest go unused and can be closed. One that is not ready yet still has a
-        // response streaming on it; one that is closed is dropped.
-        while let Some(connection) = idle.pop() {
-            if connection.is_ready() {
+    /// A pooled connection that is open as far as can be known: polling it reads what its peer has sent.
+    fn idle_connection(&self, cx: &mut Context<'_>) -> Option<PooledConnection> {
+        loop {
+            // Newest first, so that the oldest go unused.
+            let mut connection = self.instance.idle_connections.lock().pop()?;
+            if connection.is_usable(cx) {
                 return Some(connection);
             }
         }
-        None
-    }
-
-    async fn connect(&self) -> Result<http1::SendRequest<RequestBody>, SendError> {
-        let stream = match UnixStream::connect(&self.instance.http_socket).await {
-            Ok(stream) => stream,
-            Err(error) => return Err(self.explain(error.into()).await),
-        };
-        let (sender, connection) = match http1::handshake(TokioIo::new(stream)).await {
-            Ok(pair) => pair,
-            Err(error) => return Err(self.explain(error.into()).await),
-        };
-        tokio::spawn(async move {
-            // Its errors reach the request that was on it.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(sender)
-    }
-
-    /// Puts the connection back once its response has ended; `ready` resolves then.
-    fn give_back(&self, mut connection: http1::SendRequest<RequestBody>) {
-        let instance = Arc::clone(&self.instance);
-        tokio::spawn(async move {
-            if connection.ready().await.is_ok() && *instance.phase.borrow() == Phase::Serving {
-                let mut idle = instance.idle_connections.lock();
-                if idle.len() < MAX_IDLE_CONNECTIONS {
-                    idle.push(connection);
-                }
-            }
-        });
     }
 
     async fn explain(&self, source: Box<dyn std::error::Error + Send + Sync>) -> SendError {

@@ -4,10 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+mod connection;
 mod death;
 mod instance;
 mod lease;
 
+pub use connection::ResponseBody;
 pub use death::Death;
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
