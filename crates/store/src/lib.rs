@@ -1,1 +1,51 @@
-//! placeholder
+//! The metadata of an installation: accounts, workers, versions, deployments, routes and secrets, and the blobs
+//! that hold code.
+//!
+//! [`Store`] is one folder: `hearth.db` (SQLite, WAL, `synchronous=FULL`), `blobs/` (content-addressed by BLAKE3)
+//! and `secrets.key` (the master key). What a call acknowledges is on disk: `kill -9` loses nothing of it. The
+//! signatures know neither paths nor row numbers, so that PostgreSQL and S3 can stand behind them one day.
+//!
+//! Each file here is one topic: its types, and its part of `impl Store`.
+
+#![forbid(unsafe_code)]
+#![allow(unused_variables, clippy::unimplemented)]
+
+mod accounts;
+mod blobs;
+mod cache;
+mod deployments;
+mod domains;
+mod egress;
+mod error;
+mod folder;
+mod garbage;
+mod id;
+mod keys;
+mod launch;
+mod page;
+mod published;
+mod routes;
+mod rows;
+mod schedules;
+mod schema;
+mod store;
+mod tokens;
+mod versions;
+mod workers;
+mod zones;
+
+pub use accounts::{Account, DEFAULT_ACCOUNT};
+pub use deployments::Release;
+pub use domains::{Domain, DomainChangeset, DomainFilter, DomainSpec, DomainWrite};
+pub use egress::{EgressRules, EgressScope};
+pub use error::{Entity, Result, StoreError};
+pub use garbage::Collected;
+pub use id::{DomainId, RouteId, TokenId, ZoneId};
+pub use page::{Listing, Page};
+pub use routes::{Route, RouteSpec};
+pub use schedules::Schedule;
+pub use store::Store;
+pub use tokens::{Bootstrap, CreatedToken, Principal, Scope, Token};
+pub use versions::{Inserted, NewModule, NewVersion, Origin, SecretChange};
+pub use workers::{Subdomain, Worker, WorkerChanges};
+pub use zones::Zone;
