@@ -1,0 +1,80 @@
+# The one command runner: people and CI use the same targets. `make` alone lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Build output lives outside the checkout, where several checkouts share it.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/hearth/target
+
+# What `make serve` listens on and where it keeps its state.
+export HEARTH_LISTEN ?= 127.0.0.1:8787
+export HEARTH_DATA_DIR ?= $(CURDIR)/data
+
+# The binary that the end-to-end tests start. The debug build shares its dependencies with the unit tests;
+# `make test-e2e HEARTH_BIN=$PWD/target/release/hearth` tries a release.
+HEARTH_BIN ?= $(CARGO_TARGET_DIR)/debug/hearth
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- set-up ------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: runtime/node_modules/.stamp ## Install what a build needs: system packages, the pinned workerd
+	@scripts/packages build
+
+.PHONY: setup-tests
+setup-tests: setup tests/node_modules/.stamp tests/.venv/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
+
+# `npm install --no-save` takes the versions and checksums from the lock file and leaves it alone, as `npm ci` does; but
+# `npm ci` also insists on lock entries for the optional packages of other systems (darwin, windows), which some
+# registries do not carry.
+runtime/node_modules/.stamp: runtime/package.json runtime/package-lock.json runtime/.npmrc
+	cd runtime && npm install --no-save --loglevel=error
+	@touch $@
+
+tests/node_modules/.stamp: tests/package.json tests/package-lock.json tests/.npmrc
+	cd tests && npm install --no-save --loglevel=error
+	@touch $@
+
+tests/.venv/.stamp: tests/requirements.txt
+	@scripts/packages venv
+	python3 -m venv tests/.venv
+	tests/.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+# ---- build and run -----------------------------------------------------------------------------------------
+
+.PHONY: build
+build: setup ## Release build; leaves target/release/hearth
+	cargo build --release --locked -p hearth
+	@mkdir -p target/release
+	@# A hard link costs nothing; across file systems it has to be a copy.
+	@ln -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth 2>/dev/null \
+		|| cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth
+
+.PHONY: serve
+serve: setup-tests ## Build, run, and deploy examples/hello; Ctrl-C stops it
+	@scripts/serve.py check
+	@$(MAKE) --no-print-directory build
+	@exec scripts/serve.py run
+
+# ---- tests -------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: test-checks test-unit test-e2e ## Everything below
+
+.PHONY: test-checks
+test-checks: setup-tests ## Format, clippy with warnings as errors, licences, the scripts' own tests
+	@scripts/checks
+
+.PHONY: test-unit
+test-unit: setup ## Unit and integration tests of every crate
+	@scripts/cargo-test unit
+
+.PHONY: test-e2e
+test-e2e: setup-tests ## The real binary, driven by the real clients
+	cargo build --locked --workspace --bins
+	@HEARTH_BIN="$(HEARTH_BIN)" scripts/cargo-test e2e
