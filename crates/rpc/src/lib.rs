@@ -9,14 +9,20 @@
 #![forbid(unsafe_code)]
 
 mod callee;
+mod debug_port;
 mod fetch;
+mod fields;
+mod http_event;
 mod router;
 mod schema;
 mod serve;
 mod session;
 mod threads;
 mod vat;
+mod websocket;
 
+pub use debug_port::{DebugPort, Entrypoint, FetchError};
+pub use fetch::{CF_HEADER, PROTO_HEADER};
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
 pub use serve::{BINDING_HEADER, ServeHandle, serve};
 pub use threads::RpcThreads;

@@ -59,11 +59,8 @@ export class Named extends methods(WorkerEntrypoint) {
       return new Response(readable);
     }
     if (url.pathname === "/forever") {
-      let cancelled;
-      this.env.LOG.n = (this.env.LOG.n ?? 0);
       return new Response(new ReadableStream({
         async pull(c) { await scheduler.wait(5); c.enqueue(new Uint8Array(1024)); },
-        cancel() { this.cancelled = true; },
       }));
     }
     if (url.pathname === "/hang") return new Promise((_, reject) => request.signal.addEventListener("abort", () => { aborted++; reject(new Error("aborted")); }));

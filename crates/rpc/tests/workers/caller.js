@@ -39,8 +39,8 @@ const cases = {
     await Promise.all(Array.from({ length: +q.get("width") }, one));
     return { seen, errors };
   },
-  async held(s) { globalThis.kept = await s.counter(); return await kept.increment(); },
-  release() { kept[Symbol.dispose](); return "released"; },
+  async heldFor(s, q) { using c = await s.counter(); await c.increment(); await scheduler.wait(+q.get("ms")); return await c.increment(); },
+  async refused(s) { const r = await s.fetch("http://callee.test/"); return [r.status, await r.text()]; },
   async fetch(s) {
     const r = await s.fetch("https://callee.test/path?q=1", { method: "POST", body: "sent", headers: { "x-a": "b" }, cf: { colo: "TST" } });
     return { status: r.status, ...(await r.json()) };
