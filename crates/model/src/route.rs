@@ -57,6 +57,18 @@ impl RoutePattern {
         (!self.host_wildcard).then_some(self.host.as_str())
     }
 
+    /// One spelling of all patterns that match the same requests: two patterns clash when theirs are equal.
+    pub fn canonical(&self) -> String {
+        let scheme = match self.https {
+            None => "",
+            Some(false) => "http://",
+            Some(true) => "https://",
+        };
+        let star = |wildcard: bool| if wildcard { "*" } else { "" };
+        let (host, path) = (&self.host, &self.path);
+        format!("{scheme}{}{host}{path}{}", star(self.host_wildcard), star(self.path_wildcard))
+    }
+
     /// Whether a request matches. `host` is lower case without port, `path` begins with `/` and has no query.
     pub fn matches(&self, https: bool, host: &str, path: &str) -> bool {
         let scheme = self.https.is_none_or(|wanted| wanted == https);
@@ -165,6 +177,19 @@ mod tests {
         }
         assert!(pattern("https://example.com/*").matches(true, "example.com", "/"));
         assert!(!pattern("https://example.com/*").matches(false, "example.com", "/"));
+    }
+
+    #[test]
+    fn equal_patterns_have_one_canonical_spelling() {
+        for (text, canonical) in [
+            ("EXAMPLE.com/A*", "example.com/A*"),
+            ("*://*.Example.com/*", "*.example.com/*"),
+            ("https://example.com", "https://example.com/"),
+            ("http://*/x", "http://*/x"),
+        ] {
+            assert_eq!(pattern(text).canonical(), canonical);
+            assert_eq!(pattern(canonical).canonical(), canonical);
+        }
     }
 
     #[test]

@@ -84,6 +84,16 @@ pub enum StoreError {
     /// Stored data is not what was written: a blob with another digest, a secret that does not decrypt.
     #[error("stored data is corrupt: {0}")]
     Corrupt(String),
+    /// The database was made by a newer Hearth.
+    #[error(
+        "hearth.db has format {found}, this Hearth knows up to {known}: run the newer Hearth that wrote it"
+    )]
+    TooNew {
+        /// The database's format.
+        found: i64,
+        /// The newest format this program knows.
+        known: i64,
+    },
     /// The file system refused.
     #[error("{context}: {source}")]
     Io {

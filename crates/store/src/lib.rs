@@ -8,7 +8,6 @@
 //! Each file here is one topic: its types, and its part of `impl Store`.
 
 #![forbid(unsafe_code)]
-#![allow(unused_variables, clippy::unimplemented)]
 
 mod accounts;
 mod blobs;

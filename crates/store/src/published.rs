@@ -1,27 +1,121 @@
 //! What the data plane loads: everything at start, single entries after changes.
 
-use hearth_model::{Published, PublishedDomain, PublishedRoute, PublishedWorker, WorkerId};
+use std::collections::HashSet;
 
-use crate::{Result, Store};
+use hearth_model::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker, WorkerId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::{Result, Store, rows};
+
+/// One row a worker, with `id` and `alias` of its versions, newest first, as lines of one text: rows are what a start
+/// with many workers spends its time on.
+macro_rules! workers_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT w.id, w.name, w.account, iif(a.is_default, NULL, a.subdomain),
+                    w.subdomain_enabled, w.previews_enabled, d.split,
+                    (SELECT group_concat(v.id || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
+                     FROM versions v WHERE v.worker = w.id)
+             FROM workers w
+             JOIN accounts a ON a.id = w.account
+             LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
+             WHERE w.last_version > 0 ",
+            $rest
+        )
+    };
+}
 
 impl Store {
     /// Everything that is served.
     pub async fn published(&self) -> Result<Published> {
-        unimplemented!()
+        let mut connection = self.read().await?;
+        let workers = sqlx::query(workers_sql!("")).fetch_all(&mut *connection).await?;
+        Ok(Published {
+            workers: workers.iter().map(worker_of).collect::<Result<_>>()?,
+            routes: routes(&mut connection).await?,
+            domains: domains(&mut connection).await?,
+        })
     }
 
     /// One worker; None when it does not exist or has no version.
     pub async fn published_worker(&self, id: WorkerId) -> Result<Option<PublishedWorker>> {
-        unimplemented!()
+        let row = sqlx::query(workers_sql!("AND w.id = ?"))
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        row.as_ref().map(worker_of).transpose()
     }
 
     /// All routes.
     pub async fn published_routes(&self) -> Result<Vec<PublishedRoute>> {
-        unimplemented!()
+        routes(&mut *self.read().await?).await
     }
 
     /// All custom domains that are enabled.
     pub async fn published_domains(&self) -> Result<Vec<PublishedDomain>> {
-        unimplemented!()
+        domains(&mut *self.read().await?).await
+    }
+}
+
+/// By position: looking columns up by name would be a tenth of a start.
+fn worker_of(row: &SqliteRow) -> Result<PublishedWorker> {
+    let split: Option<&str> = row.try_get(6)?;
+    let versions: &str = row.try_get(7)?;
+    Ok(PublishedWorker {
+        id: rows::from_text(row.try_get(0)?, "id")?,
+        name: rows::from_text(row.try_get(1)?, "name")?,
+        account: rows::from_text(row.try_get(2)?, "account")?,
+        account_label: row.try_get(3)?,
+        subdomain: row.try_get(4)?,
+        previews: row.try_get(5)?,
+        split: split.map(|split| rows::from_json(split, "split")).transpose()?,
+        versions: versions_of(versions)?,
+    })
+}
+
+fn versions_of(lines: &str) -> Result<Vec<PublishedVersion>> {
+    let mut taken = HashSet::new();
+    let mut versions = Vec::new();
+    for line in lines.lines() {
+        let (id, alias) = line.split_once(' ').unwrap_or((line, ""));
+        let alias = (!alias.is_empty() && taken.insert(alias)).then(|| alias.to_owned());
+        versions.push(PublishedVersion { id: rows::from_text(id, "versions")?, alias });
+    }
+    Ok(versions)
+}
+
+async fn routes(connection: &mut SqliteConnection) -> Result<Vec<PublishedRoute>> {
+    let all = sqlx::query("SELECT pattern, worker FROM routes").fetch_all(connection).await?;
+    let route_of = |row: &SqliteRow| {
+        Ok(PublishedRoute {
+            pattern: rows::parsed(row, "pattern")?,
+            worker: rows::parsed_option(row, "worker")?,
+        })
+    };
+    all.iter().map(route_of).collect()
+}
+
+async fn domains(connection: &mut SqliteConnection) -> Result<Vec<PublishedDomain>> {
+    let all =
+        sqlx::query("SELECT hostname, worker FROM domains WHERE enabled = 1").fetch_all(connection).await?;
+    let domain_of = |row: &SqliteRow| {
+        Ok(PublishedDomain { hostname: rows::parsed(row, "hostname")?, worker: rows::parsed(row, "worker")? })
+    };
+    all.iter().map(domain_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_has_the_alias() {
+        let ids: Vec<String> = (0..3).map(|_| hearth_model::VersionId::random().to_string()).collect();
+        let lines = format!("{} \n{} staging\n{} staging", ids[0], ids[1], ids[2]);
+        let versions = versions_of(&lines).unwrap();
+        let aliases: Vec<_> = versions.iter().map(|version| version.alias.as_deref()).collect();
+        assert_eq!(aliases, [None, Some("staging"), None]);
+        assert_eq!(versions[2].id.to_string(), ids[2]);
     }
 }

@@ -3,8 +3,10 @@
 use hearth_model::{AccountId, WorkerId, WorkerName};
 use jiff::Timestamp;
 use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
-use crate::{Listing, Page, Result, Store};
+use crate::{Entity, Listing, Page, Result, Store, StoreError, accounts, rows};
 
 /// A worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +33,8 @@ pub struct Worker {
     pub subdomain: Subdomain,
     /// The last Durable Object migration applied.
     pub migration_tag: Option<String>,
-    /// Which client deployed it last.
-    pub last_deployed_from: String,
+    /// Which client deployed it last: the source of its newest deployment; None before its first.
+    pub last_deployed_from: Option<String>,
 }
 
 /// Where a worker is served without routes. A new worker is served nowhere.
@@ -59,8 +61,6 @@ pub struct WorkerChanges {
     pub subdomain: Option<Subdomain>,
     /// The last Durable Object migration applied; `Some(None)` removes it.
     pub migration_tag: Option<Option<String>>,
-    /// Which client deployed it last.
-    pub last_deployed_from: Option<String>,
 }
 
 impl Store {
@@ -69,7 +69,34 @@ impl Store {
     /// # Errors
     /// Account not found; conflict when the default account's worker would take another account's host label.
     pub async fn ensure_worker(&self, account: &AccountId, name: &WorkerName) -> Result<(Worker, bool)> {
-        unimplemented!()
+        let mut transaction = self.write().await?;
+        if let Some(worker) = find_by_name(&mut transaction, account, name).await? {
+            return Ok((worker, false));
+        }
+        let account = accounts::find(&mut transaction, account).await?;
+        if account.is_default
+            && let Some(owner) = accounts::label_owner(&mut transaction, &name.folded()).await?
+        {
+            return Err(StoreError::conflict(
+                Entity::Worker,
+                format!("the name `{name}` is reserved: it is the host label of the account `{owner}`"),
+            ));
+        }
+        let (id, now) = (WorkerId::random(), rows::now().as_microsecond());
+        sqlx::query(
+            "INSERT INTO workers (id, account, name, folded, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(id.to_string())
+        .bind(account.id.as_str())
+        .bind(name.as_str())
+        .bind(name.folded())
+        .bind(now)
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        let worker = find(&mut transaction, id).await?;
+        transaction.commit().await?;
+        Ok((worker, true))
     }
 
     /// A worker by its id.
@@ -77,7 +104,7 @@ impl Store {
     /// # Errors
     /// Not found.
     pub async fn worker(&self, id: WorkerId) -> Result<Worker> {
-        unimplemented!()
+        find(&mut *self.read().await?, id).await
     }
 
     /// A worker by its name, compared without case.
@@ -85,12 +112,29 @@ impl Store {
     /// # Errors
     /// Not found.
     pub async fn worker_by_name(&self, account: &AccountId, name: &WorkerName) -> Result<Worker> {
-        unimplemented!()
+        find_by_name(&mut *self.read().await?, account, name)
+            .await?
+            .ok_or_else(|| StoreError::not_found(Entity::Worker, name))
     }
 
     /// The workers of an account, by name.
     pub async fn workers(&self, account: &AccountId, page: Page) -> Result<Listing<Worker>> {
-        unimplemented!()
+        let mut connection = self.read().await?;
+        let (limit, offset) = page.bounds();
+        let items = sqlx::query("SELECT * FROM workers WHERE account = ? ORDER BY folded LIMIT ? OFFSET ?")
+            .bind(account.as_str())
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(&mut *connection)
+            .await?;
+        let total = sqlx::query("SELECT count(*) AS n FROM workers WHERE account = ?")
+            .bind(account.as_str())
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(Listing {
+            items: items.iter().map(worker_of).collect::<Result<_>>()?,
+            total: rows::count(&total, "n")?,
+        })
     }
 
     /// Changes a worker's settings.
@@ -98,7 +142,35 @@ impl Store {
     /// # Errors
     /// Not found.
     pub async fn update_worker(&self, id: WorkerId, changes: WorkerChanges) -> Result<Worker> {
-        unimplemented!()
+        let mut transaction = self.write().await?;
+        let before = find(&mut transaction, id).await?;
+        let worker = Worker {
+            modified_on: rows::now(),
+            tags: changes.tags.unwrap_or(before.tags),
+            logpush: changes.logpush.unwrap_or(before.logpush),
+            observability: changes.observability.unwrap_or(before.observability),
+            tail_consumers: changes.tail_consumers.unwrap_or(before.tail_consumers),
+            subdomain: changes.subdomain.unwrap_or(before.subdomain),
+            migration_tag: changes.migration_tag.unwrap_or(before.migration_tag),
+            ..before
+        };
+        sqlx::query(
+            "UPDATE workers SET modified_on = ?, tags = ?, logpush = ?, observability = ?, tail_consumers = ?,
+             subdomain_enabled = ?, previews_enabled = ?, migration_tag = ? WHERE id = ?",
+        )
+        .bind(worker.modified_on.as_microsecond())
+        .bind(rows::to_json(&worker.tags)?)
+        .bind(worker.logpush)
+        .bind(worker.observability.as_ref().map(Value::to_string))
+        .bind(worker.tail_consumers.as_ref().map(Value::to_string))
+        .bind(worker.subdomain.enabled)
+        .bind(worker.subdomain.previews_enabled)
+        .bind(&worker.migration_tag)
+        .bind(id.to_string())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(worker)
     }
 
     /// Deletes a worker with its versions, secrets, deployments, routes, domains, schedules and egress rules. Its
@@ -107,12 +179,78 @@ impl Store {
     /// # Errors
     /// Not found.
     pub async fn delete_worker(&self, id: WorkerId) -> Result<()> {
-        unimplemented!()
+        let mut transaction = self.write().await?;
+        let done = sqlx::query("DELETE FROM workers WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::not_found(Entity::Worker, id));
+        }
+        transaction.commit().await?;
+        self.forget_launches();
+        Ok(())
     }
 
     /// The other workers of the account that bind this one as a service, in a deployed version or their newest one;
     /// by name. References go by name, so this works for a worker that does not exist too.
     pub async fn references(&self, account: &AccountId, name: &WorkerName) -> Result<Vec<WorkerName>> {
-        unimplemented!()
+        let all = sqlx::query(
+            "SELECT DISTINCT w.name, w.folded
+             FROM version_services s
+             JOIN versions v ON v.id = s.version
+             JOIN workers w ON w.id = v.worker
+             LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
+             WHERE s.service = ?1 AND w.account = ?2 AND w.folded <> ?1
+               AND (v.number = w.last_version OR instr(d.split, v.id) > 0)
+             ORDER BY w.folded",
+        )
+        .bind(name.folded())
+        .bind(account.as_str())
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        all.iter().map(|row| rows::parsed(row, "name")).collect()
     }
+}
+
+pub(crate) async fn find(connection: &mut SqliteConnection, id: WorkerId) -> Result<Worker> {
+    let row = sqlx::query("SELECT * FROM workers WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::not_found(Entity::Worker, id))?;
+    worker_of(&row)
+}
+
+async fn find_by_name(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    name: &WorkerName,
+) -> Result<Option<Worker>> {
+    let row = sqlx::query("SELECT * FROM workers WHERE account = ? AND folded = ?")
+        .bind(account.as_str())
+        .bind(name.folded())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(worker_of).transpose()
+}
+
+fn worker_of(row: &SqliteRow) -> Result<Worker> {
+    Ok(Worker {
+        id: rows::parsed(row, "id")?,
+        account: rows::parsed(row, "account")?,
+        name: rows::parsed(row, "name")?,
+        created_on: rows::time(row, "created_on")?,
+        modified_on: rows::time(row, "modified_on")?,
+        tags: rows::json(row, "tags")?,
+        logpush: rows::flag(row, "logpush")?,
+        observability: rows::json_option(row, "observability")?,
+        tail_consumers: rows::json_option(row, "tail_consumers")?,
+        subdomain: Subdomain {
+            enabled: rows::flag(row, "subdomain_enabled")?,
+            previews_enabled: rows::flag(row, "previews_enabled")?,
+        },
+        migration_tag: row.try_get("migration_tag")?,
+        last_deployed_from: row.try_get("last_deployed_from")?,
+    })
 }
