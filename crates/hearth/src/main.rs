@@ -1,1 +1,63 @@
-fn main() {}
+//! `hearth`: the command line, one file per subcommand, and the assembly of all crates into a server.
+
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod client;
+mod doctor;
+mod egress;
+mod runtime;
+mod secrets;
+mod serve;
+mod settings;
+mod wiring;
+
+use clap::{Parser, Subcommand};
+
+/// Your own Cloudflare Workers: takes what unmodified wrangler uploads and serves it.
+#[derive(Parser)]
+#[command(name = "hearth", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hearth serve --dev                         A server for this machine, no token needed locally
+  hearth serve --base-domain apps.corp.test  Workers at <worker>.apps.corp.test
+  hearth doctor                              What this machine offers for isolation, and how to get the rest
+  hearth egress allow 10.20.0.0/16           Let workers reach an intranet range";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Say what this machine offers: the jail's tier, limits, the runtime.
+    Doctor(doctor::Args),
+    /// Show and change what workers may reach.
+    Egress(egress::Args),
+    /// Look after the encryption of secrets.
+    Secrets(secrets::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    // Not in a runtime: `serve` forks the jailer while this process still has one thread.
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Egress(args) => egress::run(args),
+        Command::Secrets(args) => secrets::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -114,11 +114,16 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes a place. The caller has made sure that there is one.
-    pub fn new(instance: Arc<Instance>) -> Self {
-        instance.in_flight.fetch_add(1, Ordering::Relaxed);
-        instance.served.fetch_add(1, Ordering::Relaxed);
-        Self { instance }
+    /// Takes a place. None: the process takes no new work.
+    pub fn take(instance: Arc<Instance>) -> Option<Self> {
+        // Counted first and looked at second: whoever drains looks in the other order, so one sees the other.
+        instance.in_flight.fetch_add(1, Ordering::SeqCst);
+        let lease = Self { instance };
+        if *lease.instance.phase.borrow() != Phase::Serving {
+            return None;
+        }
+        lease.instance.served.fetch_add(1, Ordering::Relaxed);
+        Some(lease)
     }
 
     /// The process.

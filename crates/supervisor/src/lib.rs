@@ -1,15 +1,33 @@
 //! Starts, watches, swaps and stops the processes that run workers.
 //!
-//! The plan is pure (events in, effects out); the rest carries it out.
+//! `plan` and `watch` decide and are pure; `supervisor` carries out. `spare` keeps parked processes, `workerd` builds
+//! what they are told to run, `process` is one from then to its end, `monitor` looks at all of them, and a [`Lease`]
+//! is what the gateway holds while a request is in one.
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod connection;
 mod death;
+mod exits;
+mod inquiry;
 mod instance;
 mod lease;
+mod monitor;
+mod output;
+mod plan;
+mod process;
+mod services;
+mod spare;
+mod supervisor;
+mod watch;
+mod workerd;
 
+pub use config::Config;
 pub use connection::ResponseBody;
 pub use death::Death;
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
+pub use services::{CodeSource, Identity, InstanceSockets, Services};
+pub use supervisor::{Overview, Supervisor};
+pub use workerd::config::MAIN_SERVICE;

@@ -1,0 +1,196 @@
+//! Makes a server of the crates.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
+use futures::future::BoxFuture;
+use hearth_api::{Api, ApiConfig, PublicUrl};
+use hearth_egress::{Egress, Policy};
+use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
+use hearth_jail::JailerHandle;
+use hearth_rpc::RpcThreads;
+use hearth_store::{EgressScope, Store};
+use hearth_supervisor::Supervisor;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::settings::Settings;
+use crate::wiring::{Attach, Code, Inside, Platform, parse_policy};
+
+/// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
+const RPC_THREADS: usize = 2;
+
+/// A running server.
+pub struct Server {
+    supervisor: Supervisor,
+    store: Store,
+    serving: JoinHandle<()>,
+    closing: CancellationToken,
+}
+
+impl Server {
+    /// Starts everything, the listener last: what it takes, it can serve.
+    ///
+    /// # Errors
+    /// What could not be started, and why.
+    pub async fn start(settings: &Settings, run_dir: PathBuf, jailer: JailerHandle) -> Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("cannot listen on {}; is another server there? Choose another with --listen", settings.listen)
+        })?;
+        let listen = listener.local_addr()?;
+        let store = Store::open(&settings.data_dir).await?;
+        bootstrap(&store, &settings.data_dir).await?;
+
+        let table = Arc::new(RouteTable::new(
+            TableConfig { base_domains: settings.base_domains.clone(), path_hosts: settings.path_hosts.clone() },
+            store.published().await?,
+        ));
+        let inside = Arc::new(Inside::default());
+        let configured =
+            Policy { allow: settings.egress.policy.allow.clone(), hosts: settings.egress.policy.hosts.clone() };
+        let egress = way_out(settings, listen, &store, &configured, &inside).await?;
+        let services = Attach::new(store.clone(), egress, Arc::clone(&table), RpcThreads::new(RPC_THREADS)?);
+        let (jailer, exits) = jailer.into_async()?;
+        let supervisor = Supervisor::start(
+            processes(settings, run_dir),
+            jailer,
+            exits,
+            Arc::new(Code(store.clone())),
+            Arc::clone(&services) as _,
+        );
+        services.begin(supervisor.clone());
+
+        let platform =
+            Platform::new(store.clone(), Arc::clone(&table), supervisor.clone(), services, configured);
+        let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
+        let gateway = Gateway::new(
+            gateway_config(settings),
+            Arc::new(supervisor.clone()),
+            table,
+            Arc::new(control(hearth_api::router(api))),
+        )?;
+        inside.begin(Arc::clone(&gateway));
+
+        let closing = CancellationToken::new();
+        let until = closing.clone();
+        let serving = tokio::spawn(async move { gateway.serve(listener, until).await });
+        tracing::info!(%listen, dev = settings.dev, data = %settings.data_dir.display(), "ready");
+        Ok(Self { supervisor, store, serving, closing })
+    }
+
+    /// Stops taking requests, lets those in flight finish, and ends.
+    pub async fn stop(self, patience: Duration) {
+        self.closing.cancel();
+        let workers = self.supervisor.shut_down(patience);
+        let _ = tokio::join!(self.serving, workers);
+        self.store.close().await;
+    }
+}
+
+/// The account and the admin token that every installation has.
+async fn bootstrap(store: &Store, data_dir: &Path) -> Result<()> {
+    let given = std::env::var("HEARTH_ADMIN_TOKEN").ok();
+    let bootstrap = store.bootstrap(given.as_deref()).await?;
+    if let Some(token) = bootstrap.generated_token {
+        let path = data_dir.join("admin-token");
+        write_secret(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
+        tracing::info!(path = %path.display(), "an admin token was made");
+    }
+    Ok(())
+}
+
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()
+}
+
+async fn way_out(
+    settings: &Settings,
+    listen: std::net::SocketAddr,
+    store: &Store,
+    configured: &Policy,
+    inside: &Arc<Inside>,
+) -> Result<Arc<Egress>> {
+    let config = hearth_egress::Config {
+        extra_ca_file: settings.egress.extra_ca_file.clone(),
+        own: vec![listen],
+        ..hearth_egress::Config::default()
+    };
+    let mut policy = configured.clone();
+    if let Some(stored) = store.egress_rules(&EgressScope::Installation).await? {
+        policy.extend(parse_policy(stored));
+    }
+    Ok(Egress::new(config, policy, Arc::clone(inside) as _)?)
+}
+
+fn processes(settings: &Settings, run_dir: PathBuf) -> hearth_supervisor::Config {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut config = hearth_supervisor::Config::for_machine(run_dir, cores, machine_memory());
+    let wanted = &settings.processes;
+    config.spares = wanted.spares.unwrap_or(config.spares).max(1);
+    config.memory_budget = wanted.memory_budget_mb.map_or(config.memory_budget, |mb| mb << 20);
+    config.max_processes = wanted.max.unwrap_or(config.max_processes);
+    config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
+    config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
+    config
+}
+
+/// Bytes of memory of the machine; 2 GiB where it cannot be read.
+fn machine_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(2 << 30, |kib| kib << 10)
+}
+
+fn api_config(settings: &Settings, port: u16) -> ApiConfig {
+    let public_url = match &settings.public_url {
+        Some(url) => PublicUrl { scheme: url.scheme().to_owned(), port: url.port() },
+        None => PublicUrl { scheme: "http".to_owned(), port: (port != 80).then_some(port) },
+    };
+    ApiConfig {
+        base_domains: settings.base_domains.iter().map(ToString::to_string).collect(),
+        public_url,
+        require_token: !settings.dev,
+        ..ApiConfig::default()
+    }
+}
+
+fn gateway_config(settings: &Settings) -> hearth_gateway::Config {
+    hearth_gateway::Config {
+        colo: settings.colo.clone(),
+        mmdb: settings.mmdb.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        api_hosts: settings.api_hosts.clone(),
+        dev: settings.dev,
+        ..hearth_gateway::Config::default()
+    }
+}
+
+/// The control host: the API, and what a load balancer asks.
+fn control(api: Router) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
+    let router = Router::new()
+        .route("/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
+        .merge(api);
+    move |request| {
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+                Err(never) => match never {},
+            }
+        })
+    }
+}

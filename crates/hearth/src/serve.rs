@@ -1,0 +1,164 @@
+//! `hearth serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hearth_jail::{Report, Tier};
+use hearth_model::Hostname;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::assemble::Server;
+use crate::runtime;
+use crate::settings::Settings;
+
+/// How long workers get to finish when the server stops.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Outside uids of jailed processes begin here: beyond what distributions give to people and services.
+const BASE_UID: u32 = 2_000_000;
+
+/// Options of `hearth serve`; each is a key of the configuration file too.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "HEARTH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept [default: ./data]
+    #[arg(long, value_name = "DIR", env = "HEARTH_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the gateway and the API listen [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDR", env = "HEARTH_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Serve workers below this domain; may be repeated [default: localhost]
+    #[arg(long, value_name = "DOMAIN")]
+    pub base_domain: Vec<Hostname>,
+    /// Another name of the control host; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub api_host: Vec<Hostname>,
+    /// A host on which workers are reached as /<worker>/...; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub path_host: Vec<Hostname>,
+    /// Scheme and port of the URLs that answers show
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<url::Url>,
+    /// The workerd binary
+    #[arg(long, value_name = "PATH", env = "HEARTH_RUNTIME")]
+    pub runtime: Option<PathBuf>,
+    /// Loopback only; local callers need no token
+    #[arg(long)]
+    pub dev: bool,
+    /// Refuse to start with less than full isolation
+    #[arg(long)]
+    pub require_isolation: bool,
+    /// Use no more than this isolation tier: full, reduced or none
+    #[arg(long, value_name = "TIER", hide = true)]
+    pub isolation: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hearth serve --dev
+  hearth serve --listen 0.0.0.0:80 --base-domain apps.corp.test --data-dir /var/lib/hearth
+  HEARTH_ADMIN_TOKEN=... hearth serve --config /etc/hearth.toml";
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// When it cannot start; the text says what to do.
+pub fn run(args: Args) -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,access=info")))
+        .with_writer(std::io::stderr)
+        .init();
+    let settings = Settings::load(&args)?;
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", settings.data_dir.display()))?;
+    let runtime = runtime::find(settings.runtime.as_deref(), &settings.data_dir)?;
+    let run_dir = run_dir(&settings)?;
+
+    let jail = hearth_jail::Config {
+        run_dir: run_dir.clone(),
+        runtime,
+        tier: settings.isolation.as_deref().map(tier).transpose()?,
+        installation: installation(&settings)?,
+        base_uid: BASE_UID,
+        ..hearth_jail::Config::default()
+    };
+    // Before any thread exists: the jailer is a fork of this process.
+    let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
+    announce(&report, settings.require_isolation)?;
+    hearth_jail::drop_privileges().context("privileges cannot be given up")?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        let server = Server::start(&settings, run_dir, jailer).await?;
+        wait_for_signal().await?;
+        tracing::info!("stopping: requests in flight may finish; a second signal ends them");
+        tokio::select! {
+            () = server.stop(PATIENCE) => {}
+            again = wait_for_signal() => again?,
+        }
+        Ok(())
+    })
+}
+
+fn tier(name: &str) -> Result<Tier> {
+    Ok(match name {
+        "full" => Tier::Full,
+        "reduced" => Tier::Reduced,
+        "none" => Tier::None,
+        _ => bail!("isolation must be full, reduced or none, not {name:?}"),
+    })
+}
+
+/// Says which isolation there is, and refuses to go on where more was required.
+fn announce(report: &Report, required: bool) -> Result<()> {
+    for finding in report.findings.iter().filter(|finding| !finding.ok) {
+        tracing::warn!(name = finding.name, remedy = finding.remedy, "isolation: {}", finding.detail);
+    }
+    match report.tier {
+        Tier::Full => tracing::info!(tier = %report.tier, "workers are isolated"),
+        _ if required => bail!(
+            "--require-isolation: this machine offers the tier {} only. `hearth doctor` says what is missing.",
+            report.tier
+        ),
+        _ => tracing::warn!(tier = %report.tier, "workers are not fully isolated; `hearth doctor` says why"),
+    }
+    Ok(())
+}
+
+/// What names this installation among others on the machine: a digest of its data folder's path.
+fn installation(settings: &Settings) -> Result<String> {
+    let path = settings.data_dir.canonicalize()?;
+    let digest = path.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    Ok(format!("{digest:016x}"))
+}
+
+/// A folder with a short path, since a socket's has room for 107 bytes: `/run` where we may, else the temporary one.
+fn run_dir(settings: &Settings) -> Result<PathBuf> {
+    let name = format!("hearth-{}", installation(settings)?);
+    let candidates = [PathBuf::from("/run"), std::env::temp_dir()];
+    for parent in candidates {
+        let path = parent.join(&name);
+        if std::fs::create_dir_all(&path).is_ok() {
+            return Ok(path);
+        }
+    }
+    bail!("no folder for sockets can be made in /run or in the temporary folder")
+}
+
+async fn wait_for_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

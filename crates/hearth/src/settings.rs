@@ -1,0 +1,216 @@
+//! The one typed configuration: a TOML file, overlaid by the command line, checked before anything starts.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hearth_model::Hostname;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::serve::Args;
+
+/// Everything an operator can set. Keys are written with hyphens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Where everything is kept. Default: `./data`.
+    pub data_dir: PathBuf,
+    /// Where the gateway and the control host listen. Default: `127.0.0.1:8787`.
+    pub listen: SocketAddr,
+    /// Domains below which workers are served; the first one makes the URLs that answers show. Default: `localhost`.
+    pub base_domains: Vec<Hostname>,
+    /// Further names of the control host.
+    pub api_hosts: Vec<Hostname>,
+    /// Hosts on which a worker is reached as `/<worker>/…`.
+    pub path_hosts: Vec<Hostname>,
+    /// Scheme and port of URLs that answers show, such as `https://apps.corp.test`. Default: from `listen`.
+    pub public_url: Option<url::Url>,
+    /// The workerd binary. Default: the embedded one, else the one that `make setup` installed.
+    pub runtime: Option<PathBuf>,
+    /// Loopback only, and local callers need no token.
+    pub dev: bool,
+    /// Refuse to start when the full isolation tier is not to be had.
+    pub require_isolation: bool,
+    /// Highest isolation tier to use: `full`, `reduced` or `none`. Default: the best there is.
+    pub isolation: Option<String>,
+    /// Name of this place in `CF-Ray` and `request.cf.colo`. Default: `HRT`.
+    pub colo: String,
+    /// MaxMind databases that fill `request.cf` and `CF-IPCountry`.
+    pub mmdb: Vec<PathBuf>,
+    /// Networks whose `X-Forwarded-*` and `CF-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Processes.
+    pub processes: Processes,
+    /// What workers may reach, beside the public internet.
+    pub egress: Egress,
+}
+
+/// Settings of processes; absent ones follow from the machine.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Processes {
+    /// Parked processes kept ready. Default: 4.
+    pub spares: Option<usize>,
+    /// MiB that all instances together may use before idle ones leave. Default: half of the machine.
+    pub memory_budget_mb: Option<u64>,
+    /// Most processes alive at a time. Default: 4096.
+    pub max: Option<usize>,
+    /// Most processes of one worker version. Default: the number of cores.
+    pub max_per_worker: Option<usize>,
+    /// Seconds that an unused instance stays while memory lasts. Default: 3600.
+    pub idle_timeout_s: Option<u64>,
+}
+
+/// Settings of the way out; networks and hosts are opened by `hearth egress allow` too.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Egress {
+    /// PEM file with certificate authorities trusted besides the public web's.
+    pub extra_ca_file: Option<PathBuf>,
+    /// Networks and internal host names that are open.
+    #[serde(flatten)]
+    pub policy: Opened,
+}
+
+/// What a configuration opens, in the form of [`hearth_egress::Policy`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Opened {
+    /// Networks.
+    pub allow: Vec<hearth_egress::Allow>,
+    /// Internal host names and where they lead.
+    pub hosts: std::collections::BTreeMap<String, hearth_egress::Target>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            base_domains: Vec::new(),
+            api_hosts: Vec::new(),
+            path_hosts: Vec::new(),
+            public_url: None,
+            runtime: None,
+            dev: false,
+            require_isolation: false,
+            isolation: None,
+            colo: "HRT".to_owned(),
+            mmdb: Vec::new(),
+            trusted_proxies: Vec::new(),
+            processes: Processes::default(),
+            egress: Egress::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the file, if one is named, and lays the command line over it.
+    ///
+    /// # Errors
+    /// What is wrong, with the name of the setting.
+    pub fn load(args: &Args) -> Result<Self> {
+        let mut settings = match &args.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        settings.overlay(args);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("the configuration {} is not valid", path.display()))
+    }
+
+    fn overlay(&mut self, args: &Args) {
+        fn set<T: Clone>(to: &mut T, from: Option<&T>) {
+            if let Some(value) = from {
+                *to = value.clone();
+            }
+        }
+        set(&mut self.data_dir, args.data_dir.as_ref());
+        set(&mut self.listen, args.listen.as_ref());
+        for (to, from) in [
+            (&mut self.base_domains, &args.base_domain),
+            (&mut self.api_hosts, &args.api_host),
+            (&mut self.path_hosts, &args.path_host),
+        ] {
+            if !from.is_empty() {
+                to.clone_from(from);
+            }
+        }
+        self.public_url = args.public_url.clone().or(self.public_url.take());
+        self.runtime = args.runtime.clone().or(self.runtime.take());
+        self.isolation = args.isolation.clone().or(self.isolation.take());
+        self.dev |= args.dev;
+        self.require_isolation |= args.require_isolation;
+        if self.base_domains.is_empty() {
+            self.base_domains.push("localhost".parse().expect("`localhost` is a host name"));
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.dev && !self.listen.ip().is_loopback() {
+            bail!(
+                "--dev lets local callers in without a token, so it listens on loopback only, not on {}. \
+                 Leave out --dev, or listen on 127.0.0.1.",
+                self.listen
+            );
+        }
+        if let Some(url) = &self.public_url
+            && !matches!(url.scheme(), "http" | "https")
+        {
+            bail!("public-url must begin with http:// or https://, it is {url}");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn load(line: &[&str]) -> Result<Settings> {
+        let args = ["serve"].iter().chain(line);
+        Settings::load(&Line::try_parse_from(args)?.args)
+    }
+
+    #[test]
+    fn development_stays_on_loopback() {
+        assert!(load(&["--dev"]).is_ok());
+        assert!(load(&["--dev", "--listen", "[::1]:80"]).is_ok());
+        let error = load(&["--dev", "--listen", "0.0.0.0:80"]).unwrap_err();
+        assert!(error.to_string().contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let text = "listen = '127.0.0.1:1'\nbase-domains = ['a.test']\n[egress]\nallow = [{ net = '10.0.0.0/8' }]\n";
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let settings = load(&["--config", path, "--listen", "127.0.0.1:2"]).unwrap();
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.base_domains[0].as_str(), "a.test");
+        assert_eq!(settings.egress.policy.allow.len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"listne = '127.0.0.1:1'\n").unwrap();
+        let error = load(&["--config", file.path().to_str().unwrap()]).unwrap_err();
+        assert!(format!("{error:#}").contains("listne"), "{error:#}");
+    }
+}

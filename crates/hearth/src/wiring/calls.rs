@@ -1,0 +1,83 @@
+//! RPC → gateway's table → supervisor: which process answers a call to another worker.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hearth_gateway::{RouteTable, Served};
+use hearth_model::{Binding, BindingKind, VersionChoice, WorkerName};
+use hearth_rpc::{Callee, HttpSender, RouteError, Router};
+use hearth_supervisor::{AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor};
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// Routes the calls of one instance.
+pub struct Calls {
+    pub caller: Arc<Identity>,
+    pub table: Arc<RouteTable>,
+    pub supervisor: Supervisor,
+}
+
+#[async_trait]
+impl Router for Calls {
+    async fn route(&self, binding: &str) -> Result<Callee, RouteError> {
+        let (service, entrypoint, props) = self.target(binding)?;
+        let served = self.worker(binding, service)?;
+        let worker = &served.worker;
+        let split = worker.split.as_ref().ok_or_else(|| {
+            RouteError::unavailable(format!("Worker {service} (binding {binding}) has no deployment."))
+        })?;
+        let version = split.choose(VersionChoice::default(), rand::random());
+        let lease = self.supervisor.acquire(worker.id, version).await.map_err(|error| refused(service, &error))?;
+        let lease = Arc::new(lease);
+        let direct = entrypoint.is_none() && props.is_none();
+        Ok(Callee {
+            debug_socket: lease.instance().debug_socket().to_owned(),
+            service: MAIN_SERVICE.to_owned(),
+            entrypoint: entrypoint.map(str::to_owned),
+            props_json: props.map(ToString::to_string),
+            http: direct.then(|| sender(Arc::clone(&lease))),
+            lease: Box::new(lease),
+        })
+    }
+}
+
+impl Calls {
+    fn target(&self, name: &str) -> Result<(&str, Option<&str>, Option<&serde_json::Value>), RouteError> {
+        let binding = self.caller.bindings.iter().find(|binding| binding.name == name);
+        match binding {
+            Some(Binding { kind: BindingKind::Service { service, entrypoint, props, .. }, .. }) => {
+                Ok((service, entrypoint.as_deref().filter(|name| *name != "default"), props.as_ref()))
+            }
+            _ => Err(RouteError::not_found(format!("There is no service binding {name}."))),
+        }
+    }
+
+    fn worker(&self, binding: &str, service: &str) -> Result<Arc<Served>, RouteError> {
+        let name = service.parse::<WorkerName>().ok();
+        name.and_then(|name| self.table.sibling(self.caller.key.worker, &name)).ok_or_else(|| {
+            RouteError::not_found(format!("Worker {service} (binding {binding}) does not exist."))
+        })
+    }
+}
+
+fn refused(service: &str, error: &AcquireError) -> RouteError {
+    let text = match error {
+        AcquireError::Overloaded(reason) => format!("Worker {service} is overloaded: {reason}"),
+        AcquireError::Died(death) => format!("Worker {service} could not start: {}", death.explanation()),
+        AcquireError::NoSuchVersion(_) | AcquireError::Internal(_) => format!("Worker {service} could not start."),
+        AcquireError::ShuttingDown => "The server is shutting down.".to_owned(),
+    };
+    RouteError::unavailable(text).with_internal(error.to_string())
+}
+
+/// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
+fn sender(lease: Arc<Lease>) -> HttpSender {
+    Box::new(move |request: Request<Incoming>| {
+        Box::pin(async move {
+            let response = lease.send(request.map(RequestBody::Incoming)).await?;
+            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        })
+    })
+}
+

@@ -1,0 +1,12 @@
+//! Joins the crates: each asks for what it needs by a trait, and what answers it stands here.
+
+mod calls;
+mod code;
+mod internal;
+mod platform;
+mod services;
+
+pub use code::Code;
+pub use internal::Inside;
+pub use platform::Platform;
+pub use services::{Attach, parse_policy};

@@ -1,0 +1,123 @@
+//! API → supervisor and gateway: a candidate is probed, a change takes effect.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hearth_api::{Change, Runtime};
+use hearth_gateway::RouteTable;
+use hearth_model::{Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
+use hearth_egress::Policy;
+use hearth_store::{EgressScope, Store};
+use hearth_supervisor::Supervisor;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::Attach;
+use super::services::parse_policy;
+
+/// Locks for changes of one worker at a time; workers share them by hash.
+const LANES: usize = 64;
+
+/// What the API drives.
+pub struct Platform {
+    store: Store,
+    table: Arc<RouteTable>,
+    supervisor: Supervisor,
+    services: Arc<Attach>,
+    /// What the configuration file opens, beside what is stored.
+    configured: Policy,
+    lanes: Vec<Mutex<()>>,
+}
+
+impl Platform {
+    /// The platform over these parts.
+    pub fn new(
+        store: Store,
+        table: Arc<RouteTable>,
+        supervisor: Supervisor,
+        services: Arc<Attach>,
+        configured: Policy,
+    ) -> Arc<Self> {
+        let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
+        Arc::new(Self { store, table, supervisor, services, configured, lanes })
+    }
+
+    /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
+    /// versions that no longer have a share drain. Changes of one worker take turns, so that the last one read is the
+    /// last one published.
+    async fn follow(&self, id: WorkerId) -> Result<(), hearth_store::StoreError> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let _lane = self.lanes[hasher.finish() as usize % LANES].lock().await;
+
+        let Some(new) = self.store.published_worker(id).await? else {
+            return Ok(());
+        };
+        let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
+        let current = shares(Some(&new));
+        if self.supervisor.is_live(id) {
+            for version in current.iter().filter(|version| !old.contains(version)) {
+                if let Err(error) = self.supervisor.warm(id, *version).await {
+                    tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
+                }
+            }
+        }
+        self.table.upsert_worker(new);
+        for version in old.into_iter().filter(|version| !current.contains(version)) {
+            self.supervisor.retire(id, version);
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, change: Change) -> Result<(), hearth_store::StoreError> {
+        match change {
+            Change::Worker(id) => self.follow(id).await?,
+            Change::WorkerGone(id) => {
+                self.table.remove_worker(id);
+                self.supervisor.retire_worker(id);
+            }
+            Change::Routes => self.table.set_routes(self.store.published_routes().await?),
+            Change::Domains => self.table.set_domains(self.store.published_domains().await?),
+            Change::Egress => self.reload_egress().await?,
+            Change::Accounts => {
+                for worker in self.store.published().await?.workers {
+                    self.table.upsert_worker(worker);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn reload_egress(&self) -> Result<(), hearth_store::StoreError> {
+        let stored = self.store.egress_rules(&EgressScope::Installation).await?;
+        let mut policy = self.configured.clone();
+        policy.extend(stored.map(parse_policy).unwrap_or_default());
+        self.services.egress.set_policy(policy);
+        self.services.reload_egress().await;
+        Ok(())
+    }
+}
+
+/// The versions that have a share of the traffic.
+fn shares(worker: Option<&PublishedWorker>) -> Vec<VersionId> {
+    let split = worker.and_then(|worker| worker.split.as_ref());
+    split.map(|split| split.shares().iter().map(|(version, _)| *version).collect()).unwrap_or_default()
+}
+
+#[async_trait]
+impl Runtime for Platform {
+    async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
+        self.supervisor.probe(candidate).await
+    }
+
+    fn check_egress_rules(&self, rules: &Value) -> Result<(), String> {
+        serde_json::from_value::<Policy>(rules.clone()).map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn changed(&self, change: Change) {
+        if let Err(error) = self.apply(change).await {
+            tracing::error!(%error, "a change is stored and does not take effect before the next start");
+        }
+    }
+}

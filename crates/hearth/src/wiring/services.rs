@@ -1,0 +1,135 @@
+//! Supervisor → RPC and egress: what an instance finds behind its sockets.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use hearth_egress::{Egress, Origin, Policy};
+use hearth_gateway::RouteTable;
+use hearth_rpc::RpcThreads;
+use hearth_store::{EgressRules, Store};
+use hearth_supervisor::{Identity, InstanceSockets, Services, Supervisor};
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::calls::Calls;
+
+/// Serves the sockets of every instance.
+pub struct Attach {
+    store: Store,
+    pub(super) egress: Arc<Egress>,
+    table: Arc<RouteTable>,
+    threads: RpcThreads,
+    /// Set once the supervisor is there, which itself is made with this.
+    supervisor: OnceLock<Supervisor>,
+    ways_out: Mutex<HashMap<u64, Weak<WayOut>>>,
+    next: AtomicU64,
+}
+
+/// The way out of one instance.
+struct WayOut {
+    identity: Arc<Identity>,
+    handle: OnceLock<hearth_egress::ServeHandle>,
+}
+
+/// Everything that serves one instance; dropping it ends that.
+struct Attached {
+    _calls: hearth_rpc::ServeHandle,
+    _way_out: Arc<WayOut>,
+    opening: JoinHandle<()>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.opening.abort();
+    }
+}
+
+impl Attach {
+    /// Services over these parts.
+    pub fn new(store: Store, egress: Arc<Egress>, table: Arc<RouteTable>, threads: RpcThreads) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            egress,
+            table,
+            threads,
+            supervisor: OnceLock::new(),
+            ways_out: Mutex::default(),
+            next: 0.into(),
+        })
+    }
+
+    /// Says which supervisor answers calls, before it starts anything.
+    pub fn begin(&self, supervisor: Supervisor) {
+        // Set twice would be the same one again.
+        let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Reads the egress rules anew for every instance that runs.
+    pub async fn reload_egress(&self) {
+        let ways: Vec<_> = {
+            let mut ways = self.ways_out.lock();
+            ways.retain(|_, way| way.strong_count() > 0);
+            ways.values().filter_map(Weak::upgrade).collect()
+        };
+        for way in ways {
+            if let Some(handle) = way.handle.get() {
+                handle.set_origin(origin(&self.store, &way.identity).await);
+            }
+        }
+    }
+
+    fn open_way_out(&self, identity: &Arc<Identity>, listener: tokio::net::UnixListener) -> (Arc<WayOut>, JoinHandle<()>) {
+        let way = Arc::new(WayOut { identity: Arc::clone(identity), handle: OnceLock::new() });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.ways_out.lock().insert(number, Arc::downgrade(&way));
+        let (store, egress, opened) = (self.store.clone(), Arc::clone(&self.egress), Arc::clone(&way));
+        // Until the rules are read, connections wait in the socket's backlog: none leaves by rules that are not its own.
+        let opening = tokio::spawn(async move {
+            let origin = origin(&store, &opened.identity).await;
+            let _ = opened.handle.set(egress.serve(listener, origin));
+        });
+        (way, opening)
+    }
+}
+
+impl Services for Attach {
+    fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync> {
+        let supervisor = self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
+        let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
+        let (way_out, opening) = self.open_way_out(&identity, sockets.egress);
+        Box::new(Attached {
+            _calls: hearth_rpc::serve(sockets.rpc, Arc::new(calls), &self.threads),
+            _way_out: way_out,
+            opening,
+        })
+    }
+}
+
+/// Who goes out, with the rules that its account and the worker itself have. Rules that cannot be read open nothing.
+async fn origin(store: &Store, identity: &Identity) -> Arc<Origin> {
+    let rules = store.egress_rules_for(identity.key.worker).await.unwrap_or_else(|error| {
+        tracing::error!(%error, worker = %identity.name, "egress rules cannot be read: nothing is opened");
+        EgressRules::default()
+    });
+    let mut policy = Policy::default();
+    for document in [rules.account, rules.worker].into_iter().flatten() {
+        policy.extend(parse_policy(document));
+    }
+    Arc::new(Origin {
+        account: identity.account.to_string(),
+        worker: identity.name.to_string(),
+        version: identity.key.version.to_string(),
+        policy: Arc::new(policy),
+    })
+}
+
+/// The rules of a stored document, which was checked when it was set.
+pub fn parse_policy(document: Value) -> Policy {
+    serde_json::from_value(document).unwrap_or_else(|error| {
+        tracing::error!(%error, "stored egress rules are not valid: they open nothing");
+        Policy::default()
+    })
+}

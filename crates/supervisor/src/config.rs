@@ -1,0 +1,78 @@
+//! The supervisor's settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::plan::Rules;
+
+/// What an operator may set about processes.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where instance folders and sockets are; its path is short, since a socket's may have 107 bytes.
+    pub run_dir: PathBuf,
+    /// Parked processes kept ready.
+    pub spares: usize,
+    /// Bytes that all instances together may use before idle ones leave.
+    pub memory_budget: u64,
+    /// Most processes alive at a time.
+    pub max_processes: usize,
+    /// Most processes of one stateless version that serve at a time.
+    pub max_per_worker: usize,
+    /// Requests in flight in one process before callers get 503.
+    pub max_in_flight: usize,
+    /// Requests that may wait for one version to start before callers get 503.
+    pub max_waiting: usize,
+    /// Starts carried out at a time.
+    pub max_starting: usize,
+    /// How long a start may take, from the configuration to listening.
+    pub start_timeout: Duration,
+    /// How long an unused instance stays while memory lasts.
+    pub idle_timeout: Duration,
+    /// How long after its last response an instance is kept for `waitUntil`.
+    pub linger: Duration,
+    /// How long the requests of a draining process may take.
+    pub drain_timeout: Duration,
+    /// How long a process may take to leave after SIGTERM.
+    pub stop_grace: Duration,
+    /// Open files of one process.
+    pub open_files: u64,
+    /// Processes and threads of one instance.
+    pub tasks: u64,
+}
+
+impl Config {
+    /// The defaults for a machine with this many cores and bytes of memory.
+    pub fn for_machine(run_dir: PathBuf, cores: usize, memory: u64) -> Self {
+        Self {
+            run_dir,
+            spares: 4,
+            memory_budget: memory / 2,
+            max_processes: 4096,
+            max_per_worker: cores.max(1),
+            max_in_flight: 4096,
+            max_waiting: 8192,
+            max_starting: cores.max(1) * 2,
+            start_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(3600),
+            linger: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(300),
+            stop_grace: Duration::from_secs(5),
+            open_files: 65_536,
+            tasks: 128,
+        }
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            memory_budget: self.memory_budget,
+            max_processes: self.max_processes,
+            max_per_key: self.max_per_worker,
+            idle_timeout: self.idle_timeout,
+            linger: self.linger,
+            drain_timeout: self.drain_timeout,
+            stop_grace: self.stop_grace,
+            backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Looks at every process: its heartbeat and CPU while it is busy, its memory from time to time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hearth_jail::Signal;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::{Event, Load};
+use crate::supervisor::{Running, Shared};
+use crate::watch::{Sample, Watch};
+
+/// Time between looks at processes that have something to do.
+const BUSY_LOOK: Duration = Duration::from_millis(100);
+
+/// Every so many looks, all processes are looked at: memory moves slowly, and an idle one should cost nothing.
+const FULL_LOOK: u32 = 20;
+
+/// What is remembered of a process between two looks.
+pub(crate) struct Monitored {
+    watch: Watch,
+    heart: Arc<Heart>,
+    looked: Instant,
+    cpu: Duration,
+    busy: bool,
+}
+
+/// The heartbeat of a process: a request to a native service that is answered as long as the event loop turns.
+struct Heart {
+    socket: PathBuf,
+    asking: AtomicBool,
+    /// CPU time, in microseconds, that had been burned when the newest answered beat was sent.
+    cpu_at_beat: AtomicU64,
+    connection: tokio::sync::Mutex<Option<SendRequest<Empty<bytes::Bytes>>>>,
+}
+
+impl Monitored {
+    pub(crate) fn new(limit: Duration, hb_socket: PathBuf) -> Self {
+        let heart = Heart {
+            socket: hb_socket,
+            asking: AtomicBool::new(false),
+            cpu_at_beat: AtomicU64::new(0),
+            connection: tokio::sync::Mutex::new(None),
+        };
+        Self {
+            watch: Watch::new(limit),
+            heart: Arc::new(heart),
+            looked: Instant::now(),
+            cpu: Duration::ZERO,
+            busy: true,
+        }
+    }
+}
+
+/// Looks until told to stop looking.
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(BUSY_LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut round = 0_u32;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => {}
+        }
+        round = round.wrapping_add(1);
+        let full = round.is_multiple_of(FULL_LOOK);
+        let all: Vec<_> = shared.running.lock().values().cloned().collect();
+        if stop.is_cancelled() {
+            // Draining needs looks to the end, only no longer at this pace.
+            if all.is_empty() {
+                return;
+            }
+            tokio::time::sleep(BUSY_LOOK).await;
+        }
+        for running in all {
+            look(&shared, &running, full);
+        }
+    }
+}
+
+/// Reads the process's cgroup files: a few microseconds each, so they are read right here.
+fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
+    let instance = &running.instance;
+    let mut monitored = running.monitored.lock();
+    let in_flight = instance.in_flight();
+    if !full && in_flight == 0 && !monitored.busy {
+        return;
+    }
+    let Ok(usage) = running.process.usage.read() else {
+        // Gone: its exit is on its way.
+        return;
+    };
+    let elapsed = monitored.looked.elapsed().as_secs_f64().max(0.001);
+    let cpu = usage.cpu.saturating_sub(monitored.cpu).as_secs_f64() / elapsed;
+    monitored.looked = Instant::now();
+    monitored.cpu = usage.cpu;
+    // An idle process that burns CPU is looked at like a busy one: `waitUntil` may loop too.
+    monitored.busy = in_flight > 0 || cpu > 0.05;
+
+    let sample = Sample {
+        cpu: usage.cpu,
+        cpu_at_beat: Duration::from_micros(monitored.heart.cpu_at_beat.load(Ordering::Relaxed)),
+        in_flight,
+        served: instance.served(),
+    };
+    if monitored.busy {
+        Heart::beat(&monitored.heart, usage.cpu);
+    }
+    if let Some(death) = monitored.watch.observe(sample) {
+        shared.signal(instance.serial, death, Signal::Kill);
+        return;
+    }
+    let last_used = instance.last_used.lock().saturating_duration_since(shared.began);
+    let served = instance.served();
+    let load = Load { in_flight, served, last_used, memory: usage.memory_bytes, cpu };
+    shared.tell(Event::Observed(instance.serial, load));
+}
+
+impl Heart {
+    /// Sends a beat unless one is under way.
+    fn beat(heart: &Arc<Self>, cpu: Duration) {
+        if heart.asking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let heart = Arc::clone(heart);
+        tokio::spawn(async move {
+            let answered = heart.ask().await.is_some();
+            if answered {
+                let burned = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+                heart.cpu_at_beat.store(burned, Ordering::Relaxed);
+            }
+            heart.asking.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// Any answer will do, a 404 too. None: the connection failed.
+    async fn ask(&self) -> Option<()> {
+        let mut connection = self.connection.lock().await;
+        if connection.as_ref().is_none_or(SendRequest::is_closed) {
+            let stream = TokioIo::new(UnixStream::connect(&self.socket).await.ok()?);
+            let (sender, driver) = http1::handshake(stream).await.ok()?;
+            tokio::spawn(driver);
+            *connection = Some(sender);
+        }
+        let sender = connection.as_mut()?;
+        sender.ready().await.ok()?;
+        let request = Request::head("/").header("host", "beat").body(Empty::new()).ok()?;
+        let response = sender.send_request(request).await.ok()?;
+        response.into_body().collect().await.ok()?;
+        Some(())
+    }
+}

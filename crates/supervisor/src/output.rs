@@ -1,0 +1,154 @@
+//! What a process prints: its worker's console and the runtime's complaints, as lines of JSON on both streams, and
+//! now and then V8's last words as plain text.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_model::{VersionId, WorkerName};
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio_util::task::TaskTracker;
+
+/// Lines of stderr kept to explain a death.
+const KEPT_LINES: usize = 100;
+
+/// Longest line taken from a process, in bytes; the rest of it is dropped, so that no worker fills our memory.
+const MAX_LINE: usize = 16 << 10;
+
+/// How long the last words of a dead process may take: a pipe's writer may be held by nobody else, so this is short.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Whose output it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub worker: WorkerName,
+    pub version: VersionId,
+    /// Probes print what the deploy answers; their console is nobody's.
+    pub silent: bool,
+}
+
+/// The output of one process.
+pub(crate) struct Output {
+    errors: Mutex<VecDeque<String>>,
+    readers: TaskTracker,
+}
+
+#[derive(serde::Deserialize)]
+struct ConsoleLine {
+    level: String,
+    message: String,
+    /// Present when the runtime speaks, not the worker: an uncaught exception, a fatal error.
+    #[serde(default)]
+    source: Option<String>,
+}
+
+impl Output {
+    /// Reads both streams to their end.
+    pub(crate) fn follow(
+        source: Source,
+        stdout: impl AsyncRead + Send + Unpin + 'static,
+        stderr: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Arc<Self> {
+        let output = Arc::new(Self { errors: Mutex::default(), readers: TaskTracker::new() });
+        let (from, to) = (source.clone(), Arc::clone(&output));
+        output.readers.spawn(async move { each_line(stdout, |line| to.line(&from, line)).await });
+        let to = Arc::clone(&output);
+        output.readers.spawn(async move { each_line(stderr, |line| to.line(&source, line)).await });
+        output.readers.close();
+        output
+    }
+
+    /// Waits a moment for the streams to end.
+    pub(crate) async fn finished(&self) {
+        // Out of patience only when something else holds the pipe; then what was read must do.
+        let _ = tokio::time::timeout(LAST_WORDS, self.readers.wait()).await;
+    }
+
+    /// The last lines of stderr.
+    pub(crate) fn errors(&self) -> String {
+        let lines = self.errors.lock();
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    fn keep(&self, line: &str) {
+        let mut lines = self.errors.lock();
+        if lines.len() == KEPT_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
+    }
+
+    fn line(&self, source: &Source, line: &str) {
+        let entry = serde_json::from_str::<ConsoleLine>(line).ok();
+        let (level, message) = entry.as_ref().map_or(("error", line), |e| (&e.level, &e.message));
+        if entry.as_ref().is_none_or(|entry| entry.source.is_some()) {
+            self.keep(message);
+        }
+        if !source.silent {
+            log(source, level, message);
+        }
+    }
+}
+
+/// One line of the server's log per console call. `tracing` wants levels at compile time.
+fn log(source: &Source, level: &str, message: &str) {
+    let (worker, version) = (source.worker.as_str(), tracing::field::display(source.version));
+    match level {
+        "error" => tracing::error!(target: "worker", worker, version, "{message}"),
+        "warn" => tracing::warn!(target: "worker", worker, version, "{message}"),
+        "debug" => tracing::debug!(target: "worker", worker, version, "{message}"),
+        _ => tracing::info!(target: "worker", worker, version, "{message}"),
+    }
+}
+
+async fn each_line(stream: impl AsyncRead + Unpin, mut take: impl FnMut(&str)) {
+    let mut reader = BufReader::with_capacity(MAX_LINE, stream);
+    let mut line = Vec::new();
+    loop {
+        let (used, ended) = match reader.fill_buf().await {
+            Ok([]) | Err(_) => break,
+            Ok(chunk) => {
+                let end = chunk.iter().position(|byte| *byte == b'\n');
+                let part = &chunk[..end.unwrap_or(chunk.len())];
+                line.extend_from_slice(&part[..part.len().min(MAX_LINE - line.len())]);
+                (end.map_or(chunk.len(), |at| at + 1), end.is_some())
+            }
+        };
+        reader.consume(used);
+        if ended {
+            take(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+    if !line.is_empty() {
+        take(&String::from_utf8_lossy(&line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_end_is_bounded() {
+        let flood = vec![b'x'; MAX_LINE * 10];
+        let mut text = flood.clone();
+        text.extend_from_slice(b"\nshort\nlast");
+        let mut lines = Vec::new();
+        each_line(&text[..], |line| lines.push(line.to_owned())).await;
+        assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [MAX_LINE, 5, 4]);
+    }
+
+    #[tokio::test]
+    async fn complaints_are_kept_and_the_console_is_not() {
+        let source = Source { worker: "a".parse().unwrap(), version: VersionId::random(), silent: true };
+        let stdout = br#"{"timestamp":1,"level":"log","message":"hi"}
+{"timestamp":1,"level":"error","message":"boom","source":"workerd"}
+"#;
+        let output = Output::follow(source, &stdout[..], &b"plain\n"[..]);
+        output.finished().await;
+        let errors = output.errors();
+        assert!(errors.contains("boom") && errors.contains("plain") && !errors.contains("hi"), "{errors}");
+    }
+}

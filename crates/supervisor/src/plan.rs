@@ -1,0 +1,314 @@
+//! Decides which processes there should be. Pure: events and the time go in, effects come out.
+//!
+//! Times are durations since the supervisor started.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::{Death, InstanceKey};
+
+/// Identifies a process among all of this run.
+pub(crate) type Serial = u64;
+
+/// The numbers that decisions depend on.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    /// Bytes that all instances together may use before idle ones are asked to leave.
+    pub memory_budget: u64,
+    /// Most processes alive, draining ones included.
+    pub max_processes: usize,
+    /// Most processes of one stateless worker version that serve at a time.
+    pub max_per_key: usize,
+    /// How long an unused instance stays while memory lasts.
+    pub idle_timeout: Duration,
+    /// How long after its last response an instance may still have `waitUntil` work: Cloudflare's 30 s.
+    pub linger: Duration,
+    /// How long a draining instance's last requests may take.
+    pub drain_timeout: Duration,
+    /// How long a process may take to leave after SIGTERM.
+    pub stop_grace: Duration,
+    /// The wait after a first failed start; it doubles with each further one.
+    pub backoff: Duration,
+    /// The longest wait after failed starts.
+    pub max_backoff: Duration,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Event {
+    /// Somebody waits for a place and found none.
+    Wanted(InstanceKey),
+    /// A process that was asked for serves.
+    Started(Serial),
+    /// A process that was asked for did not come to serve.
+    Failed(Serial),
+    /// A process is gone.
+    Exited(Serial),
+    /// What was measured of a process.
+    Observed(Serial, Load),
+    /// The version is no longer routed to.
+    Retired(InstanceKey),
+    /// Time has passed.
+    Tick,
+    /// Everything shall end.
+    Shutdown,
+}
+
+/// A measurement of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Load {
+    /// Requests and calls in it.
+    pub in_flight: usize,
+    /// Requests and calls since it started.
+    pub served: u64,
+    /// When its last request ended.
+    pub last_used: Duration,
+    /// Bytes charged to it.
+    pub memory: u64,
+    /// Share of one core that it used since the last measurement.
+    pub cpu: f64,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Effect {
+    /// Start a process for the key.
+    Start(Serial, InstanceKey),
+    /// Those who wait for the key get nothing: its last starts failed.
+    Refuse(InstanceKey),
+    /// Give it no new work.
+    Drain(Serial),
+    /// Ask it to leave, if nothing is in it.
+    Terminate(Serial),
+    /// End it.
+    Kill(Serial, Death),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Starting,
+    Serving,
+    Draining(Duration),
+    Stopping(Duration),
+}
+
+#[derive(Debug)]
+struct Member {
+    key: InstanceKey,
+    stage: Stage,
+    started: Duration,
+    load: Load,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Failures {
+    count: u32,
+    until: Duration,
+}
+
+/// The state of all processes as far as decisions need it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    rules: Rules,
+    members: BTreeMap<Serial, Member>,
+    failures: HashMap<InstanceKey, Failures>,
+    next: Serial,
+    closing: bool,
+}
+
+/// A process that leaves this soon after its start without having served has failed to start.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Above this share of a core a process is hot.
+const HOT_CPU: f64 = 0.85;
+
+impl Plan {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self { rules, members: BTreeMap::new(), failures: HashMap::new(), next: 1, closing: false }
+    }
+
+    /// Takes an event in and says what follows from it.
+    pub(crate) fn on(&mut self, event: Event, now: Duration) -> Vec<Effect> {
+        match event {
+            Event::Wanted(key) => self.wanted(key, now),
+            Event::Started(serial) => self.started(serial, now),
+            Event::Failed(serial) => self.gone(serial, true, now),
+            Event::Exited(serial) => self.gone(serial, false, now),
+            Event::Observed(serial, load) => self.observed(serial, load, now),
+            Event::Retired(key) => self.drain_all(|member| member.key == key, now),
+            Event::Tick => self.tick(now),
+            Event::Shutdown => {
+                self.closing = true;
+                self.drain_all(|_| true, now)
+            }
+        }
+    }
+
+    /// Processes that are not gone.
+    pub(crate) fn alive(&self) -> usize {
+        self.members.len()
+    }
+
+    fn of(&self, key: InstanceKey, stage: Stage) -> usize {
+        self.members.values().filter(|m| m.key == key && m.stage == stage).count()
+    }
+
+    fn wanted(&mut self, key: InstanceKey, now: Duration) -> Vec<Effect> {
+        if self.of(key, Stage::Starting) + self.of(key, Stage::Serving) > 0 {
+            return Vec::new();
+        }
+        let waits = self.failures.get(&key).is_some_and(|failures| now < failures.until);
+        if self.closing || waits {
+            return vec![Effect::Refuse(key)];
+        }
+        let mut effects = Vec::new();
+        if self.members.len() >= self.rules.max_processes {
+            match self.most_dispensable(now) {
+                Some(serial) => effects.extend(self.drain(serial, now)),
+                None => return vec![Effect::Refuse(key)],
+            }
+        }
+        effects.push(self.start(key, now));
+        effects
+    }
+
+    fn start(&mut self, key: InstanceKey, now: Duration) -> Effect {
+        let serial = self.next;
+        self.next += 1;
+        let load = Load { last_used: now, ..Load::default() };
+        self.members.insert(serial, Member { key, stage: Stage::Starting, started: now, load });
+        Effect::Start(serial, key)
+    }
+
+    fn started(&mut self, serial: Serial, now: Duration) -> Vec<Effect> {
+        let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
+        if member.stage != Stage::Starting {
+            // It was retired, or everything shut down, while it started.
+            return vec![Effect::Drain(serial)];
+        }
+        member.stage = Stage::Serving;
+        member.load.last_used = now;
+        Vec::new()
+    }
+
+    fn gone(&mut self, serial: Serial, failed: bool, now: Duration) -> Vec<Effect> {
+        let Some(member) = self.members.remove(&serial) else { return Vec::new() };
+        let left_by_itself = matches!(member.stage, Stage::Starting | Stage::Serving);
+        let young = now.saturating_sub(member.started) < YOUNG && member.load.served == 0;
+        if !(failed || left_by_itself && young) {
+            if member.load.served > 0 {
+                self.failures.remove(&member.key);
+            }
+            return Vec::new();
+        }
+        let failures = self.failures.entry(member.key).or_default();
+        failures.count += 1;
+        let wait = self.rules.backoff.saturating_mul(1 << (failures.count - 1).min(16));
+        failures.until = now + wait.min(self.rules.max_backoff);
+        vec![Effect::Refuse(member.key)]
+    }
+
+    fn observed(&mut self, serial: Serial, load: Load, now: Duration) -> Vec<Effect> {
+        let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
+        member.load = load;
+        let key = member.key;
+        if member.stage != Stage::Serving || self.closing {
+            return Vec::new();
+        }
+        let hot = |m: &Member| m.load.cpu > HOT_CPU && m.load.in_flight > 1;
+        let mut serving = self.members.values().filter(|m| m.key == key && m.stage == Stage::Serving);
+        let all_hot = serving.by_ref().all(hot);
+        let count = self.of(key, Stage::Serving);
+        let room = count < self.rules.max_per_key && self.members.len() < self.rules.max_processes;
+        if all_hot && room && self.of(key, Stage::Starting) == 0 {
+            return vec![self.start(key, now)];
+        }
+        Vec::new()
+    }
+
+    fn drain_all(&mut self, which: impl Fn(&Member) -> bool, now: Duration) -> Vec<Effect> {
+        let serials: Vec<_> = self.members.iter().filter(|(_, m)| which(m)).map(|(s, _)| *s).collect();
+        serials.into_iter().flat_map(|serial| self.drain(serial, now)).collect()
+    }
+
+    /// Also for one that still starts: it drains as soon as it has.
+    fn drain(&mut self, serial: Serial, now: Duration) -> Option<Effect> {
+        let member = self.members.get_mut(&serial)?;
+        let effect = match member.stage {
+            Stage::Serving => Some(Effect::Drain(serial)),
+            Stage::Starting => None,
+            Stage::Draining(_) | Stage::Stopping(_) => return None,
+        };
+        member.stage = Stage::Draining(now);
+        effect
+    }
+
+    fn tick(&mut self, now: Duration) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (serial, member) in &mut self.members {
+            match member.stage {
+                Stage::Draining(since) if leaves(&self.rules, member, since, now, self.closing) => {
+                    member.stage = Stage::Stopping(now);
+                    effects.push(Effect::Terminate(*serial));
+                }
+                Stage::Stopping(since) if now.saturating_sub(since) > self.rules.stop_grace => {
+                    member.stage = Stage::Stopping(now);
+                    effects.push(Effect::Kill(*serial, Death::Stopped));
+                }
+                _ => {}
+            }
+        }
+        let timeout = self.rules.idle_timeout;
+        effects.extend(self.drain_all(|m| is_idle(m) && now.saturating_sub(m.load.last_used) > timeout, now));
+        effects.extend(self.relieve(now));
+        self.failures.retain(|_, failures| now < failures.until + YOUNG);
+        effects
+    }
+
+    /// Brings memory under its budget, as far as idle instances allow.
+    fn relieve(&mut self, now: Duration) -> Vec<Effect> {
+        let leaving = |m: &Member| matches!(m.stage, Stage::Draining(_) | Stage::Stopping(_));
+        let mut used: u64 = self.members.values().filter(|m| !leaving(m)).map(|m| m.load.memory).sum();
+        let mut effects = Vec::new();
+        while used > self.rules.memory_budget {
+            let Some(serial) = self.most_dispensable(now) else { break };
+            used -= self.members[&serial].load.memory;
+            effects.extend(self.drain(serial, now));
+        }
+        effects
+    }
+
+    /// The idle instance whose absence frees most for longest: memory times the time it has been unused. One that may
+    /// still have `waitUntil` work is not idle.
+    fn most_dispensable(&self, now: Duration) -> Option<Serial> {
+        let score = |m: &Member| m.load.memory as f64 * now.saturating_sub(m.load.last_used).as_secs_f64();
+        self.members
+            .iter()
+            .filter(|(_, m)| {
+                is_idle(m) && (m.load.served == 0 || now.saturating_sub(m.load.last_used) > self.rules.linger)
+            })
+            .max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)))
+            .map(|(serial, _)| *serial)
+    }
+}
+
+fn is_idle(member: &Member) -> bool {
+    member.stage == Stage::Serving && member.load.in_flight == 0
+}
+
+/// Whether a draining process has nothing left to do, or has had its time. When everything ends, `waitUntil` gets the
+/// grace of a stop only.
+fn leaves(rules: &Rules, member: &Member, since: Duration, now: Duration, closing: bool) -> bool {
+    let linger = match (member.load.served, closing) {
+        (0, _) => Duration::ZERO,
+        (_, true) => rules.stop_grace,
+        (_, false) => rules.linger,
+    };
+    let finished = member.load.in_flight == 0 && now.saturating_sub(member.load.last_used) >= linger;
+    finished || now.saturating_sub(since) > rules.drain_timeout
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

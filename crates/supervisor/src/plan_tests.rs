@@ -1,0 +1,237 @@
+use super::*;
+use hearth_model::{VersionId, WorkerId};
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rules() -> Rules {
+    Rules {
+        memory_budget: 1000,
+        max_processes: 8,
+        max_per_key: 2,
+        idle_timeout: 3600 * SECOND,
+        linger: 30 * SECOND,
+        drain_timeout: 300 * SECOND,
+        stop_grace: 5 * SECOND,
+        backoff: SECOND,
+        max_backoff: 60 * SECOND,
+    }
+}
+
+fn key() -> InstanceKey {
+    InstanceKey::fused(WorkerId::random(), VersionId::random())
+}
+
+/// A plan with one serving process of a key.
+fn serving() -> (Plan, InstanceKey, Serial) {
+    let mut plan = Plan::new(rules());
+    let key = key();
+    let effects = plan.on(Event::Wanted(key), Duration::ZERO);
+    let [Effect::Start(serial, started)] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(started, key);
+    assert_eq!(plan.on(Event::Started(serial), Duration::ZERO), []);
+    (plan, key, serial)
+}
+
+fn load(in_flight: usize, served: u64, last_used: Duration) -> Load {
+    Load { in_flight, served, last_used, memory: 100, cpu: 0.0 }
+}
+
+#[test]
+fn one_start_serves_all_who_wait() {
+    let mut plan = Plan::new(rules());
+    let key = key();
+    assert!(matches!(plan.on(Event::Wanted(key), Duration::ZERO)[..], [Effect::Start(..)]));
+    assert_eq!(plan.on(Event::Wanted(key), Duration::ZERO), []);
+}
+
+#[test]
+fn failed_starts_back_off_and_a_served_request_forgives() {
+    let mut plan = Plan::new(rules());
+    let key = key();
+    let mut now = Duration::ZERO;
+    for expected in [1, 2, 4] {
+        let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key), now)[..] else { panic!() };
+        assert_eq!(plan.on(Event::Failed(serial), now), [Effect::Refuse(key)]);
+        assert_eq!(plan.on(Event::Wanted(key), now), [Effect::Refuse(key)]);
+        now += expected * SECOND;
+    }
+    let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key), now)[..] else { panic!() };
+    plan.on(Event::Started(serial), now);
+    plan.on(Event::Observed(serial, load(0, 1, now)), now);
+    plan.on(Event::Exited(serial), now);
+    assert!(matches!(plan.on(Event::Wanted(key), now)[..], [Effect::Start(..)]));
+}
+
+#[test]
+fn a_retired_process_leaves_after_its_last_request_and_its_wait_until() {
+    let (mut plan, key, serial) = serving();
+    plan.on(Event::Observed(serial, load(1, 5, Duration::ZERO)), Duration::ZERO);
+    assert_eq!(plan.on(Event::Retired(key), SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Tick, 60 * SECOND), []);
+    plan.on(Event::Observed(serial, load(0, 5, 60 * SECOND)), 60 * SECOND);
+    assert_eq!(plan.on(Event::Tick, 89 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 90 * SECOND), [Effect::Terminate(serial)]);
+    assert_eq!(plan.on(Event::Tick, 94 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 96 * SECOND), [Effect::Kill(serial, Death::Stopped)]);
+    plan.on(Event::Exited(serial), 96 * SECOND);
+    assert_eq!(plan.alive(), 0);
+}
+
+#[test]
+fn a_process_that_served_nothing_leaves_at_once() {
+    let (mut plan, key, serial) = serving();
+    plan.on(Event::Retired(key), SECOND);
+    assert_eq!(plan.on(Event::Tick, SECOND), [Effect::Terminate(serial)]);
+}
+
+#[test]
+fn a_process_retired_while_it_starts_drains_once_it_has() {
+    let mut plan = Plan::new(rules());
+    let key = key();
+    let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key), Duration::ZERO)[..] else { panic!() };
+    assert_eq!(plan.on(Event::Retired(key), Duration::ZERO), []);
+    assert_eq!(plan.on(Event::Started(serial), Duration::ZERO), [Effect::Drain(serial)]);
+}
+
+#[test]
+fn a_draining_process_does_not_keep_a_version_from_starting_again() {
+    let (mut plan, key, _) = serving();
+    plan.on(Event::Retired(key), SECOND);
+    assert!(matches!(plan.on(Event::Wanted(key), SECOND)[..], [Effect::Start(..)]));
+}
+
+#[test]
+fn memory_over_budget_takes_the_longest_idle_and_never_one_in_use() {
+    let mut plan = Plan::new(rules());
+    let mut serials = Vec::new();
+    for n in 0..4_u32 {
+        let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key()), Duration::ZERO)[..] else { panic!() };
+        plan.on(Event::Started(serial), Duration::ZERO);
+        let busy = usize::from(n == 0);
+        let last_used = n * 10 * SECOND;
+        plan.on(Event::Observed(serial, Load { memory: 400, ..load(busy, 1, last_used) }), 60 * SECOND);
+        serials.push(serial);
+    }
+    let effects = plan.on(Event::Tick, 61 * SECOND);
+    assert_eq!(effects, [Effect::Drain(serials[1]), Effect::Drain(serials[2])]);
+}
+
+#[test]
+fn an_unused_instance_leaves_after_the_idle_timeout() {
+    let (mut plan, _, serial) = serving();
+    assert_eq!(plan.on(Event::Tick, 3599 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 3601 * SECOND), [Effect::Drain(serial)]);
+}
+
+#[test]
+fn a_hot_worker_gets_another_process_up_to_its_bound() {
+    let (mut plan, key, serial) = serving();
+    let hot = Load { cpu: 0.95, ..load(16, 100, SECOND) };
+    let [Effect::Start(second, again)] = plan.on(Event::Observed(serial, hot), SECOND)[..] else { panic!() };
+    assert_eq!(again, key);
+    assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), []);
+    plan.on(Event::Started(second), SECOND);
+    plan.on(Event::Observed(second, hot), SECOND);
+    assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), []);
+}
+
+#[test]
+fn when_everything_is_full_and_busy_a_start_is_refused() {
+    let mut plan = Plan::new(Rules { max_processes: 1, ..rules() });
+    let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key()), Duration::ZERO)[..] else { panic!() };
+    plan.on(Event::Started(serial), Duration::ZERO);
+    plan.on(Event::Observed(serial, load(1, 1, Duration::ZERO)), Duration::ZERO);
+    let other = key();
+    assert_eq!(plan.on(Event::Wanted(other), SECOND), [Effect::Refuse(other)]);
+}
+
+#[test]
+fn shutdown_drains_all_and_starts_none() {
+    let (mut plan, key, serial) = serving();
+    assert_eq!(plan.on(Event::Shutdown, SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Wanted(key), SECOND), [Effect::Refuse(key)]);
+    assert_eq!(plan.on(Event::Tick, SECOND), [Effect::Terminate(serial)]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Want(usize),
+    Retire(usize),
+    Start(usize),
+    Fail(usize),
+    Exit(usize),
+    Observe(usize, usize, u64),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4_usize).prop_map(Step::Want),
+        (0..4_usize).prop_map(Step::Retire),
+        (0..9_usize).prop_map(Step::Start),
+        (0..9_usize).prop_map(Step::Fail),
+        (0..9_usize).prop_map(Step::Exit),
+        (0..9_usize, 0..3_usize, 0..900_u64).prop_map(|(i, n, m)| Step::Observe(i, n, m)),
+        (0..120_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: the bound on processes holds, nothing in use is told to leave before the
+    /// drain timeout, and every effect names a process that is there.
+    #[test]
+    fn bounds_hold_under_any_history(steps in prop::collection::vec(step(), 0..200)) {
+        let keys: Vec<_> = (0..4).map(|_| key()).collect();
+        let mut plan = Plan::new(rules());
+        let mut alive: Vec<Serial> = Vec::new();
+        let mut in_flight: HashMap<Serial, usize> = HashMap::new();
+        let mut draining: HashMap<Serial, Duration> = HashMap::new();
+        let mut now = Duration::ZERO;
+        let pick = |alive: &Vec<Serial>, i: usize| (!alive.is_empty()).then(|| alive[i % alive.len()]);
+        for step in steps {
+            let event = match step {
+                Step::Want(k) => Some(Event::Wanted(keys[k])),
+                Step::Retire(k) => Some(Event::Retired(keys[k])),
+                Step::Start(i) => pick(&alive, i).map(Event::Started),
+                Step::Fail(i) => pick(&alive, i).map(Event::Failed),
+                Step::Exit(i) => pick(&alive, i).map(Event::Exited),
+                Step::Observe(i, n, memory) => pick(&alive, i).map(|serial| {
+                    in_flight.insert(serial, n);
+                    Event::Observed(serial, Load { memory, cpu: n as f64 / 2.0, ..load(n, 1, now) })
+                }),
+                Step::Wait(seconds) => {
+                    now += Duration::from_secs(seconds);
+                    Some(Event::Tick)
+                }
+            };
+            let Some(event) = event else { continue };
+            if let Event::Failed(serial) | Event::Exited(serial) = event {
+                alive.retain(|s| *s != serial);
+            }
+            for effect in plan.on(event, now) {
+                match effect {
+                    Effect::Start(serial, key) => {
+                        prop_assert!(keys.contains(&key));
+                        alive.push(serial);
+                    }
+                    Effect::Drain(serial) => {
+                        prop_assert!(alive.contains(&serial));
+                        draining.entry(serial).or_insert(now);
+                    }
+                    Effect::Terminate(serial) => {
+                        prop_assert!(alive.contains(&serial));
+                        let idle = in_flight.get(&serial).copied().unwrap_or(0) == 0;
+                        let late = draining.get(&serial).is_none_or(|since| now - *since > rules().drain_timeout);
+                        prop_assert!(idle || late);
+                    }
+                    Effect::Kill(serial, _) => prop_assert!(alive.contains(&serial)),
+                    Effect::Refuse(key) => prop_assert!(keys.contains(&key)),
+                }
+            }
+            prop_assert_eq!(plan.alive(), alive.len());
+            // Evicting does not free a place at once, so one drained process may stand beside its successor.
+            prop_assert!(alive.len() <= rules().max_processes * 2, "{}", alive.len());
+        }
+    }
+}

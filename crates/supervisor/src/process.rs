@@ -1,0 +1,137 @@
+//! A process from the moment it is told what to run to its end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_jail::{ExitCause, UsageReader};
+use hearth_model::Launch;
+use parking_lot::Mutex;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+
+use crate::Death;
+use crate::exits::ExitNotice;
+use crate::output::{Output, Source};
+use crate::services::InstanceSockets;
+use crate::spare::Spare;
+use crate::workerd::config::{Paths, Purpose, build};
+use crate::workerd::control;
+
+/// A process that has been told what to run and listens.
+pub(crate) struct Process {
+    /// Its name in the jail.
+    pub id: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What it uses.
+    pub usage: UsageReader,
+    /// Set once it is gone.
+    pub exit: watch::Receiver<Option<ExitNotice>>,
+    /// Why it was killed, if it was killed by us.
+    pub sentence: Mutex<Option<Death>>,
+    /// What it printed.
+    pub output: Arc<Output>,
+}
+
+/// Why a process did not come to listen.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// It ended: what it printed says why.
+    Ended(Death, String),
+    /// It ran and did not listen in time.
+    Timeout,
+    /// Something of ours.
+    Io(io::Error),
+}
+
+/// Tells a parked process what to run and waits until it listens. On failure the caller kills it by its id.
+pub(crate) async fn configure(
+    spare: Spare,
+    launch: &Launch,
+    purpose: &Purpose<'_>,
+    source: Source,
+    patience: Duration,
+) -> (Process, InstanceSockets, Result<(), StartError>) {
+    let message = build(launch, purpose, &Paths { hearth: &spare.paths.hearth });
+    let output = Output::follow(source, spare.stdout, spare.stderr);
+    let process = Process {
+        id: spare.id,
+        dir: spare.dir,
+        usage: spare.usage,
+        exit: spare.exit,
+        sentence: Mutex::new(None),
+        output,
+    };
+    let mut stdin = spare.stdin;
+    let start = async {
+        stdin.write_all(&message).await?;
+        drop(stdin);
+        control::ready(spare.control).await
+    };
+    let result = match tokio::time::timeout(patience, start).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error))
+            if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) =>
+        {
+            let death = process.ended().await;
+            Err(StartError::Ended(death, process.output.errors()))
+        }
+        Ok(Err(error)) => Err(StartError::Io(error)),
+        Err(_) => Err(StartError::Timeout),
+    };
+    (process, spare.sockets, result)
+}
+
+impl Process {
+    /// Waits for its end and says what it died of.
+    pub(crate) async fn ended(&self) -> Death {
+        let mut exit = self.exit.clone();
+        let notice = match exit.wait_for(Option::is_some).await {
+            Ok(notice) => *notice,
+            Err(_) => None,
+        };
+        self.output.finished().await;
+        if let Some(sentence) = *self.sentence.lock() {
+            return sentence;
+        }
+        match notice {
+            Some(notice) => cause_of(notice, &self.output.errors()),
+            None => Death::Crashed,
+        }
+    }
+
+    /// Notes why it is about to be killed. The first reason stays.
+    pub(crate) fn condemn(&self, death: Death) {
+        self.sentence.lock().get_or_insert(death);
+    }
+}
+
+/// V8 ends the process itself when the heap is full: exit code 1 and a line on stderr (workerd.md 6.3).
+fn cause_of(notice: ExitNotice, errors: &str) -> Death {
+    let heap = errors.contains("V8 fatal error") && errors.contains("heap limit")
+        || errors.contains("JavaScript heap out of memory")
+        || errors.contains("Array buffer allocation failed");
+    match notice.cause {
+        _ if notice.oom || heap => Death::Memory,
+        ExitCause::Exited(0) => Death::Stopped,
+        _ => Death::Crashed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_killed_it_is_read_from_kernel_and_v8() {
+        let notice = |oom| ExitNotice { cause: ExitCause::Exited(1), oom };
+        assert_eq!(cause_of(notice(true), ""), Death::Memory);
+        let v8 = "fatal: V8 fatal error; location = Reached heap limit";
+        assert_eq!(cause_of(notice(false), v8), Death::Memory);
+        assert_eq!(cause_of(notice(false), "service main: Uncaught Error"), Death::Crashed);
+        let left = ExitNotice { cause: ExitCause::Exited(0), oom: false };
+        assert_eq!(cause_of(left, ""), Death::Stopped);
+    }
+}

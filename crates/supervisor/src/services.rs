@@ -1,0 +1,64 @@
+//! What a process finds at the other end of its sockets; the binary plugs it in.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
+use tokio::net::UnixListener;
+
+use crate::{AcquireError, InstanceKey};
+
+/// Gives a version's code and settings when a process starts.
+#[async_trait]
+pub trait CodeSource: Send + Sync + 'static {
+    /// Everything that the version needs to run.
+    ///
+    /// # Errors
+    /// [`AcquireError::NoSuchVersion`], or [`AcquireError::Internal`] when it cannot be read.
+    async fn launch(&self, version: VersionId) -> Result<Launch, AcquireError>;
+}
+
+/// Who a process is, for the services that it reaches.
+#[derive(Debug)]
+pub struct Identity {
+    /// Worker, version and role.
+    pub key: InstanceKey,
+    /// The account.
+    pub account: AccountId,
+    /// The worker's name.
+    pub name: WorkerName,
+    /// The version's bindings, secrets without their text.
+    pub bindings: Vec<Binding>,
+}
+
+impl Identity {
+    pub(crate) fn of(key: InstanceKey, launch: &Launch) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            account: launch.account.clone(),
+            name: launch.name.clone(),
+            bindings: launch.bindings.iter().map(Binding::redacted).collect(),
+        })
+    }
+}
+
+/// The sockets that Hearth listens on for one process, and for it alone: which socket a call arrives on says who
+/// calls.
+#[derive(Debug)]
+pub struct InstanceSockets {
+    /// KV, R2, D1, queues, ….
+    pub bindings: UnixListener,
+    /// `fetch`, WebSockets and `connect()`.
+    pub egress: UnixListener,
+    /// Calls to other workers.
+    pub rpc: UnixListener,
+    /// Traces of its invocations.
+    pub tail: UnixListener,
+}
+
+/// Serves the sockets of instances.
+pub trait Services: Send + Sync + 'static {
+    /// Begins to serve one instance; dropping the answer ends it.
+    fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync>;
+}

@@ -1,0 +1,175 @@
+//! Parked processes: jailed, with their sockets bound, waiting on stdin for what they will run.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hearth_jail::{Command, InstancePaths, Jailer, Limits as JailLimits, UsageReader};
+use tokio::net::unix::pipe;
+use tokio::net::{UnixListener, UnixSocket};
+use tokio::sync::{mpsc, watch};
+
+use crate::Config;
+use crate::exits::{ExitNotice, Exits};
+use crate::services::InstanceSockets;
+use crate::workerd::config::SOCKETS;
+
+/// A full unix backlog fails, it does not wait (workerd.md 9: 128 entries lost 627 of 1,000 parallel calls).
+const BACKLOG: u32 = 4096;
+
+/// Memory of a process that is only parked or probed, in bytes: what a worker of the default size may use.
+pub(crate) const PARKED_MEMORY: u64 = 320 << 20;
+
+/// A parked process.
+pub(crate) struct Spare {
+    pub id: String,
+    pub dir: PathBuf,
+    pub paths: InstancePaths,
+    pub stdin: pipe::Sender,
+    pub stdout: pipe::Receiver,
+    pub stderr: pipe::Receiver,
+    pub control: pipe::Receiver,
+    pub sockets: InstanceSockets,
+    pub usage: UsageReader,
+    pub exit: watch::Receiver<Option<ExitNotice>>,
+}
+
+/// Starts parked processes, and knows how.
+pub(crate) struct Nursery {
+    config: Arc<Config>,
+    jailer: Jailer,
+    exits: Arc<Exits>,
+    next: AtomicU64,
+}
+
+impl Nursery {
+    pub(crate) fn new(config: Arc<Config>, jailer: Jailer, exits: Arc<Exits>) -> Self {
+        Self { config, jailer, exits, next: AtomicU64::new(1) }
+    }
+
+    /// Starts one process and parks it.
+    pub(crate) async fn spawn(&self) -> io::Result<Spare> {
+        let id = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
+        let dir = self.config.run_dir.join("i").join(&id);
+        let sockets = tokio::task::block_in_place(|| make_folder(&dir))?;
+        let listening = SOCKETS
+            .iter()
+            .map(|name| listen(&dir.join("out").join(format!("{name}.sock"))).and_then(own))
+            .collect::<io::Result<Vec<_>>>()?;
+
+        let (stdin, child_stdin) = pipe::pipe()?;
+        let (child_stdout, stdout) = pipe::pipe()?;
+        let (child_stderr, stderr) = pipe::pipe()?;
+        let (child_control, control) = pipe::pipe()?;
+        let paths = self.jailer.paths(&dir);
+        let mut fds = vec![child_control.into_blocking_fd()?];
+        fds.extend(listening);
+
+        let exit = self.exits.register(&id);
+        let command = Command {
+            id: id.clone(),
+            dir: dir.clone(),
+            args: arguments(&paths),
+            stdio: [
+                child_stdin.into_blocking_fd()?,
+                child_stdout.into_blocking_fd()?,
+                child_stderr.into_blocking_fd()?,
+            ],
+            fds,
+            limits: self.limits(PARKED_MEMORY),
+        };
+        let spawned = self.jailer.spawn(command).await?;
+        Ok(Spare { id, dir, paths, stdin, stdout, stderr, control, sockets, usage: spawned.usage, exit })
+    }
+
+    /// The jail's limits for a process that may use so many bytes.
+    pub(crate) fn limits(&self, memory_bytes: u64) -> JailLimits {
+        JailLimits {
+            memory_bytes,
+            pids: self.config.tasks,
+            cpu_cores: None,
+            nofile: self.config.open_files,
+            fsize_bytes: 0,
+        }
+    }
+}
+
+/// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order.
+fn arguments(paths: &InstancePaths) -> Vec<String> {
+    let mut args = ["serve", "-b", "-", "--control-fd=3"].map(String::from).to_vec();
+    for (index, name) in SOCKETS.iter().enumerate() {
+        args.push(format!("--socket-fd={name}={}", index + 4));
+    }
+    args.push(format!("--debug-port=unix:{}", paths.debug.join("debug.sock").display()));
+    args
+}
+
+fn make_folder(dir: &Path) -> io::Result<InstanceSockets> {
+    for part in ["in", "out", "debug"] {
+        std::fs::create_dir_all(dir.join(part))?;
+    }
+    let socket = |name: &str| listen(&dir.join("in").join(name));
+    Ok(InstanceSockets {
+        bindings: socket("bindings.sock")?,
+        egress: socket("egress.sock")?,
+        rpc: socket("rpc.sock")?,
+        tail: socket("tail.sock")?,
+    })
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    socket.listen(BACKLOG)
+}
+
+fn own(listener: UnixListener) -> io::Result<OwnedFd> {
+    Ok(listener.into_std()?.into())
+}
+
+/// Keeps `count` parked processes ready and hands them out.
+pub(crate) struct Pool {
+    ready: tokio::sync::Mutex<mpsc::Receiver<Spare>>,
+}
+
+impl Pool {
+    /// Begins to fill it. A spare that dies while parked is replaced when it is about to be taken.
+    pub(crate) fn start(
+        nursery: Arc<Nursery>,
+        count: usize,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Self {
+        // The channel holds all but the one that the filler has in hand.
+        let (sender, receiver) = mpsc::channel(count.saturating_sub(1).max(1));
+        tokio::spawn(async move {
+            while !stop.is_cancelled() {
+                match nursery.spawn().await {
+                    Ok(spare) => {
+                        tokio::select! {
+                            sent = sender.send(spare) => if sent.is_err() { return },
+                            () = stop.cancelled() => return,
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "cannot start a parked process; trying again");
+                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        });
+        Self { ready: tokio::sync::Mutex::new(receiver) }
+    }
+
+    /// A parked process that lives. None: the pool is closed.
+    pub(crate) async fn take(&self) -> Option<Spare> {
+        let mut ready = self.ready.lock().await;
+        loop {
+            let spare = ready.recv().await?;
+            if spare.exit.borrow().is_none() {
+                return Some(spare);
+            }
+        }
+    }
+}

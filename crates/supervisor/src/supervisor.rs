@@ -1,0 +1,444 @@
+//! Carries out what the plan decides.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use hearth_jail::{Jailer, Signal};
+use hearth_model::{Launch, ProbeError, Probed, VersionId, WorkerId};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::exits::Exits;
+use crate::instance::{Instance, InstanceKey};
+use crate::lease::{AcquireError, Instances, Lease};
+use crate::monitor::Monitored;
+use crate::output::Source;
+use crate::plan::{Effect, Event, Plan, Serial};
+use crate::process::{Process, StartError, configure};
+use crate::services::{CodeSource, Identity, Services};
+use crate::spare::{Nursery, PARKED_MEMORY, Pool};
+use crate::workerd::config::Purpose;
+use crate::workerd::probe;
+use crate::{Config, Death};
+
+/// How often draining and idle instances are looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Starts, watches, swaps and stops the processes that run workers. Cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) jailer: Jailer,
+    code: Arc<dyn CodeSource>,
+    services: Arc<dyn Services>,
+    nursery: Arc<Nursery>,
+    spares: Pool,
+    starting: Semaphore,
+    groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
+    pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
+    events: mpsc::UnboundedSender<Event>,
+    pub(crate) began: Instant,
+    stop: CancellationToken,
+    gone: CancellationToken,
+}
+
+type Waiter = oneshot::Sender<Result<Arc<Instance>, AcquireError>>;
+
+/// The processes of one key, and those who wait for one.
+#[derive(Default)]
+struct Group {
+    serving: RwLock<Vec<Arc<Instance>>>,
+    waiting: Mutex<Vec<Waiter>>,
+    refusal: Mutex<Option<AcquireError>>,
+}
+
+/// A process with everything that belongs to it.
+pub(crate) struct Running {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) process: Process,
+    pub(crate) monitored: Mutex<Monitored>,
+    /// Ends the services of its sockets when dropped.
+    _attached: Box<dyn Any + Send + Sync>,
+}
+
+/// How many processes there are, and what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overview {
+    /// Processes with a worker.
+    pub instances: usize,
+    /// Requests and calls in them.
+    pub in_flight: usize,
+}
+
+impl Supervisor {
+    /// Begins: fills the pool of spares and follows the jailer's news.
+    pub fn start(
+        config: Config,
+        jailer: Jailer,
+        exits: mpsc::UnboundedReceiver<hearth_jail::Exit>,
+        code: Arc<dyn CodeSource>,
+        services: Arc<dyn Services>,
+    ) -> Self {
+        let config = Arc::new(config);
+        let notices = Arc::new(Exits::default());
+        let stop = CancellationToken::new();
+        let nursery = Arc::new(Nursery::new(Arc::clone(&config), jailer.clone(), Arc::clone(&notices)));
+        let (events, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            spares: Pool::start(Arc::clone(&nursery), config.spares, stop.clone()),
+            starting: Semaphore::new(config.max_starting),
+            groups: RwLock::default(),
+            running: Mutex::default(),
+            began: Instant::now(),
+            gone: CancellationToken::new(),
+            config,
+            jailer,
+            code,
+            services,
+            nursery,
+            events,
+            stop,
+        });
+        tokio::spawn(async move { notices.run(exits).await });
+        tokio::spawn(Arc::clone(&shared).carry_out(inbox));
+        tokio::spawn(crate::monitor::run(Arc::clone(&shared), shared.stop.clone()));
+        Self { shared }
+    }
+
+    /// Makes sure that a process of this version serves, without a request for it: before traffic moves to it.
+    ///
+    /// # Errors
+    /// [`AcquireError`].
+    pub async fn warm(&self, worker: WorkerId, version: VersionId) -> Result<(), AcquireError> {
+        let key = InstanceKey::fused(worker, version);
+        match self.shared.serving(key) {
+            Some(_) => Ok(()),
+            None => self.shared.wait_for(key).await.map(drop),
+        }
+    }
+
+    /// Whether a process of any version of this worker serves.
+    pub fn is_live(&self, worker: WorkerId) -> bool {
+        let groups = self.shared.groups.read();
+        groups.iter().any(|(key, group)| key.worker == worker && !group.serving.read().is_empty())
+    }
+
+    /// Lets the processes of a version drain: nothing is routed to it any more.
+    pub fn retire(&self, worker: WorkerId, version: VersionId) {
+        self.shared.tell(Event::Retired(InstanceKey::fused(worker, version)));
+    }
+
+    /// Lets every process of a worker drain.
+    pub fn retire_worker(&self, worker: WorkerId) {
+        let groups = self.shared.groups.read();
+        for key in groups.keys().filter(|key| key.worker == worker) {
+            self.shared.tell(Event::Retired(*key));
+        }
+    }
+
+    /// Starts a candidate aside from all traffic and says what it exports. It gets no bindings to others, no way out
+    /// and no storage, since nobody has accepted its code yet.
+    ///
+    /// # Errors
+    /// [`ProbeError::Invalid`] with workerd's complaint, [`ProbeError::Unavailable`] when it could not be tried.
+    pub async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
+        self.shared.probe(candidate).await
+    }
+
+    /// Lets everything drain and waits until it is gone, or until `patience` is over.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.shared.stop.cancel();
+        self.shared.tell(Event::Shutdown);
+        if tokio::time::timeout(patience, self.shared.gone.cancelled()).await.is_err() {
+            tracing::warn!("some workers did not end in time and are killed");
+        }
+    }
+
+    /// Processes and what is in them.
+    pub fn overview(&self) -> Overview {
+        let running = self.shared.running.lock();
+        Overview {
+            instances: running.len(),
+            in_flight: running.values().map(|running| running.instance.in_flight()).sum(),
+        }
+    }
+}
+
+impl Instances for Supervisor {
+    fn acquire(&self, worker: WorkerId, version: VersionId) -> BoxFuture<'_, Result<Lease, AcquireError>> {
+        let key = InstanceKey::fused(worker, version);
+        Box::pin(async move {
+            // A process may begin to drain between the choice and the lease; the next one does not.
+            loop {
+                let instance = match self.shared.serving(key) {
+                    Some(instance) => instance,
+                    None => self.shared.wait_for(key).await?,
+                };
+                if instance.in_flight() >= self.shared.config.max_in_flight {
+                    let text = "This worker has too many requests in flight.".to_owned();
+                    return Err(AcquireError::Overloaded(text));
+                }
+                if let Some(lease) = Lease::take(instance) {
+                    return Ok(lease);
+                }
+            }
+        })
+    }
+}
+
+impl Shared {
+    pub(crate) fn tell(&self, event: Event) {
+        // The receiver ends with the runtime only.
+        let _ = self.events.send(event);
+    }
+
+    fn group(&self, key: InstanceKey) -> Arc<Group> {
+        if let Some(group) = self.groups.read().get(&key) {
+            return Arc::clone(group);
+        }
+        Arc::clone(self.groups.write().entry(key).or_default())
+    }
+
+    /// Of the processes that serve, the one with least in flight.
+    fn serving(&self, key: InstanceKey) -> Option<Arc<Instance>> {
+        let groups = self.groups.read();
+        let serving = groups.get(&key)?.serving.read();
+        serving.iter().min_by_key(|instance| instance.in_flight()).cloned()
+    }
+
+    async fn wait_for(&self, key: InstanceKey) -> Result<Arc<Instance>, AcquireError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let group = self.group(key);
+            let mut waiting = group.waiting.lock();
+            // Under the lock, so that one who starts to serve right now is seen or sees us.
+            if let Some(instance) = group.serving.read().first() {
+                return Ok(Arc::clone(instance));
+            }
+            if waiting.len() >= self.config.max_waiting {
+                let text = "Too many requests wait for this worker to start.".to_owned();
+                return Err(AcquireError::Overloaded(text));
+            }
+            waiting.push(sender);
+        }
+        self.tell(Event::Wanted(key));
+        receiver.await.unwrap_or(Err(AcquireError::ShuttingDown))
+    }
+
+    /// The only place where the plan is: it takes one event at a time.
+    async fn carry_out(self: Arc<Self>, mut inbox: mpsc::UnboundedReceiver<Event>) {
+        let mut plan = Plan::new(self.config.rules());
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                event = inbox.recv() => match event { Some(event) => event, None => return },
+                _ = tick.tick() => {
+                    self.sweep();
+                    Event::Tick
+                }
+            };
+            for effect in plan.on(event, self.began.elapsed()) {
+                self.apply(effect);
+            }
+            if self.stop.is_cancelled() && plan.alive() == 0 {
+                self.gone.cancel();
+            }
+        }
+    }
+
+    fn apply(self: &Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Start(serial, key) => {
+                let shared = Arc::clone(self);
+                tokio::spawn(async move { shared.start(serial, key).await });
+            }
+            Effect::Refuse(key) => self.refuse(key),
+            Effect::Drain(serial) => {
+                if let Some(running) = self.running(serial) {
+                    self.stop_serving(&running.instance);
+                    running.instance.drain();
+                }
+            }
+            Effect::Terminate(serial) => self.signal(serial, Death::Stopped, Signal::Terminate),
+            Effect::Kill(serial, death) => self.signal(serial, death, Signal::Kill),
+        }
+    }
+
+    fn running(&self, serial: Serial) -> Option<Arc<Running>> {
+        self.running.lock().get(&serial).cloned()
+    }
+
+    /// Sends a process away; `death` is what its callers and its log are told.
+    pub(crate) fn signal(&self, serial: Serial, death: Death, signal: Signal) {
+        let Some(running) = self.running(serial) else { return };
+        running.process.condemn(death);
+        let (jailer, id) = (self.jailer.clone(), running.process.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = jailer.kill(&id, signal).await {
+                tracing::warn!(%error, id, "cannot signal a process");
+            }
+        });
+    }
+
+    fn stop_serving(&self, instance: &Arc<Instance>) {
+        if let Some(group) = self.groups.read().get(&instance.key) {
+            group.serving.write().retain(|other| other.serial != instance.serial);
+        }
+    }
+
+    fn refuse(&self, key: InstanceKey) {
+        let Some(group) = self.groups.read().get(&key).cloned() else { return };
+        let error = group.refusal.lock().clone().unwrap_or_else(|| match self.stop.is_cancelled() {
+            true => AcquireError::ShuttingDown,
+            false => AcquireError::Overloaded("The server has no room for another worker.".to_owned()),
+        });
+        for waiter in group.waiting.lock().drain(..) {
+            // One who no longer waits does not mind.
+            let _ = waiter.send(Err(error.clone()));
+        }
+    }
+
+    /// Forgets keys that have neither processes nor waiters, so that versions of the past cost nothing.
+    fn sweep(&self) {
+        let idle = |group: &Arc<Group>| {
+            Arc::strong_count(group) == 1
+                && group.serving.read().is_empty()
+                && group.waiting.lock().is_empty()
+        };
+        if self.groups.read().values().any(idle) {
+            let running = self.running.lock();
+            let mut groups = self.groups.write();
+            groups.retain(|key, group| !idle(group) || running.values().any(|r| r.instance.key == *key));
+        }
+    }
+
+    async fn start(self: Arc<Self>, serial: Serial, key: InstanceKey) {
+        let began = Instant::now();
+        match self.try_start(serial, key).await {
+            Ok(running) => {
+                let group = self.group(key);
+                *group.refusal.lock() = None;
+                let instance = Arc::clone(&running.instance);
+                self.running.lock().insert(serial, Arc::clone(&running));
+                tokio::spawn(Arc::clone(&self).follow(serial, running));
+                {
+                    let mut waiting = group.waiting.lock();
+                    group.serving.write().push(Arc::clone(&instance));
+                    for waiter in waiting.drain(..) {
+                        let _ = waiter.send(Ok(Arc::clone(&instance)));
+                    }
+                }
+                self.tell(Event::Started(serial));
+                tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
+            }
+            Err(error) => {
+                tracing::warn!(%key, %error, "instance did not start");
+                *self.group(key).refusal.lock() = Some(error);
+                self.tell(Event::Failed(serial));
+            }
+        }
+    }
+
+    async fn try_start(&self, serial: Serial, key: InstanceKey) -> Result<Arc<Running>, AcquireError> {
+        let _permit = self.starting.acquire().await.map_err(|_| AcquireError::ShuttingDown)?;
+        let launch = self.code.launch(key.version).await?;
+        let identity = Identity::of(key, &launch);
+        let spare = self.spares.take().await.ok_or(AcquireError::ShuttingDown)?;
+        let memory = launch.limits.process_memory_bytes();
+        if memory != PARKED_MEMORY {
+            self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
+        }
+        let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
+        let (process, sockets, result) =
+            configure(spare, &launch, &Purpose::Serve, source, self.config.start_timeout).await;
+        if let Err(error) = result {
+            return Err(self.failed(&process, error).await);
+        }
+        self.jailer.seal(&process.id).await.map_err(internal)?;
+        let out = process.dir.join("out");
+        let debug = process.dir.join("debug").join("debug.sock");
+        let limit = Duration::from_millis(launch.limits.cpu_ms());
+        Ok(Arc::new(Running {
+            instance: Instance::new(key, serial, out.join("http.sock"), debug),
+            monitored: Mutex::new(Monitored::new(limit, out.join("hb.sock"))),
+            _attached: self.services.attach(identity, sockets),
+            process,
+        }))
+    }
+
+    async fn failed(&self, process: &Process, error: StartError) -> AcquireError {
+        let refusal = match error {
+            StartError::Ended(death, errors) => {
+                tracing::warn!(id = process.id, ?death, errors, "process ended while starting");
+                AcquireError::Died(death)
+            }
+            StartError::Timeout => AcquireError::Died(Death::StartTimeout),
+            StartError::Io(error) => internal(error),
+        };
+        if let Err(error) = self.jailer.kill(&process.id, Signal::Kill).await {
+            tracing::debug!(%error, id = process.id, "a process that did not start is gone already");
+        }
+        refusal
+    }
+
+    /// Waits for a process's end and tells everybody.
+    async fn follow(self: Arc<Self>, serial: Serial, running: Arc<Running>) {
+        let death = running.process.ended().await;
+        self.stop_serving(&running.instance);
+        running.instance.bury(death);
+        self.running.lock().remove(&serial);
+        self.tell(Event::Exited(serial));
+        let (key, served) = (running.instance.key, running.instance.served.load(Ordering::Relaxed));
+        if death == Death::Stopped {
+            tracing::debug!(%key, served, "instance stopped");
+        } else {
+            tracing::warn!(target: "worker", %key, served, reason = death.label(), "{}", death.explanation());
+        }
+    }
+
+    async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
+        let unavailable = |error: &dyn std::fmt::Display| ProbeError::Unavailable(error.to_string());
+        let _permit = self.starting.acquire().await.map_err(|error| unavailable(&error))?;
+        let spare = self.spares.take().await.ok_or_else(|| unavailable(&"the server is shutting down"))?;
+        let (name, source) = probe::entry(&candidate.format);
+        let purpose = Purpose::Probe(probe::as_entry(name, &source));
+        let output = Source { worker: candidate.name.clone(), version: candidate.version, silent: true };
+        let http = spare.dir.join("out").join("http.sock");
+        let began = Instant::now();
+        let (process, _sockets, result) =
+            configure(spare, &candidate, &purpose, output, self.config.start_timeout).await;
+        let found = match result {
+            Ok(()) => crate::inquiry::ask(&http, self.config.start_timeout).await,
+            Err(StartError::Ended(Death::Memory, _)) => {
+                Err(ProbeError::Invalid("Script startup exceeded memory limit.".into()))
+            }
+            Err(StartError::Ended(_, errors)) => Err(ProbeError::Invalid(probe::complaint(&errors))),
+            Err(StartError::Timeout) => {
+                Err(ProbeError::Invalid("Script startup exceeded CPU time limit.".into()))
+            }
+            Err(StartError::Io(error)) => Err(unavailable(&error)),
+        };
+        let startup_time_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        process.condemn(Death::Stopped);
+        if let Err(error) = self.jailer.kill(&process.id, Signal::Kill).await {
+            tracing::debug!(%error, id = process.id, "a probe is gone already");
+        }
+        found.map(|exports| Probed { exports, startup_time_ms })
+    }
+}
+
+fn internal(error: io::Error) -> AcquireError {
+    AcquireError::Internal(error.to_string())
+}

@@ -1,0 +1,233 @@
+//! Builds the configuration that a parked process reads from its stdin.
+//!
+//! Nothing compiled is stored and nothing is quoted: code, names and secrets are values of a Cap'n Proto message, so
+//! no text of a user can end early and become configuration.
+
+use std::path::Path;
+
+use capnp::message::{Builder, HeapAllocator};
+use capnp::serialize;
+use hearth_model::{BindingKind, Format, Launch, LaunchModule, ModuleKind};
+
+use super::workerd_capnp::{config, external_server, http_options, service, worker};
+
+/// The sockets that every configuration declares. workerd refuses a `-S` name that the configuration lacks, and the
+/// other way round (workerd.md 9), and a spare is started before anybody knows what it will run.
+pub(crate) const SOCKETS: [&str; 3] = ["http", "events", "hb"];
+
+/// The name of the worker's own service, as `WorkerdDebugPort.getEntrypoint` wants it.
+pub const MAIN_SERVICE: &str = "main";
+
+/// The header that carries `request.cf` as JSON; workerd parses and removes it.
+pub(crate) const CF_HEADER: &str = "X-Hearth-CF";
+const BINDING_HEADER: &str = "X-Hearth-Binding";
+const PROTO_HEADER: &str = "X-Forwarded-Proto";
+
+/// Where the process sees Hearth's sockets.
+pub(crate) struct Paths<'a> {
+    /// The folder with `bindings.sock`, `egress.sock`, `rpc.sock` and `tail.sock`.
+    pub hearth: &'a Path,
+}
+
+/// A module that is put beside the worker's own and replaces its entry, for the probe.
+pub(crate) struct Entry<'a> {
+    pub name: &'a str,
+    pub source: &'a str,
+}
+
+/// What is built.
+pub(crate) enum Purpose<'a> {
+    /// A worker that serves.
+    Serve,
+    /// A worker that is only looked at: no way out, no bindings to others, and with an entry of ours.
+    Probe(Entry<'a>),
+}
+
+/// The configuration of a process, in Cap'n Proto's stream encoding.
+pub(crate) fn build(launch: &Launch, purpose: &Purpose<'_>, paths: &Paths<'_>) -> Vec<u8> {
+    let words = size_hint(launch);
+    let mut message = Builder::new(HeapAllocator::new().first_segment_words(words));
+    fill(message.init_root::<config::Builder<'_>>(), launch, purpose, paths);
+    serialize::write_message_to_words(&message)
+}
+
+/// Words that surely hold the message: `serve -b` wants a single segment (workerd.md 6.1).
+fn size_hint(launch: &Launch) -> u32 {
+    let modules: usize = launch.modules.iter().map(|m| m.content.len() + m.name.len() + 64).sum();
+    let bindings: usize =
+        launch.bindings.iter().map(|b| serde_json::to_string(b).map_or(0, |json| json.len()) * 2 + 512).sum();
+    u32::try_from((modules + bindings) / 8 + 2048).unwrap_or(u32::MAX / 4)
+}
+
+fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, paths: &Paths<'_>) {
+    let heap = format!("--max-heap-size={}", launch.limits.memory_mb());
+    root.reborrow().init_v8_flags(1).set(0, heap);
+    root.reborrow().init_logging().set_structured_logging(true);
+
+    let mut sockets = root.reborrow().init_sockets(SOCKETS.len() as u32);
+    for (index, (name, target)) in SOCKETS.iter().zip([MAIN_SERVICE, "beat", "beat"]).enumerate() {
+        let mut socket = sockets.reborrow().get(index as u32);
+        socket.set_name(name);
+        let mut http = socket.reborrow().init_http();
+        if *name == "http" {
+            http.set_forwarded_proto_header(PROTO_HEADER);
+            http.set_cf_blob_header(CF_HEADER);
+        }
+        socket.init_service().set_name(target);
+    }
+
+    let calls: Vec<&str> = match purpose {
+        Purpose::Serve => service_bindings(launch).collect(),
+        Purpose::Probe(_) => Vec::new(),
+    };
+    let mut services = root.init_services(3 + calls.len() as u32);
+    fill_internet(services.reborrow().get(0), paths);
+    fill_beat(services.reborrow().get(1), paths);
+    let mut main = services.reborrow().get(2);
+    main.set_name(MAIN_SERVICE);
+    fill_worker(main.init_worker(), launch, purpose);
+    for (index, binding) in calls.into_iter().enumerate() {
+        fill_call(services.reborrow().get(3 + index as u32), binding, paths);
+    }
+}
+
+/// The way out. It must always be named: workerd's own would load CA files that the jail lacks (workerd.md 1.8).
+fn fill_internet(mut service: service::Builder<'_>, paths: &Paths<'_>) {
+    service.set_name("internet");
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "egress.sock");
+    let mut http = external.init_http();
+    http.set_style(http_options::Style::Proxy);
+    http.set_cf_blob_header(CF_HEADER);
+}
+
+/// A native service that answers in 0.1 ms as long as the event loop turns: the heartbeat. What it would serve is the
+/// folder of sockets, of which it reads nothing.
+fn fill_beat(mut service: service::Builder<'_>, paths: &Paths<'_>) {
+    service.set_name("beat");
+    service.init_disk().set_path(paths.hearth.to_string_lossy());
+}
+
+/// A call to another worker goes to Rust, which chooses version and process for each event.
+fn fill_call(mut service: service::Builder<'_>, binding: &str, paths: &Paths<'_>) {
+    service.set_name(call_service(binding));
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "rpc.sock");
+    let mut http = external.init_http();
+    http.set_capnp_connect_host(binding);
+    http.set_cf_blob_header(CF_HEADER);
+    http.set_forwarded_proto_header(PROTO_HEADER);
+    let mut header = http.init_inject_request_headers(1).get(0);
+    header.set_name(BINDING_HEADER);
+    header.set_value(binding);
+}
+
+fn set_socket(mut external: external_server::Builder<'_>, paths: &Paths<'_>, name: &str) {
+    external.set_address(format!("unix:{}", paths.hearth.join(name).display()));
+}
+
+fn service_bindings(launch: &Launch) -> impl Iterator<Item = &str> {
+    let is_call = |kind: &BindingKind| matches!(kind, BindingKind::Service { .. });
+    launch.bindings.iter().filter(move |b| is_call(&b.kind)).map(|b| b.name.as_str())
+}
+
+fn call_service(binding: &str) -> String {
+    format!("call:{binding}")
+}
+
+fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
+    worker.set_compatibility_date(&launch.compatibility.date);
+    let flags = &launch.compatibility.flags;
+    let mut list = worker.reborrow().init_compatibility_flags(flags.len() as u32);
+    for (index, flag) in flags.iter().enumerate() {
+        list.set(index as u32, flag);
+    }
+    fill_bindings(worker.reborrow(), launch, purpose);
+    match &launch.format {
+        Format::Modules { main } => fill_modules(worker, launch, main, purpose),
+        Format::ServiceWorker { body } => {
+            let script = launch.modules.iter().find(|m| m.name == *body);
+            let source = script.map(|m| String::from_utf8_lossy(&m.content)).unwrap_or_default();
+            match purpose {
+                Purpose::Serve => worker.set_service_worker_script(&*source),
+                Purpose::Probe(entry) => {
+                    worker.set_service_worker_script(entry.source.replace("/*worker*/", &source));
+                }
+            }
+        }
+    }
+}
+
+/// workerd takes the first module as the main one.
+fn fill_modules(worker: worker::Builder<'_>, launch: &Launch, main: &str, purpose: &Purpose<'_>) {
+    let entry = match purpose {
+        Purpose::Probe(entry) => Some(entry),
+        Purpose::Serve => None,
+    };
+    let first = launch.modules.iter().filter(|m| m.name == main);
+    let rest = launch.modules.iter().filter(|m| m.name != main);
+    let offset = u32::from(entry.is_some());
+    let mut modules = worker.init_modules(launch.modules.len() as u32 + offset);
+    if let Some(entry) = entry {
+        let mut module = modules.reborrow().get(0);
+        module.set_name(entry.name);
+        module.set_es_module(entry.source);
+    }
+    for (index, module) in first.chain(rest).enumerate() {
+        fill_module(modules.reborrow().get(index as u32 + offset), module);
+    }
+}
+
+fn fill_module(mut to: worker::module::Builder<'_>, module: &LaunchModule) {
+    to.set_name(&module.name);
+    let text = || String::from_utf8_lossy(&module.content);
+    match module.kind {
+        ModuleKind::EsModule => to.set_es_module(&*text()),
+        ModuleKind::CommonJs => to.set_common_js_module(&*text()),
+        ModuleKind::Text | ModuleKind::SourceMap => to.set_text(&*text()),
+        ModuleKind::Data => to.set_data(&module.content),
+        ModuleKind::Json => to.set_json(&*text()),
+        ModuleKind::Wasm => to.set_wasm(&module.content),
+    }
+}
+
+fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
+    let bindings: Vec<_> =
+        launch.bindings.iter().filter(|b| !matches!(b.kind, BindingKind::Inherit { .. })).collect();
+    let mut list = worker.init_bindings(bindings.len() as u32);
+    for (index, binding) in bindings.into_iter().enumerate() {
+        let mut to = list.reborrow().get(index as u32);
+        to.set_name(&binding.name);
+        match &binding.kind {
+            BindingKind::PlainText { text } => to.set_text(text),
+            BindingKind::SecretText { text } => to.set_text(text.as_deref().unwrap_or_default()),
+            BindingKind::Json { json } => to.set_json(json.to_string()),
+            BindingKind::VersionMetadata {} => to.set_json(version_metadata(launch)),
+            BindingKind::Service { .. } => {
+                let target = match purpose {
+                    Purpose::Serve => call_service(&binding.name),
+                    Purpose::Probe(_) => "internet".to_owned(),
+                };
+                to.init_service().set_name(target);
+            }
+            BindingKind::WasmModule { part } => to.set_wasm_module(content(launch, part)),
+            BindingKind::TextBlob { part } => to.set_text(&*String::from_utf8_lossy(content(launch, part))),
+            BindingKind::DataBlob { part } => to.set_data(content(launch, part)),
+            // Filtered out above; an upload's plan has resolved it long before.
+            BindingKind::Inherit { .. } => {}
+        }
+    }
+}
+
+fn content<'a>(launch: &'a Launch, part: &str) -> &'a [u8] {
+    launch.modules.iter().find(|m| m.name == part).map_or(&[], |m| &m.content)
+}
+
+fn version_metadata(launch: &Launch) -> String {
+    serde_json::json!({
+        "id": launch.version.to_string(),
+        "tag": launch.tag,
+        "timestamp": launch.created_on,
+    })
+    .to_string()
+}

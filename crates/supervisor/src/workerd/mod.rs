@@ -1,0 +1,11 @@
+//! The workerd driver: what its processes are told, and how they are talked to.
+
+pub(crate) mod config;
+pub(crate) mod control;
+pub(crate) mod probe;
+
+/// Structures of workerd's configuration, compiled from `schema/workerd.capnp`.
+#[allow(missing_docs, clippy::all)]
+pub(crate) mod workerd_capnp {
+    include!(concat!(env!("OUT_DIR"), "/workerd_capnp.rs"));
+}
