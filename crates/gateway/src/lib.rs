@@ -1,1 +1,40 @@
-//! placeholder
+//! Where requests come in: listeners, the table of what is served, the choice of a version, the way to an instance
+//! and back, WebSockets, the access log.
+//!
+//! The way of a request: [`Gateway::serve`] accepts it, `strict` refuses what can be read in two ways, `control` sees
+//! whether it is for the control host, [`RouteTable`] finds the worker, `headers` takes away what the client may not
+//! claim and adds what the worker may know, `proxy` chooses the version and streams, `encoding` negotiates, `access`
+//! remembers. Nothing on this way waits for a database.
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod body;
+mod caps;
+mod cf;
+mod config;
+mod control;
+mod encoding;
+mod failure;
+mod frames;
+mod framing;
+mod gateway;
+mod headers;
+mod host;
+mod internal;
+mod listener;
+mod proxy;
+mod ray;
+mod strict;
+mod table;
+mod ws;
+
+pub use access::{Counters, CountersSnapshot, LATENCY_BOUNDS_US, Metrics};
+pub use body::{Body, BoxError};
+pub use config::{Config, ConfigError};
+pub use control::{Control, ControlBody};
+pub use gateway::Gateway;
+pub use headers::Client;
+pub use host::HostName;
+pub use internal::Caller;
+pub use table::{Match, RouteTable, Served, TableConfig, Target};

@@ -1,0 +1,208 @@
+//! The gateway's parts put together, and the first decision about a request: control host or worker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use hearth_supervisor::Instances;
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{Exchange, Metrics};
+use crate::body::Body;
+use crate::caps::AccountCaps;
+use crate::cf::{self, Geo};
+use crate::control::{self, Control};
+use crate::failure::Failure;
+use crate::headers::{self, Client, Identity};
+use crate::host::HostName;
+use crate::ray::Ray;
+use crate::strict;
+use crate::table::RouteTable;
+use crate::{Config, ConfigError};
+
+/// Takes requests from clients to workers, and to the control host.
+pub struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) instances: Arc<dyn Instances>,
+    pub(crate) table: Arc<RouteTable>,
+    control: Arc<dyn Control>,
+    pub(crate) metrics: Metrics,
+    pub(crate) accounts: AccountCaps,
+    geo: Geo,
+    /// Connections and tunnels; a listener waits for its own.
+    pub(crate) tunnels: TaskTracker,
+}
+
+impl Gateway {
+    /// A gateway. Nothing is served before [`Gateway::serve`].
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn new(
+        config: Config,
+        instances: Arc<dyn Instances>,
+        table: Arc<RouteTable>,
+        control: Arc<dyn Control>,
+    ) -> Result<Arc<Self>, ConfigError> {
+        let colo_fits =
+            (1..=8).contains(&config.colo.len()) && config.colo.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !colo_fits {
+            return Err(ConfigError::Colo(config.colo));
+        }
+        let geo = Geo::open(&config)?;
+        let accounts = AccountCaps::new(config.max_in_flight_per_account);
+        Ok(Arc::new(Self {
+            config,
+            instances,
+            table,
+            control,
+            metrics: Metrics::default(),
+            accounts,
+            geo,
+            tunnels: TaskTracker::new(),
+        }))
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Answers one request of a connection.
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let ray = Ray::random();
+        let mut exchange = Exchange::new(&self.metrics, ray, &request);
+        let ray_header = ray.header(&self.config.colo);
+        let response = match self.route(&connection, request, &ray_header, &mut exchange).await {
+            Ok(response) => response,
+            Err((failure, accept)) => failure.response(&accept, Some(&ray_header)),
+        };
+        self.finish(response, ray_header, exchange)
+    }
+
+    /// What every response gets.
+    pub(crate) fn finish(
+        &self,
+        response: Response<Body>,
+        ray: HeaderValue,
+        mut exchange: Exchange,
+    ) -> Response<Body> {
+        exchange.answered(response.status());
+        let (mut parts, body) = response.into_parts();
+        parts.headers.insert(headers::CF_RAY, ray);
+        parts.headers.insert(header::SERVER, HeaderValue::from_static("hearth"));
+        Response::from_parts(parts, body.with_exchange(exchange))
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        mut request: Request<Incoming>,
+        ray: &HeaderValue,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, (Failure, http::HeaderMap)> {
+        let fail = |failure, request: &Request<Incoming>| (failure, accept_of(request.headers()));
+        if let Err(what) = strict::check(&request) {
+            return Err(fail(Failure::Malformed(what), &request));
+        }
+        let Some(host) = host_of(&request).and_then(HostName::parse) else {
+            return Err(fail(Failure::Malformed("the host is not valid"), &request));
+        };
+        let client = headers::client(connection.peer, request.headers(), &self.config.trusted_proxies);
+        if control::is_control_host(&host, connection.local.ip(), &self.config.api_hosts) {
+            if self.config.dev
+                && let Err(why) = control::check_local(&host, request.headers())
+            {
+                return Err(fail(Failure::Forbidden(why), &request));
+            }
+            request.extensions_mut().insert(client);
+            return Ok(self.control.call(request).await.map(Body::boxed));
+        }
+        let target = self.table.lookup(client.https, &host, request.uri().path());
+        let found = match target {
+            crate::Target::Worker(found) => found,
+            crate::Target::SwitchedOff | crate::Target::Unknown => {
+                let failure = Failure::UnknownHost(host.as_str().to_owned());
+                return Err(fail(failure, &request));
+            }
+        };
+        let identity = connection.identity(self, client, &request);
+        let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);
+        headers::clean_request_of(&mut request, trusted);
+        headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
+        self.to_worker(request, found, exchange, &connection.leaving, Some(&connection.tunnel)).await
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// The header that a failure's response depends on.
+pub(crate) fn accept_of(request: &http::HeaderMap) -> http::HeaderMap {
+    request.get(header::ACCEPT).map(|accept| (header::ACCEPT, accept.clone())).into_iter().collect()
+}
+
+/// The authority that a request names.
+pub(crate) fn host_of<B>(request: &Request<B>) -> Option<&str> {
+    match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri().authority().map(http::uri::Authority::as_str),
+    }
+}
+
+/// What the requests of one connection share.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    peer: SocketAddr,
+    local: SocketAddr,
+    /// Set when the connection has become a WebSocket.
+    pub(crate) tunnel: Arc<AtomicBool>,
+    /// The listener shuts down.
+    pub(crate) leaving: CancellationToken,
+    identity: Mutex<Option<(IdentityKey, Identity)>>,
+}
+
+type IdentityKey = (Client, Version, Option<HeaderValue>);
+
+impl Connection {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, leaving: CancellationToken) -> Arc<Self> {
+        let tunnel = Arc::default();
+        Arc::new(Self { peer, local, tunnel, leaving, identity: Mutex::new(None) })
+    }
+
+    /// Who asks; usually the same as in the connection's last request.
+    fn identity(&self, gateway: &Gateway, client: Client, request: &Request<Incoming>) -> Identity {
+        let accept_encoding = request.headers().get(header::ACCEPT_ENCODING);
+        let mut cached = self.identity.lock();
+        if let Some(((of, version, encoding), identity)) = &*cached
+            && (*of, *version, encoding.as_ref()) == (client, request.version(), accept_encoding)
+        {
+            return identity.clone();
+        }
+        let location = gateway.geo.locate(client.ip);
+        let country = location.country.as_deref().unwrap_or("XX");
+        let identity = Identity {
+            ip: address_header(client.ip),
+            peer: address_header(self.peer.ip().to_canonical()),
+            country: HeaderValue::from_str(country).unwrap_or(HeaderValue::from_static("XX")),
+            blob: cf::blob(&gateway.config.colo, request.version(), accept_encoding, &location),
+        };
+        *cached = Some(((client, request.version(), accept_encoding.cloned()), identity.clone()));
+        identity
+    }
+}
+
+pub(crate) fn address_header(ip: std::net::IpAddr) -> HeaderValue {
+    HeaderValue::try_from(ip.to_string()).expect("an address is ASCII")
+}

@@ -1,0 +1,182 @@
+//! Requests that workers make to hosts of this installation: they never leave it.
+
+use std::sync::Arc;
+
+use hearth_model::AccountId;
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Exchange;
+use crate::body::Body;
+use crate::cf;
+use crate::failure::Failure;
+use crate::gateway::{Gateway, accept_of, host_of};
+use crate::headers::{self, Identity};
+use crate::host::HostName;
+use crate::ray::Ray;
+use crate::table::{Match, Target};
+
+/// What a worker sees as the client's address when another worker calls it (Cloudflare's documentation of
+/// `CF-Connecting-IP`).
+const WORKERS_IP: HeaderValue = HeaderValue::from_static("2a06:98c0:3600::103");
+
+/// Bytes in flight each way on a WebSocket between two workers.
+const DUPLEX: usize = 64 << 10;
+
+/// The worker that makes a request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Its account.
+    pub account: AccountId,
+    /// Its name.
+    pub worker: String,
+}
+
+impl Gateway {
+    /// Serves a worker's request, if its host is one of ours; gives it back if it is not, or if it would reach the
+    /// caller itself: a worker's own route leads to what lies behind it. The control host is never ours here.
+    ///
+    /// The URI is absolute; hop-by-hop headers but a WebSocket's are gone; `CF-EW-Via` holds how many workers the
+    /// chain has passed. The response to a WebSocket is a 101 with a `hyper::upgrade::OnUpgrade`.
+    ///
+    /// # Errors
+    /// The request, untouched.
+    pub async fn dispatch_internal(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Request<Incoming>> {
+        let Some(target) = self.internal_target(caller, &request) else { return Err(request) };
+        if !headers::is_websocket(&request) {
+            return Ok(self.internal(caller, request, target).await);
+        }
+        // An upgrade can only be had from a connection, so the two ends get one between them.
+        let refusal = accept_of(request.headers());
+        let websocket = self.internal_websocket(caller.clone(), request, target).await;
+        Ok(websocket.unwrap_or_else(|_| Failure::NoResponse.response(&refusal, None)))
+    }
+
+    fn internal_target(&self, caller: &Caller, request: &Request<Incoming>) -> Option<Target> {
+        let host = HostName::parse(host_of(request)?)?;
+        if host.is_local() || self.config.api_hosts.iter().any(|name| name.as_str() == host.as_str()) {
+            return None;
+        }
+        let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+        let target = self.table.lookup(https, &host, request.uri().path());
+        match &target {
+            Target::Worker(found) => {
+                let worker = &found.worker.worker;
+                let itself = worker.account == caller.account
+                    && worker.name.as_str().eq_ignore_ascii_case(&caller.worker);
+                (!itself).then_some(target)
+            }
+            // What lies behind a route that is switched off is outside; a name below a base domain is nowhere else.
+            Target::SwitchedOff => None,
+            Target::Unknown => self.table.is_below_base(&host).then_some(target),
+        }
+    }
+
+    async fn internal(
+        self: &Arc<Self>,
+        caller: &Caller,
+        mut request: Request<Incoming>,
+        target: Target,
+    ) -> Response<Body> {
+        let ray = Ray::random();
+        let mut exchange = Exchange::new(&self.metrics, ray, &request);
+        let ray = ray.header(&self.config.colo);
+        let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+        let via = request.headers().get(headers::CF_EW_VIA).cloned();
+        let hops = via.as_ref().and_then(|via| via.to_str().ok()?.trim().parse::<u32>().ok()).unwrap_or(0);
+        let answered = match target {
+            _ if hops > self.config.max_hops => Err((Failure::Loop, accept_of(request.headers()))),
+            Target::Worker(found) => {
+                self.introduce(caller, &mut request, https, via, ray.clone());
+                self.internal_to_worker(request, found, &mut exchange).await
+            }
+            Target::SwitchedOff | Target::Unknown => {
+                let host = host_of(&request).unwrap_or_default().to_owned();
+                Err((Failure::UnknownHost(host), accept_of(request.headers())))
+            }
+        };
+        let response = answered.unwrap_or_else(|(failure, accept)| failure.response(&accept, Some(&ray)));
+        self.finish(response, ray, exchange)
+    }
+
+    async fn internal_to_worker(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        found: Match,
+        exchange: &mut Exchange,
+    ) -> Result<Response<Body>, (Failure, http::HeaderMap)> {
+        // The caller's instance ends its own WebSockets when it leaves, so no listener has to.
+        self.to_worker(request, found, exchange, &CancellationToken::new(), None).await
+    }
+
+    /// Takes away what the caller's script made up, and says who calls.
+    fn introduce(
+        &self,
+        caller: &Caller,
+        request: &mut Request<Incoming>,
+        https: bool,
+        via: Option<HeaderValue>,
+        ray: HeaderValue,
+    ) {
+        let encoding = request.headers().get(header::ACCEPT_ENCODING).cloned();
+        headers::clean_request_of(request, false);
+        let identity = Identity {
+            ip: WORKERS_IP,
+            peer: WORKERS_IP,
+            country: HeaderValue::from_static("XX"),
+            blob: cf::blob(&self.config.colo, Version::HTTP_11, encoding.as_ref(), &cf::Location::default()),
+        };
+        let headers = request.headers_mut();
+        headers::set_identity(headers, &identity, https, ray);
+        if let Some(via) = via {
+            headers.insert(headers::CF_EW_VIA, via);
+        }
+        if let Ok(name) = HeaderValue::from_str(&caller.worker) {
+            headers.insert(headers::CF_WORKER, name);
+        }
+    }
+
+    async fn internal_websocket(
+        self: &Arc<Self>,
+        caller: Caller,
+        mut request: Request<Incoming>,
+        target: Target,
+    ) -> hyper::Result<Response<Body>> {
+        let (ours, theirs) = tokio::io::duplex(DUPLEX);
+        let gateway = Arc::clone(self);
+        let target = parking_lot::Mutex::new(Some(target));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (gateway, caller, target) = (Arc::clone(&gateway), caller.clone(), target.lock().take());
+            async move {
+                let target = target.unwrap_or(Target::Unknown);
+                Ok::<_, std::convert::Infallible>(gateway.internal(&caller, request, target).await)
+            }
+        });
+        let serving = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(theirs), service)
+            .with_upgrades();
+        tokio::spawn(serving);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake::<_, Incoming>(TokioIo::new(ours)).await?;
+        tokio::spawn(connection.with_upgrades());
+        if !request.headers().contains_key(header::HOST)
+            && let Some(host) = host_of(&request).and_then(|host| HeaderValue::from_str(host).ok())
+        {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        let response = sender.send_request(request).await?;
+        Ok(response.map(|body| Body::boxed(box_incoming(body))))
+    }
+}
+
+fn box_incoming(body: Incoming) -> crate::ControlBody {
+    use http_body_util::BodyExt as _;
+    body.map_err(Into::into).boxed_unsync()
+}

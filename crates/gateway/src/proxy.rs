@@ -1,0 +1,230 @@
+//! A request on its way to a worker, and the response on its way back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hearth_model::{Split, VersionId};
+use hearth_supervisor::{RequestBody, ResponseBody};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Exchange;
+use crate::body::Body;
+use crate::encoding::{self, Plan};
+use crate::failure::Failure;
+use crate::gateway::{Gateway, accept_of, host_of};
+use crate::headers;
+use crate::table::Match;
+use crate::ws;
+
+/// What a worker is told that we accept, as Cloudflare tells it; what the client accepts is in `request.cf`.
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, br");
+
+/// A failure, and the part of the request's headers that its page depends on.
+type Failed = (Failure, HeaderMap);
+
+impl Gateway {
+    /// Sends a cleaned request to its worker. `tunnel` is set when the connection becomes a WebSocket.
+    pub(crate) async fn to_worker(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        found: Match,
+        exchange: &mut Exchange,
+        leaving: &CancellationToken,
+        tunnel: Option<&Arc<AtomicBool>>,
+    ) -> Result<Response<Body>, Failed> {
+        let worker = &found.worker.worker;
+        let choose = |split: &Split| {
+            let choice = headers::version_choice(request.headers(), worker.name.as_str());
+            split.choose(choice, if split.shares().len() > 1 { rand::random() } else { 0.0 })
+        };
+        let version = match found.version.or_else(|| worker.split.as_ref().map(choose)) {
+            Some(version) => version,
+            None => {
+                let failure = Failure::NotDeployed(worker.name.to_string());
+                return Err((failure, accept_of(request.headers())));
+            }
+        };
+        let Some(place) = self.accounts.enter(&worker.account) else {
+            return Err((Failure::Overloaded, accept_of(request.headers())));
+        };
+        exchange.found(&self.metrics, &found.worker, version, place);
+        self.acquire(worker.id, version, exchange)
+            .await
+            .map_err(|failure| (failure, accept_of(request.headers())))?;
+
+        let upgrade = headers::is_websocket(&request).then(|| hyper::upgrade::on(&mut request));
+        // What the response's treatment depends on; the request itself goes away. Cloning shares the bytes.
+        let asked = Asked::of(&request);
+        let request = outgoing(request, &found);
+        let lease = exchange.lease().expect("a place was just acquired");
+        let response = match lease.send(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::warn!(worker = %worker.name, %version, %error, "a request failed in its instance");
+                return Err((Failure::of_send(&error), asked.headers));
+            }
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let switched = upgrade.and_then(|upgrade| self.open_tunnel(response, upgrade, exchange, leaving));
+            if let (Some(_), Some(tunnel)) = (&switched, tunnel) {
+                tunnel.store(true, Ordering::Relaxed);
+            }
+            return switched.ok_or((Failure::NoResponse, asked.headers));
+        }
+        Ok(self.incoming(response, &asked))
+    }
+
+    async fn acquire(
+        &self,
+        worker: hearth_model::WorkerId,
+        version: VersionId,
+        exchange: &mut Exchange,
+    ) -> Result<(), Failure> {
+        match self.instances.acquire(worker, version).await {
+            Ok(lease) => {
+                exchange.hold(lease);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%worker, %version, %error, "no place for a request");
+                Err(Failure::of_acquire(&error))
+            }
+        }
+    }
+
+    /// The response as the client gets it.
+    fn incoming(&self, response: Response<ResponseBody>, asked: &Asked) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        headers::clean_response(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        let length = body.size_hint().exact();
+        let plan = encoding::plan(
+            self.config.compression,
+            &asked.method,
+            &asked.headers,
+            parts.status,
+            &parts.headers,
+            length,
+        );
+        let body = match plan {
+            Plan::Keep => Body::instance(body),
+            plan => encoding::apply(plan, &mut parts.headers, body),
+        };
+        Response::from_parts(parts, body)
+    }
+
+    /// Answers 101 and joins both ends once they have changed over. The place in the instance goes with the tunnel.
+    fn open_tunnel(
+        self: &Arc<Self>,
+        mut response: Response<ResponseBody>,
+        client: OnUpgrade,
+        exchange: &mut Exchange,
+        leaving: &CancellationToken,
+    ) -> Option<Response<Body>> {
+        let lease = exchange.take_lease()?;
+        let mut tunnelled = exchange.split_off();
+        let worker = hyper::upgrade::on(&mut response);
+        let leaving = leaving.clone();
+        let grace = self.config.shutdown_grace;
+        self.tunnels.spawn(async move {
+            tunnelled.answered(StatusCode::SWITCHING_PROTOCOLS);
+            let lease = tunnelled.hold(lease);
+            let (Ok(client), Ok(worker)) = tokio::join!(client, worker) else { return };
+            let leaving = async {
+                tokio::select! {
+                    () = lease.draining() => {}
+                    () = leaving.cancelled() => {}
+                }
+            };
+            let (bytes, in_order) = ws::tunnel(client, worker, leaving, grace).await;
+            tunnelled.count(usize::try_from(bytes).unwrap_or(usize::MAX));
+            if in_order {
+                tunnelled.complete();
+            }
+        });
+        let (mut parts, _) = response.into_parts();
+        headers::clean_response(&mut parts.headers);
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        parts.extensions.clear();
+        Some(Response::from_parts(parts, Body::full("")))
+    }
+}
+
+/// What the treatment of a response depends on.
+struct Asked {
+    method: Method,
+    /// `Accept` and `Accept-Encoding`.
+    headers: HeaderMap,
+}
+
+impl Asked {
+    fn of<B>(request: &Request<B>) -> Self {
+        let names = [header::ACCEPT, header::ACCEPT_ENCODING];
+        let mut kept = HeaderMap::new();
+        for name in names {
+            for value in request.headers().get_all(&name) {
+                kept.append(name.clone(), value.clone());
+            }
+        }
+        Self { method: request.method().clone(), headers: kept }
+    }
+}
+
+/// The request as the instance gets it.
+fn outgoing(request: Request<Incoming>, found: &Match) -> Request<RequestBody> {
+    let host = host_of(&request).and_then(|host| HeaderValue::from_str(host).ok());
+    let (mut parts, body) = request.into_parts();
+    if let Some(host) = host.filter(|_| !parts.headers.contains_key(header::HOST)) {
+        parts.headers.insert(header::HOST, host);
+    }
+    parts.headers.insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
+    let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Incoming(body) };
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    if found.prefix > 0 {
+        let prefix = HeaderValue::from_str(&parts.uri.path()[..found.prefix]);
+        if let Ok(prefix) = prefix {
+            parts.headers.insert(headers::FORWARDED_PREFIX, prefix);
+        }
+    }
+    *request.uri_mut() = origin_form(parts.uri, found.prefix);
+    *request.headers_mut() = parts.headers;
+    request
+}
+
+/// Path and query only, without the first `prefix` bytes.
+fn origin_form(uri: Uri, prefix: usize) -> Uri {
+    if prefix == 0 && uri.authority().is_none() {
+        return uri;
+    }
+    let all = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let rest = all.get(prefix..).unwrap_or_default();
+    let text = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    text.parse().unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_loses_authority_and_prefix() {
+        for (given, prefix, expected) in [
+            ("/a?b", 0, "/a?b"),
+            ("http://h.test/a//b?c#d", 0, "/a//b?c"),
+            ("http://h.test", 0, "/"),
+            ("/app/x?y", 4, "/x?y"),
+            ("/app", 4, "/"),
+            ("/app?q=1", 4, "/?q=1"),
+            ("/app//x", 4, "//x"),
+        ] {
+            assert_eq!(origin_form(given.parse().unwrap(), prefix), expected, "{given}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Which worker a request is for: a snapshot that readers take without waiting and that one change rebuilds in
+//! O(log n), however many workers there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hearth_model::{
+    Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId, WorkerId, WorkerName,
+};
+use parking_lot::Mutex;
+
+use crate::host::HostName;
+
+/// The hosts an installation answers on, besides routes and custom domains.
+#[derive(Debug, Clone, Default)]
+pub struct TableConfig {
+    /// Domains below which every worker has a host of its own.
+    pub base_domains: Vec<Hostname>,
+    /// Hosts on which the path's first segment names the worker.
+    pub path_hosts: Vec<Hostname>,
+}
+
+/// Where a request goes.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To a worker.
+    Worker(Match),
+    /// A route that switches workers off matches: not served, whatever else might match.
+    SwitchedOff,
+    /// Nothing is known under this host and path.
+    Unknown,
+}
+
+/// A worker, and how the request came to it.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// The worker.
+    pub worker: Arc<Served>,
+    /// The version that the host names (a preview); None: the deployment decides.
+    pub version: Option<VersionId>,
+    /// How many bytes of the path name the worker (path mode) and are not for it to see.
+    pub prefix: usize,
+}
+
+/// A worker with what a lookup needs precomputed.
+#[derive(Debug)]
+pub struct Served {
+    /// The worker as published.
+    pub worker: PublishedWorker,
+    /// Its name as it stands in hosts: `<worker>`, or `<worker>.<account label>`.
+    key: Arc<str>,
+    /// Version prefixes and aliases.
+    previews: HashMap<Box<str>, VersionId>,
+}
+
+impl Served {
+    fn new(worker: PublishedWorker) -> Self {
+        let key = host_key(&worker.name, worker.account_label.as_deref());
+        let mut previews = HashMap::with_capacity(worker.versions.len());
+        // The newest comes first and keeps a name that several claim; an alias never hides a version.
+        for version in &worker.versions {
+            previews.entry(version.id.prefix().into_boxed_str()).or_insert(version.id);
+        }
+        for version in &worker.versions {
+            if let Some(alias) = &version.alias {
+                previews.entry(alias.to_ascii_lowercase().into_boxed_str()).or_insert(version.id);
+            }
+        }
+        Self { worker, key: key.into(), previews }
+    }
+}
+
+/// A worker's name as it stands in hosts, below a base domain.
+fn host_key(name: &WorkerName, label: Option<&str>) -> String {
+    match label {
+        Some(label) => format!("{}.{}", name.folded(), label.to_ascii_lowercase()),
+        None => name.folded(),
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct Snapshot {
+    by_id: imbl::HashMap<WorkerId, Arc<Served>>,
+    by_key: imbl::HashMap<Arc<str>, Arc<Served>>,
+    domains: Arc<HashMap<String, WorkerId>>,
+    routes: Arc<Routes>,
+}
+
+/// Routes by the host they name, each list with the most specific first.
+#[derive(Debug, Default)]
+struct Routes {
+    exact: HashMap<String, Vec<PublishedRoute>>,
+    wildcard: HashMap<String, Vec<PublishedRoute>>,
+    /// The lengths of the keys of `wildcard`, longest first: only these suffixes of a host need a look.
+    suffix_lengths: Vec<usize>,
+}
+
+impl Routes {
+    fn new(routes: Vec<PublishedRoute>) -> Self {
+        let mut this = Self::default();
+        for route in routes {
+            let (map, host) = match route.pattern.exact_host() {
+                Some(host) => (&mut this.exact, host.to_owned()),
+                None => (&mut this.wildcard, route.pattern.host_suffix().to_owned()),
+            };
+            map.entry(host).or_default().push(route);
+        }
+        for list in this.exact.values_mut().chain(this.wildcard.values_mut()) {
+            list.sort_by(|a, b| b.pattern.specificity(&a.pattern));
+        }
+        this.suffix_lengths = this.wildcard.keys().map(String::len).collect();
+        this.suffix_lengths.sort_unstable_by(|a, b| b.cmp(a));
+        this.suffix_lengths.dedup();
+        this
+    }
+
+    fn exact(&self, https: bool, host: &str, path: &str) -> Option<&PublishedRoute> {
+        self.exact.get(host)?.iter().find(|route| route.pattern.matches(https, host, path))
+    }
+
+    fn wildcard(&self, https: bool, host: &str, path: &str) -> Option<&PublishedRoute> {
+        let suffixes = self.suffix_lengths.iter().filter_map(|length| {
+            let start = host.len().checked_sub(*length)?;
+            host.get(start..)
+        });
+        let candidates = suffixes.filter_map(|suffix| self.wildcard.get(suffix));
+        let matching =
+            candidates.filter_map(|list| list.iter().find(|route| route.pattern.matches(https, host, path)));
+        matching.max_by(|a, b| a.pattern.specificity(&b.pattern))
+    }
+}
+
+/// All that is served. Reads take a snapshot; changes are serialized among themselves.
+#[derive(Debug)]
+pub struct RouteTable {
+    config: TableConfig,
+    current: ArcSwap<Snapshot>,
+    change: Mutex<()>,
+}
+
+impl RouteTable {
+    /// A table of what is published.
+    pub fn new(mut config: TableConfig, published: Published) -> Self {
+        // Where one base domain lies below another, the longer one is meant.
+        config.base_domains.sort_by_key(|base| std::cmp::Reverse(base.as_str().len()));
+        let mut snapshot = Snapshot {
+            routes: Arc::new(Routes::new(published.routes)),
+            domains: Arc::new(domain_map(published.domains)),
+            ..Snapshot::default()
+        };
+        for worker in published.workers {
+            snapshot.insert(worker);
+        }
+        Self { config, current: ArcSwap::from_pointee(snapshot), change: Mutex::new(()) }
+    }
+
+    /// Publishes a worker, in place of what was published under its id.
+    pub fn upsert_worker(&self, worker: PublishedWorker) {
+        self.update(|snapshot| snapshot.insert(worker));
+    }
+
+    /// Takes a worker away. Its routes and domains stay and lead nowhere until they are set anew.
+    pub fn remove_worker(&self, worker: WorkerId) {
+        self.update(|snapshot| snapshot.remove(worker));
+    }
+
+    /// Replaces all routes.
+    pub fn set_routes(&self, routes: Vec<PublishedRoute>) {
+        let routes = Arc::new(Routes::new(routes));
+        self.update(|snapshot| snapshot.routes = routes);
+    }
+
+    /// Replaces all custom domains.
+    pub fn set_domains(&self, domains: Vec<PublishedDomain>) {
+        let domains = Arc::new(domain_map(domains));
+        self.update(|snapshot| snapshot.domains = domains);
+    }
+
+    /// A worker by its id.
+    pub fn worker(&self, id: WorkerId) -> Option<Arc<Served>> {
+        self.current.load().by_id.get(&id).cloned()
+    }
+
+    /// The worker of this name in the account of another worker: what its service bindings mean.
+    pub fn sibling(&self, of: WorkerId, name: &WorkerName) -> Option<Arc<Served>> {
+        let snapshot = self.current.load();
+        let key = host_key(name, snapshot.by_id.get(&of)?.worker.account_label.as_deref());
+        snapshot.by_key.get(&*key).cloned()
+    }
+
+    /// How many workers are published.
+    pub fn len(&self) -> usize {
+        self.current.load().by_id.len()
+    }
+
+    /// Whether no worker is published.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where a request goes. `path` begins with `/` and has no query.
+    pub fn lookup(&self, https: bool, host: &HostName<'_>, path: &str) -> Target {
+        let host = host.as_str();
+        let snapshot = self.current.load();
+        let worker = |id: &WorkerId| match snapshot.by_id.get(id) {
+            Some(worker) => found(worker, None),
+            None => Target::Unknown,
+        };
+        let route = |route: &PublishedRoute| route.worker.as_ref().map_or(Target::SwitchedOff, worker);
+        // A custom domain is as specific as `host/*`; a route on the same host runs before it, as on Cloudflare.
+        if let Some(matching) = snapshot.routes.exact(https, host, path) {
+            return route(matching);
+        }
+        if let Some(id) = snapshot.domains.get(host) {
+            return worker(id);
+        }
+        if let Some(matching) = snapshot.routes.wildcard(https, host, path) {
+            return route(matching);
+        }
+        for base in &self.config.base_domains {
+            let below = host.strip_suffix(base.as_str()).and_then(|rest| rest.strip_suffix('.'));
+            if let Some(target) = below.and_then(|prefix| snapshot.below_base(prefix)) {
+                return target;
+            }
+        }
+        if self.config.path_hosts.iter().any(|name| name.as_str() == host) {
+            return snapshot.by_path(path);
+        }
+        Target::Unknown
+    }
+
+    /// Whether a host lies below a base domain: whatever is not known there is nowhere.
+    pub fn is_below_base(&self, host: &HostName<'_>) -> bool {
+        let below = |base: &Hostname| host.as_str().strip_suffix(base.as_str())?.strip_suffix('.').map(drop);
+        self.config.base_domains.iter().any(|base| below(base).is_some())
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        let _one_at_a_time = self.change.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        change(&mut next);
+        self.current.store(Arc::new(next));
+    }
+}
+
+fn domain_map(domains: Vec<PublishedDomain>) -> HashMap<String, WorkerId> {
+    domains.into_iter().map(|domain| (domain.hostname.into(), domain.worker)).collect()
+}
+
+fn found(worker: &Arc<Served>, version: Option<VersionId>) -> Target {
+    Target::Worker(Match { worker: Arc::clone(worker), version, prefix: 0 })
+}
+
+impl Snapshot {
+    fn insert(&mut self, worker: PublishedWorker) {
+        self.remove(worker.id);
+        let served = Arc::new(Served::new(worker));
+        self.by_key.insert(Arc::clone(&served.key), Arc::clone(&served));
+        self.by_id.insert(served.worker.id, served);
+    }
+
+    fn remove(&mut self, id: WorkerId) {
+        let Some(old) = self.by_id.remove(&id) else { return };
+        // A worker made anew under the same name has taken the key over already.
+        if self.by_key.get(&*old.key).is_some_and(|holder| holder.worker.id == id) {
+            self.by_key.remove(&*old.key);
+        }
+    }
+
+    /// The worker that a name below a base domain stands for.
+    fn below_base(&self, prefix: &str) -> Option<Target> {
+        let exact =
+            || self.by_key.get(prefix).filter(|served| served.worker.subdomain).map(|w| found(w, None));
+        match prefix.split_once('.') {
+            None => exact().or_else(|| self.dashed(prefix)),
+            Some((name, key)) => self.preview(name, key).or_else(exact).or_else(|| self.dashed(prefix)),
+        }
+    }
+
+    /// `<version or alias>-<worker>`: both may hold hyphens, so every split is tried.
+    fn dashed(&self, prefix: &str) -> Option<Target> {
+        let label = prefix.find('.').unwrap_or(prefix.len());
+        let hyphens = prefix[..label].match_indices('-').map(|(at, _)| at);
+        hyphens.into_iter().find_map(|at| self.preview(&prefix[..at], &prefix[at + 1..]))
+    }
+
+    fn preview(&self, name: &str, key: &str) -> Option<Target> {
+        let served = self.by_key.get(key).filter(|served| served.worker.previews)?;
+        served.previews.get(name).map(|version| found(served, Some(*version)))
+    }
+
+    fn by_path(&self, path: &str) -> Target {
+        let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        // `//name` is not `/name`: what is stripped must be exactly what was matched.
+        let plain = path.len() > name.len() && path.as_bytes()[0] == b'/' && path[1..].starts_with(name);
+        let lowered = HostName::fold(name);
+        match self.by_key.get(&*lowered) {
+            Some(worker) if plain && !name.is_empty() && !name.contains('.') && worker.worker.subdomain => {
+                Target::Worker(Match { worker: Arc::clone(worker), version: None, prefix: name.len() + 1 })
+            }
+            _ => Target::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
