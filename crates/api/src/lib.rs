@@ -1,1 +1,56 @@
-//! placeholder
+//! Cloudflare's v4 API under `/client/v4`, as far as Workers go: what unmodified wrangler, the Cloudflare SDKs and
+//! Terraform call (`reference/wrangler-api.md`).
+//!
+//! [`router`] is the whole of it. The routes stand in one table (`routes.rs`); a handler reads its call, decides in
+//! pure code ([`page`], [`upload`]) and acts on the [`Store`](hearth_store::Store). What the data plane has to do,
+//! probing a candidate and following a change, is behind [`Runtime`].
+//!
+//! Every call but none is authenticated before it is routed, the account in its path is checked against the
+//! caller's scope in the same place, and a call that writes runs to its end even when its client goes away, so that
+//! the data plane never misses a change that the store has.
+
+#![forbid(unsafe_code)]
+
+mod accept;
+mod auth;
+mod config;
+mod deployments;
+mod domains;
+mod egress;
+mod envelope;
+mod error;
+mod identity;
+mod json;
+mod locks;
+mod multipart;
+mod page;
+mod params;
+mod path;
+mod query;
+mod routes;
+mod runtime;
+mod scripts;
+mod secrets;
+mod services;
+mod settings;
+mod state;
+mod store_error;
+mod subdomain;
+mod triggers;
+mod unsupported;
+pub mod upload;
+mod versions;
+mod view;
+mod workers;
+mod zones;
+
+pub use auth::Caller;
+pub use config::{ApiConfig, PublicUrl};
+pub use envelope::Reply;
+pub use error::{ApiError, code};
+pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
+pub use path::PREFIX;
+pub use query::Query;
+pub use routes::{Operation, operations, router};
+pub use runtime::{Change, Runtime};
+pub use state::Api;

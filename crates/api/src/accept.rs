@@ -1,0 +1,299 @@
+//! Accepting a version: from what a call asks for to what serves it. plan → probe → blobs → version (and its
+//! deployment, together) → data plane.
+
+use std::collections::BTreeMap;
+
+use hearth_model::{
+    AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Exports, Format, Launch,
+    LaunchModule, Limits, ModuleKind, ProbeError, Probed, Version, VersionId, WorkerId, WorkerName,
+};
+use hearth_store::{Account, NewModule, NewVersion, Origin, Release, Worker, WorkerChanges};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::auth::Caller;
+use crate::error::{ApiError, code};
+use crate::runtime::Change;
+use crate::state::Api;
+use crate::upload::{Form, Inherit, PlannedBindings, PlannedModule, PlannedSecret, ScriptSettings, plan};
+
+/// Whether an accepted version serves traffic at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It gets all traffic.
+    Deploy,
+    /// It waits for a deployment.
+    Keep,
+}
+
+/// What was accepted.
+pub(crate) struct Accepted {
+    pub worker: Worker,
+    pub version: Version,
+    pub deployment: Option<Deployment>,
+}
+
+/// A version to be, before it is probed.
+pub(crate) struct Candidate {
+    pub format: Format,
+    pub modules: Vec<PlannedModule>,
+    pub bindings: PlannedBindings,
+    pub compatibility: Compatibility,
+    pub limits: Limits,
+    /// What the client says of it.
+    pub annotations: BTreeMap<String, String>,
+    /// `workers/triggered_by`.
+    pub trigger: &'static str,
+    /// Settings of the worker that come with it.
+    pub settings: ScriptSettings,
+}
+
+/// Who asks, where.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub api: &'a Api,
+    pub caller: &'a Caller,
+    pub account: &'a Account,
+    pub name: &'a WorkerName,
+}
+
+impl Call<'_> {
+    /// Accepts an upload. A version that is not to be deployed needs a worker that exists.
+    pub async fn upload(self, form: Form, inherit: Inherit, then: Then) -> Result<Accepted, ApiError> {
+        let _writer = self.api.lock(self.account, self.name).await;
+        let existing = self.api.find_worker(self.account, self.name).await?;
+        if existing.is_none() && then == Then::Keep {
+            return Err(ApiError::worker_not_found());
+        }
+        let previous = self.latest(existing.as_ref()).await?;
+        let before: &[Binding] = previous.as_ref().map_or(&[], |version| &version.bindings);
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let plan = plan(form, before, inherit, today, self.api.config().max_upload_bytes)?;
+        let candidate = Candidate {
+            format: plan.format,
+            modules: plan.modules,
+            bindings: plan.bindings,
+            compatibility: plan.compatibility,
+            limits: plan.limits,
+            annotations: plan.annotations,
+            trigger: "upload",
+            settings: plan.settings,
+        };
+        self.install(existing, previous, candidate, then).await
+    }
+
+    /// The newest version of a worker that may not exist.
+    pub async fn latest(self, worker: Option<&Worker>) -> Result<Option<Version>, ApiError> {
+        match worker {
+            Some(worker) => Ok(self.api.store().latest_version(worker.id).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The modules of a version with their content.
+    pub async fn modules_of(self, version: &Version) -> Result<Vec<PlannedModule>, ApiError> {
+        let mut modules = Vec::with_capacity(version.modules.len());
+        for module in &version.modules {
+            let content = self.api.store().module_content(module).await?;
+            modules.push(PlannedModule { name: module.name.clone(), kind: module.kind, content });
+        }
+        Ok(modules)
+    }
+
+    /// Probes a candidate, stores it and tells the data plane. The caller holds the worker's lock.
+    pub async fn install(
+        self,
+        existing: Option<Worker>,
+        previous: Option<Version>,
+        candidate: Candidate,
+        then: Then,
+    ) -> Result<Accepted, ApiError> {
+        self.check_services(&candidate.bindings).await?;
+        let bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
+        let id = VersionId::random();
+        let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
+        let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
+        let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
+        self.store(existing, id, candidate, bindings, probed, then).await
+    }
+
+    async fn store(
+        self,
+        existing: Option<Worker>,
+        id: VersionId,
+        candidate: Candidate,
+        bindings: Vec<Binding>,
+        probed: Probed,
+        then: Then,
+    ) -> Result<Accepted, ApiError> {
+        let store = self.api.store();
+        let modules = candidate
+            .modules
+            .into_iter()
+            .map(|module| NewModule { name: module.name, kind: module.kind, content: module.content })
+            .collect();
+        let modules = store.put_modules(modules).await?;
+        let (worker, made) = match existing {
+            Some(worker) => (worker, false),
+            None => store.ensure_worker(&self.account.id, self.name).await?,
+        };
+        let release = (then == Then::Deploy).then(|| self.release(&candidate.annotations, candidate.trigger));
+        let mut annotations = candidate.annotations;
+        annotations.insert("workers/triggered_by".to_owned(), candidate.trigger.to_owned());
+        let new = NewVersion {
+            id,
+            worker: worker.id,
+            origin: self.origin(annotations),
+            format: candidate.format,
+            modules,
+            bindings,
+            secrets_from: None,
+            compatibility: candidate.compatibility,
+            limits: candidate.limits,
+            exports: probed.exports,
+            startup_time_ms: probed.startup_time_ms,
+        };
+        let inserted = match store.insert_version(new, release).await {
+            Ok(inserted) => inserted,
+            Err(error) => {
+                if made {
+                    // A worker without a version would make the next deploy an update of nothing.
+                    store.delete_worker(worker.id).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        let changes = settings_changes(candidate.settings);
+        let worker = if changes == WorkerChanges::default() {
+            worker
+        } else {
+            store.update_worker(worker.id, changes).await?
+        };
+        self.api.changed(Change::Worker(worker.id)).await;
+        Ok(Accepted { worker, version: inserted.version, deployment: inserted.deployment })
+    }
+
+    /// Who makes a version.
+    pub fn origin(self, annotations: BTreeMap<String, String>) -> Origin {
+        Origin { source: self.caller.source.to_owned(), author_email: self.caller.email.clone(), annotations }
+    }
+
+    /// Who deploys. Of a version's annotations the message is the deployment's too.
+    pub fn release(self, annotations: &BTreeMap<String, String>, trigger: &str) -> Release {
+        let mut own: BTreeMap<String, String> = annotations
+            .iter()
+            .filter(|(key, _)| *key == "workers/message")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        own.insert("workers/triggered_by".to_owned(), trigger.to_owned());
+        Release {
+            source: DeploymentSource(self.caller.source.to_owned()),
+            author_email: self.caller.email.clone(),
+            annotations: own,
+        }
+    }
+
+    /// Every service binding leads to a worker that exists; a worker may bind itself before it does.
+    async fn check_services(self, bindings: &PlannedBindings) -> Result<(), ApiError> {
+        for (binding, service) in bindings.services() {
+            let target: Option<WorkerName> = service.parse().ok();
+            let exists = match &target {
+                Some(target) if target == self.name => true,
+                Some(target) => self.api.find_worker(self.account, target).await?.is_some(),
+                None => false,
+            };
+            if !exists {
+                return Err(ApiError::bad_request(
+                    code::SERVICE_BINDING,
+                    format!(
+                        "Service binding '{binding}' references Worker '{service}' which was not found. Deploy '{service}' first."
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The bindings with their secrets in the clear.
+    async fn with_texts(
+        self,
+        planned: &PlannedBindings,
+        previous: Option<&Version>,
+    ) -> Result<Vec<Binding>, ApiError> {
+        let keeps = planned.secrets.values().any(|secret| matches!(secret, PlannedSecret::Kept(_)));
+        let old = match previous.filter(|_| keeps) {
+            Some(version) => self.api.store().secret_texts(version.worker, version.id).await?,
+            None => BTreeMap::new(),
+        };
+        let text_of = |name: &str| match planned.secrets.get(name) {
+            Some(PlannedSecret::New(text)) => Some(text.clone()),
+            Some(PlannedSecret::Kept(from)) => old.get(from).cloned(),
+            None => None,
+        };
+        planned
+            .bindings
+            .iter()
+            .map(|binding| match &binding.kind {
+                BindingKind::SecretText { .. } => {
+                    let text = text_of(&binding.name).ok_or_else(|| {
+                        ApiError::internal(format_args!("secret {} has lost its text", binding.name))
+                    })?;
+                    let kind = BindingKind::SecretText { text: Some(text) };
+                    Ok(Binding { name: binding.name.clone(), kind })
+                }
+                _ => Ok(binding.clone()),
+            })
+            .collect()
+    }
+}
+
+/// Settings of an upload as changes to the worker.
+pub(crate) fn settings_changes(settings: ScriptSettings) -> WorkerChanges {
+    WorkerChanges {
+        tags: settings.tags,
+        logpush: settings.logpush,
+        observability: settings.observability.map(Some),
+        ..WorkerChanges::default()
+    }
+}
+
+fn launch(
+    account: &AccountId,
+    worker: WorkerId,
+    name: &WorkerName,
+    version: VersionId,
+    candidate: &Candidate,
+    bindings: Vec<Binding>,
+) -> Launch {
+    let modules = candidate
+        .modules
+        .iter()
+        .filter(|module| module.kind != ModuleKind::SourceMap)
+        .map(|module| LaunchModule {
+            name: module.name.clone(),
+            kind: module.kind,
+            content: module.content.clone(),
+        })
+        .collect();
+    Launch {
+        account: account.clone(),
+        worker,
+        name: name.clone(),
+        version,
+        tag: candidate.annotations.get("workers/tag").cloned().unwrap_or_default(),
+        created_on: Timestamp::now().to_string(),
+        format: candidate.format.clone(),
+        modules,
+        bindings,
+        compatibility: candidate.compatibility.clone(),
+        limits: candidate.limits,
+        exports: Exports::default(),
+    }
+}
+
+fn probe_error(error: ProbeError) -> ApiError {
+    match error {
+        ProbeError::Invalid(text) => ApiError::invalid_upload(text),
+        ProbeError::Unavailable(detail) => ApiError::internal(detail),
+    }
+}

@@ -1,0 +1,198 @@
+//! Who calls: API tokens as `Authorization: Bearer` or, from clients with a global key, `X-Auth-Key`
+//! (wrangler-api.md 1.2). It happens before routing, so that no route can be reached around it.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hearth_model::AccountId;
+use hearth_store::{Account, Entity, Principal, Scope, StoreError};
+use http::HeaderMap;
+use http::header;
+use http::request::Parts;
+
+use crate::error::{ApiError, code};
+use crate::path;
+use crate::state::Api;
+
+/// Who makes a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The e-mail of the token's owner.
+    pub email: String,
+    /// What it may touch.
+    pub scope: Scope,
+    /// The token's id; None for a local caller under `--dev`.
+    pub token_id: Option<String>,
+    /// Which client calls, as wrangler prints it: `wrangler`, `terraform` or `api`.
+    pub source: &'static str,
+}
+
+impl Caller {
+    /// Refuses what only an installation-wide token may do.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_installation(&self) -> Result<(), ApiError> {
+        match self.scope {
+            Scope::Installation => Ok(()),
+            Scope::Accounts(_) => Err(ApiError::forbidden()),
+        }
+    }
+}
+
+/// The account in the path, which the caller may touch.
+#[derive(Debug, Clone)]
+pub(crate) struct InAccount(pub Account);
+
+/// Lets a call pass with a [`Caller`], and with an [`InAccount`] when its path names an account.
+pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    match check(&api, request.headers(), request.uri().path()).await {
+        Ok((caller, account)) => {
+            request.extensions_mut().insert(caller);
+            if let Some(account) = account {
+                request.extensions_mut().insert(InAccount(account));
+            }
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn check(api: &Api, headers: &HeaderMap, path: &str) -> Result<(Caller, Option<Account>), ApiError> {
+    let caller = caller(api, headers).await?;
+    let account = match path::account(path) {
+        Some(text) => Some(account(api, &caller, text).await?),
+        None => None,
+    };
+    Ok((caller, account))
+}
+
+async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let source = source(headers);
+    let principal = match token(headers) {
+        Some(token) => api.store().authenticate(token).await?,
+        None => None,
+    };
+    match principal {
+        Some(Principal { token_id, email, scope }) => {
+            Ok(Caller { email, scope, token_id: Some(token_id.to_string()), source })
+        }
+        None if !api.config().require_token && !is_foreign_page(headers) => Ok(Caller {
+            email: "dev@localhost".to_owned(),
+            scope: Scope::Installation,
+            token_id: None,
+            source,
+        }),
+        None => Err(ApiError::unauthenticated()),
+    }
+}
+
+async fn account(api: &Api, caller: &Caller, text: &str) -> Result<Account, ApiError> {
+    let unknown = || {
+        ApiError::not_found(
+            code::BAD_IDENTIFIER,
+            format!("Could not route to /accounts/{text}, perhaps your object identifier is invalid?"),
+        )
+    };
+    let id: AccountId = text.parse().map_err(|_| unknown())?;
+    if !caller.scope.allows(&id) {
+        return Err(ApiError::forbidden());
+    }
+    match api.store().account(&id).await {
+        Err(StoreError::NotFound { what: Entity::Account, .. }) => Err(unknown()),
+        other => Ok(other?),
+    }
+}
+
+/// The token that a call shows.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    if let Some(authorization) = text(header::AUTHORIZATION.as_str()) {
+        let (scheme, token) = authorization.split_once(' ')?;
+        return scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+            .filter(|token| !token.is_empty());
+    }
+    text("x-auth-key").map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// Whether a browser makes the call for a page that this host did not serve.
+fn is_foreign_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let foreign_origin = text(header::ORIGIN.as_str()).is_some_and(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_none() || authority != text(header::HOST.as_str())
+    });
+    let cross_site = text("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
+    foreign_origin || cross_site
+}
+
+fn source(headers: &HeaderMap) -> &'static str {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = agent.to_ascii_lowercase();
+    if agent.starts_with("wrangler/") {
+        "wrangler"
+    } else if agent.contains("terraform") {
+        "terraform"
+    } else {
+        "api"
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for InAccount {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn both_kinds_of_credentials_are_read() {
+        assert_eq!(token(&headers(&[("authorization", "Bearer abc")])), Some("abc"));
+        assert_eq!(token(&headers(&[("authorization", "bearer  abc ")])), Some("abc"));
+        assert_eq!(token(&headers(&[("x-auth-key", "abc"), ("x-auth-email", "a@b")])), Some("abc"));
+        for none in [
+            headers(&[]),
+            headers(&[("authorization", "Basic abc")]),
+            headers(&[("authorization", "Bearer ")]),
+        ] {
+            assert_eq!(token(&none), None);
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_origin_is_foreign() {
+        let host = ("host", "localhost:8787");
+        assert!(!is_foreign_page(&headers(&[host])));
+        assert!(!is_foreign_page(&headers(&[host, ("origin", "http://localhost:8787")])));
+        for origin in ["http://evil.example", "null", "http://localhost:9999", "http://evil.localhost:8787"] {
+            assert!(is_foreign_page(&headers(&[host, ("origin", origin)])), "{origin}");
+        }
+        assert!(is_foreign_page(&headers(&[host, ("sec-fetch-site", "cross-site")])));
+    }
+
+    #[test]
+    fn the_client_is_told_by_its_agent() {
+        assert_eq!(source(&headers(&[("user-agent", "wrangler/4.164.0")])), "wrangler");
+        assert_eq!(source(&headers(&[("user-agent", "Terraform/1.9 cloudflare")])), "terraform");
+        assert_eq!(source(&headers(&[("user-agent", "Cloudflare/JS 7.3.0")])), "api");
+    }
+}

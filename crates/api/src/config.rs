@@ -1,0 +1,79 @@
+//! Settings of the API.
+
+use hearth_model::{MAX_SCRIPT_BYTES, WorkerName};
+
+/// How hosts of this installation are turned into URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The port that clients use; None when it is the scheme's own.
+    pub port: Option<u16>,
+}
+
+/// Settings of the API.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Domains below which workers have hosts; the first one stands in answers.
+    pub base_domains: Vec<String>,
+    /// How such hosts are reached.
+    pub public_url: PublicUrl,
+    /// Whether a call needs a token. False only under `--dev`, which serves loopback alone: a caller without a valid
+    /// token then acts for the whole installation, unless a web page of another origin makes the call.
+    pub require_token: bool,
+    /// Largest code of one version, in bytes, source maps not counted. Default: 64 MiB.
+    pub max_upload_bytes: u64,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            base_domains: vec!["localhost".to_owned()],
+            public_url: PublicUrl { scheme: "http".to_owned(), port: Some(8787) },
+            require_token: true,
+            max_upload_bytes: MAX_SCRIPT_BYTES as u64,
+        }
+    }
+}
+
+impl ApiConfig {
+    /// Largest body of an upload, in bytes: source maps come on top of the code and are often larger.
+    pub(crate) fn max_body_bytes(&self) -> usize {
+        usize::try_from(self.max_upload_bytes.saturating_mul(3)).unwrap_or(usize::MAX).max(1 << 20)
+    }
+
+    /// `demo.localhost:8787`, or `demo.team.localhost:8787` for an account with a host label. None without a base
+    /// domain.
+    fn authority(&self, worker: &WorkerName, label: Option<&str>) -> Option<String> {
+        let base = self.base_domains.first()?;
+        let account = label.map(|label| format!(".{label}")).unwrap_or_default();
+        let port = self.public_url.port.map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{account}.{base}{port}", worker.folded()))
+    }
+
+    /// Where a worker is served without routes.
+    pub fn worker_url(&self, worker: &WorkerName, label: Option<&str>) -> Option<String> {
+        Some(format!("{}://{}", self.public_url.scheme, self.authority(worker, label)?))
+    }
+
+    /// What wrangler puts behind a version's first eight digits to make its preview host.
+    pub fn preview_suffix(&self, worker: &WorkerName, label: Option<&str>) -> Option<String> {
+        Some(format!("-{}", self.authority(worker, label)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_this_installation() {
+        let config = ApiConfig::default();
+        let name: WorkerName = "Demo".parse().unwrap();
+        assert_eq!(config.worker_url(&name, None).unwrap(), "http://demo.localhost:8787");
+        assert_eq!(config.preview_suffix(&name, Some("team")).unwrap(), "-demo.team.localhost:8787");
+        let https = PublicUrl { scheme: "https".into(), port: None };
+        let public = ApiConfig { public_url: https, base_domains: vec!["apps.example".into()], ..config };
+        assert_eq!(public.worker_url(&name, None).unwrap(), "https://demo.apps.example");
+    }
+}

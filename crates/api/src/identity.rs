@@ -1,0 +1,98 @@
+//! Who am I: tokens, users, accounts and memberships (wrangler-api.md 1.8).
+
+use axum::extract::State;
+use hearth_store::{Account, Listing, Scope};
+use serde_json::{Value, json};
+
+use crate::auth::{Caller, InAccount};
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::page::{PageQuery, ResultInfo};
+use crate::query::Query;
+use crate::state::{Api, store_page};
+use crate::view;
+
+/// Accounts of a page where the client does not say.
+const PER_PAGE: u64 = 20;
+
+/// `GET /user/tokens/verify` and the same below an account. Whoever gets here has a good token.
+pub(crate) async fn verify_token(caller: Caller) -> Reply {
+    let id = caller.token_id.unwrap_or_default();
+    Reply::new(json!({"id": id, "status": "active"})).message("This API Token is valid and active")
+}
+
+/// `GET /user`.
+pub(crate) async fn user(caller: Caller) -> Reply {
+    Reply::new(json!({
+        "id": caller.token_id.unwrap_or_default(),
+        "email": caller.email,
+        "first_name": null,
+        "last_name": null,
+        "username": caller.email,
+        "telephone": null,
+        "country": null,
+        "zipcode": null,
+        "two_factor_authentication_enabled": false,
+        "two_factor_authentication_locked": false,
+        "suspended": false,
+    }))
+}
+
+/// `GET /accounts`.
+pub(crate) async fn accounts(
+    State(api): State<Api>,
+    caller: Caller,
+    query: Query,
+) -> Result<Reply, ApiError> {
+    let (accounts, info) = accounts_of(&api, &caller, &query).await?;
+    Ok(Reply::page(accounts.iter().map(view::account).collect(), info))
+}
+
+/// `GET /accounts/:account`.
+pub(crate) async fn account(InAccount(account): InAccount) -> Reply {
+    Reply::new(view::account(&account))
+}
+
+/// `GET /memberships`.
+pub(crate) async fn memberships(
+    State(api): State<Api>,
+    caller: Caller,
+    query: Query,
+) -> Result<Reply, ApiError> {
+    let (accounts, info) = accounts_of(&api, &caller, &query).await?;
+    let memberships: Vec<Value> = accounts
+        .iter()
+        .map(|account| {
+            json!({
+                "id": account.id,
+                "status": "accepted",
+                "account": view::account(account),
+                "roles": ["Administrator"],
+                "permissions": {},
+            })
+        })
+        .collect();
+    Ok(Reply::page(memberships, info))
+}
+
+async fn accounts_of(
+    api: &Api,
+    caller: &Caller,
+    query: &Query,
+) -> Result<(Vec<Account>, ResultInfo), ApiError> {
+    let window = PageQuery::from_query(query).window(PER_PAGE);
+    match &caller.scope {
+        Scope::Installation => {
+            let Listing { items, total } = api.store().accounts(store_page(&window)).await?;
+            let info = window.info(items.len(), total);
+            Ok((items, info))
+        }
+        Scope::Accounts(ids) => {
+            let mut accounts = Vec::with_capacity(ids.len());
+            for id in ids {
+                accounts.push(api.store().account(id).await?);
+            }
+            Ok(window.cut(accounts))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! One spelling of a request's path before it is routed.
+
+use std::borrow::Cow;
+
+use axum::extract::Request;
+use http::Uri;
+use http::uri::PathAndQuery;
+
+/// Where Cloudflare's API begins.
+pub const PREFIX: &str = "/client/v4";
+
+/// The path with `//` collapsed and without a trailing slash: a base URL that ends in `/` makes wrangler send the
+/// former, one of its calls has the latter (wrangler-api.md 1.1). Percent-encodings stay as they are, so that an
+/// encoded slash in a name is not taken for one of the path's.
+pub fn normalize(path: &str) -> Cow<'_, str> {
+    let clean = !path.contains("//") && (path == "/" || !path.ends_with('/'));
+    if clean && path.starts_with('/') {
+        return Cow::Borrowed(path);
+    }
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+/// The still encoded account of an account-scoped path.
+pub fn account(path: &str) -> Option<&str> {
+    path.strip_prefix(PREFIX)?.strip_prefix("/accounts/")?.split('/').next().filter(|id| !id.is_empty())
+}
+
+/// Gives a request its one spelling.
+pub(crate) fn normalize_request(mut request: Request) -> Request {
+    if let Cow::Owned(path) = normalize(request.uri().path()) {
+        let text = match request.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        let mut parts = request.uri().clone().into_parts();
+        // Nothing but slashes went away, so what was a valid path still is one.
+        if let Ok(rewritten) = text.parse::<PathAndQuery>() {
+            parts.path_and_query = Some(rewritten);
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+            }
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn slashes_collapse_and_encodings_stay() {
+        for (given, expected) in [
+            ("/client/v4//accounts/a", "/client/v4/accounts/a"),
+            ("/client/v4/accounts/a/", "/client/v4/accounts/a"),
+            ("//client//v4///x//", "/client/v4/x"),
+            ("/a/%2F/b%20c/", "/a/%2F/b%20c"),
+            ("/", "/"),
+            ("//", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(normalize(given), expected);
+        }
+    }
+
+    #[test]
+    fn the_account_of_a_path() {
+        assert_eq!(account("/client/v4/accounts/abc/workers/scripts/x"), Some("abc"));
+        assert_eq!(account("/client/v4/accounts/abc"), Some("abc"));
+        for none in ["/client/v4/accounts", "/client/v4/accounts/", "/client/v4/zones/x", "/accounts/abc"] {
+            assert_eq!(account(none), None, "{none}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn normalizing_twice_changes_nothing(path in "[/a-c%]{0,30}") {
+            let once = normalize(&path).into_owned();
+            prop_assert_eq!(normalize(&once), once.as_str());
+            prop_assert!(!once.contains("//"));
+        }
+    }
+}

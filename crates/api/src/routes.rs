@@ -1,0 +1,194 @@
+//! The table of all routes, and the router that is built from it.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+use serde_json::json;
+use tower::{Layer, util::MapRequestLayer};
+
+use crate::envelope::Reply;
+use crate::error::ApiError;
+use crate::path::{PREFIX, normalize_request};
+use crate::state::Api;
+use crate::{
+    auth, deployments, domains, egress, identity, scripts, secrets, services, settings, subdomain, triggers,
+    unsupported, versions, workers, zones,
+};
+
+/// One operation of the API.
+pub struct Operation {
+    /// Its method.
+    pub method: Method,
+    /// Its path below [`PREFIX`], with `{names}` where segments vary.
+    pub path: &'static str,
+    handler: MethodRouter<Api, Infallible>,
+}
+
+fn op<H, T>(method: Method, path: &'static str, handler: H) -> Operation
+where
+    H: Handler<T, Api>,
+    T: 'static,
+{
+    // The table names only methods that a filter exists for.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    Operation { method, path, handler: on(filter, handler) }
+}
+
+/// Every operation. What is not in here does not exist.
+pub fn operations() -> Vec<Operation> {
+    let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
+    let (patch, delete) = (Method::PATCH, Method::DELETE);
+    let op_get = |path, handler: MethodRouter<Api>| Operation { method: Method::GET, path, handler };
+    let empty = |path| op_get(path, on(MethodFilter::GET, || async { Reply::new(json!([])) }));
+    vec![
+        // Identity
+        op(get.clone(), "/user", identity::user),
+        op(get.clone(), "/user/tokens/verify", identity::verify_token),
+        op(get.clone(), "/accounts", identity::accounts),
+        op(get.clone(), "/accounts/{account}", identity::account),
+        op(get.clone(), "/accounts/{account}/tokens/verify", identity::verify_token),
+        op(get.clone(), "/memberships", identity::memberships),
+        // Services
+        op(get.clone(), "/accounts/{account}/workers/services/{worker}", services::get),
+        op(delete.clone(), "/accounts/{account}/workers/services/{worker}", services::delete),
+        // Scripts
+        op(get.clone(), "/accounts/{account}/workers/scripts", scripts::list),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}", scripts::content),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}", scripts::put),
+        op(delete.clone(), "/accounts/{account}/workers/scripts/{worker}", scripts::delete),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/content", scripts::content),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/content", scripts::put_content),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/content/v2", scripts::content_v2),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/references", scripts::references),
+        // Versions and deployments
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/versions", versions::list),
+        op(post.clone(), "/accounts/{account}/workers/scripts/{worker}/versions", versions::post),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/versions/{version}", versions::get),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/deployments", deployments::list),
+        op(post.clone(), "/accounts/{account}/workers/scripts/{worker}/deployments", deployments::post),
+        op(
+            get.clone(),
+            "/accounts/{account}/workers/scripts/{worker}/deployments/{deployment}",
+            deployments::get,
+        ),
+        // Settings and secrets
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/settings", settings::get),
+        op(patch.clone(), "/accounts/{account}/workers/scripts/{worker}/settings", settings::patch),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/script-settings", settings::get_script),
+        op(
+            patch.clone(),
+            "/accounts/{account}/workers/scripts/{worker}/script-settings",
+            settings::patch_script,
+        ),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/secrets", secrets::list),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/secrets", secrets::put),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/secrets/{secret}", secrets::get),
+        op(delete.clone(), "/accounts/{account}/workers/scripts/{worker}/secrets/{secret}", secrets::delete),
+        op(patch.clone(), "/accounts/{account}/workers/scripts/{worker}/secrets-bulk", secrets::patch_bulk),
+        // Workers
+        op(get.clone(), "/accounts/{account}/workers/workers", workers::list),
+        op(post.clone(), "/accounts/{account}/workers/workers", workers::post),
+        op(get.clone(), "/accounts/{account}/workers/workers/{worker}", workers::get),
+        op(put.clone(), "/accounts/{account}/workers/workers/{worker}", workers::patch),
+        op(patch.clone(), "/accounts/{account}/workers/workers/{worker}", workers::patch),
+        op(delete.clone(), "/accounts/{account}/workers/workers/{worker}", workers::delete),
+        op(
+            patch.clone(),
+            "/accounts/{account}/workers/workers/{worker}/versions/latest",
+            workers::patch_latest,
+        ),
+        // Hosts
+        op(get.clone(), "/accounts/{account}/workers/subdomain", subdomain::get_account),
+        op(put.clone(), "/accounts/{account}/workers/subdomain", subdomain::put_account),
+        op(get.clone(), "/accounts/{account}/workers/subdomains/{subdomain}", subdomain::check_name),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/subdomain", subdomain::get),
+        op(post.clone(), "/accounts/{account}/workers/scripts/{worker}/subdomain", subdomain::post),
+        op(delete.clone(), "/accounts/{account}/workers/scripts/{worker}/subdomain", subdomain::delete),
+        // Triggers
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/schedules", triggers::get_schedules),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/schedules", triggers::put_schedules),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/routes", triggers::get_routes),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/routes", triggers::put_routes),
+        op(
+            post.clone(),
+            "/accounts/{account}/workers/scripts/{worker}/domains/changeset",
+            domains::changeset,
+        ),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/domains/records", domains::put_records),
+        op(get.clone(), "/accounts/{account}/workers/domains", domains::list),
+        op(put.clone(), "/accounts/{account}/workers/domains", domains::put),
+        op(get.clone(), "/accounts/{account}/workers/domains/{domain}", domains::get),
+        op(delete.clone(), "/accounts/{account}/workers/domains/{domain}", domains::delete),
+        op(get.clone(), "/accounts/{account}/workers/domains/records", domains::list),
+        op(get.clone(), "/accounts/{account}/workers/domains/records/{domain}", domains::get),
+        op(delete.clone(), "/accounts/{account}/workers/domains/records/{domain}", domains::delete),
+        // Zones
+        op(get.clone(), "/zones", zones::list),
+        op(post.clone(), "/zones", zones::post),
+        op(get.clone(), "/zones/{zone}", zones::get),
+        op(delete.clone(), "/zones/{zone}", zones::delete),
+        op(get.clone(), "/zones/{zone}/workers/routes", zones::list_routes),
+        op(post.clone(), "/zones/{zone}/workers/routes", zones::post_route),
+        op(get.clone(), "/zones/{zone}/workers/routes/{route}", zones::get_route),
+        op(put.clone(), "/zones/{zone}/workers/routes/{route}", zones::put_route),
+        op(delete.clone(), "/zones/{zone}/workers/routes/{route}", zones::delete_route),
+        // Lists that are empty while what they list is not there: `wrangler delete` asks for them.
+        empty("/accounts/{account}/workers/tails/by-consumer/{worker}"),
+        empty("/accounts/{account}/workers/durable_objects/namespaces"),
+        empty("/accounts/{account}/workers/scripts/{worker}/tails"),
+        // Not there yet, by name
+        op(post.clone(), "/accounts/{account}/workers/scripts/{worker}/tails", unsupported::tails),
+        op(
+            post.clone(),
+            "/accounts/{account}/workers/scripts/{worker}/assets-upload-session",
+            unsupported::assets,
+        ),
+        op(get.clone(), "/accounts/{account}/workers/subdomain/edge-preview", unsupported::remote_dev),
+        op(
+            post.clone(),
+            "/accounts/{account}/workers/scripts/{worker}/edge-preview",
+            unsupported::remote_dev,
+        ),
+        op(get.clone(), "/accounts/{account}/workers/workers/{worker}/previews", unsupported::previews),
+        op(post, "/accounts/{account}/workers/workers/{worker}/previews", unsupported::previews),
+        // Ours
+        op(get.clone(), "/accounts/{account}/hearth/egress", egress::get_account),
+        op(put.clone(), "/accounts/{account}/hearth/egress", egress::put_account),
+        op(get, "/installation/egress", egress::get_installation),
+        op(put, "/installation/egress", egress::put_installation),
+    ]
+}
+
+/// The API as a router for whole paths, `/client/v4` included.
+pub fn router(state: Api) -> Router {
+    let mut inner = Router::new();
+    for operation in operations() {
+        inner = inner.route(&format!("{PREFIX}{}", operation.path), operation.handler);
+    }
+    let inner = inner
+        .fallback(unsupported::fallback)
+        .method_not_allowed_fallback(unsupported::method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn(to_its_end))
+        .with_state(state);
+    // A layer of the router itself runs after routing, so the path is rewritten around it.
+    Router::new().fallback_service(MapRequestLayer::new(normalize_request).layer(inner))
+}
+
+/// Runs a call that writes to its end though its client goes away: between the store's commit and the data plane
+/// there is no good moment to stop.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => ApiError::internal(error).into_response(),
+    }
+}

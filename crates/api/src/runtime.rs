@@ -1,0 +1,43 @@
+//! What the API asks of the data plane.
+
+use async_trait::async_trait;
+use hearth_model::{Launch, ProbeError, Probed, WorkerId};
+use serde_json::Value;
+
+/// The data plane, as the API sees it.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Starts a candidate aside from all traffic, without real bindings, and says what it exports.
+    ///
+    /// # Errors
+    /// [`ProbeError::Invalid`] with workerd's text, which is for the caller; stack positions stand in it as
+    /// `at index.js:2:5`, where wrangler finds and source-maps them. [`ProbeError::Unavailable`] is ours.
+    async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError>;
+
+    /// The store has changed. When this returns the data plane has followed: the caller's next request is served by
+    /// what it has just deployed.
+    async fn changed(&self, change: Change);
+
+    /// Whether a document of egress rules can be read.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the caller.
+    fn check_egress_rules(&self, rules: &Value) -> Result<(), String>;
+}
+
+/// What has changed in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A worker: its versions, its deployment, or where it is served.
+    Worker(WorkerId),
+    /// A worker was deleted.
+    WorkerGone(WorkerId),
+    /// Routes.
+    Routes,
+    /// Custom domains.
+    Domains,
+    /// Egress rules of the installation, an account or a worker.
+    Egress,
+    /// An account's host label: all its workers have other hosts now.
+    Accounts,
+}

@@ -1,0 +1,268 @@
+//! The settings of an upload, with their types (wrangler-api.md 4.1). What this installation cannot do yet is
+//! refused here, by name: a deploy that silently does less than was asked is worse than none.
+
+use std::collections::BTreeMap;
+
+use hearth_model::Limits;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{ApiError, code};
+
+/// Longest value of an annotation, in bytes.
+const MAX_ANNOTATION: usize = 1024;
+
+/// The settings of an upload.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metadata {
+    /// The entry of an upload of modules.
+    pub main_module: Option<String>,
+    /// The script of an upload in service-worker format.
+    pub body_part: Option<String>,
+    /// Bindings as they were sent.
+    pub bindings: Vec<Value>,
+    /// `YYYY-MM-DD`.
+    pub compatibility_date: Option<String>,
+    /// Flags.
+    pub compatibility_flags: Vec<String>,
+    /// Types of bindings that the previous version's are kept of.
+    pub keep_bindings: Vec<String>,
+    /// Limits.
+    pub limits: Limits,
+    /// `workers/message`, `workers/tag`, `workers/alias`.
+    pub annotations: BTreeMap<String, String>,
+    /// Where to run. One machine has one place: only its form is checked.
+    pub placement: Option<Value>,
+    /// What is not part of a version.
+    pub settings: ScriptSettings,
+}
+
+/// Settings that belong to the worker, not to a version. None: as they were.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScriptSettings {
+    /// Whether logs are pushed elsewhere. Stored and shown.
+    pub logpush: Option<bool>,
+    /// `{enabled, head_sampling_rate?, logs?}`.
+    pub observability: Option<Value>,
+    /// Labels; wrangler keeps its `cf:service=` and `cf:environment=` there.
+    pub tags: Option<Vec<String>>,
+}
+
+impl ScriptSettings {
+    /// Reads the non-versioned settings of an object.
+    ///
+    /// # Errors
+    /// 400 naming the field; `tail_consumers` are refused while Tail Workers are not there.
+    pub fn read(object: &Map<String, Value>) -> Result<Self, ApiError> {
+        for key in ["tail_consumers", "streaming_tail_consumers"] {
+            let consumers: Option<Vec<Value>> = field(object, key)?;
+            if let Some(first) = consumers.unwrap_or_default().first() {
+                let service = first.get("service").and_then(Value::as_str).unwrap_or("?");
+                return Err(ApiError::not_supported(&format!("Tail Workers ({key}: {service}) are")));
+            }
+        }
+        let observability: Option<Map<String, Value>> = field(object, "observability")?;
+        Ok(Self {
+            logpush: field(object, "logpush")?,
+            observability: observability.map(Value::Object),
+            tags: field(object, "tags")?,
+        })
+    }
+}
+
+impl Metadata {
+    /// Reads the object that an upload carries.
+    ///
+    /// # Errors
+    /// 400 naming the field that does not hold, or the feature that is not there yet.
+    pub fn read(object: &Map<String, Value>) -> Result<Self, ApiError> {
+        refuse_unsupported(object)?;
+        let annotations: Option<BTreeMap<String, Option<String>>> = field(object, "annotations")?;
+        Ok(Self {
+            main_module: field(object, "main_module")?,
+            body_part: field(object, "body_part")?,
+            bindings: field(object, "bindings")?.unwrap_or_default(),
+            compatibility_date: field(object, "compatibility_date")?,
+            compatibility_flags: field(object, "compatibility_flags")?.unwrap_or_default(),
+            keep_bindings: field(object, "keep_bindings")?.unwrap_or_default(),
+            limits: read_limits(object)?,
+            annotations: read_annotations(annotations.unwrap_or_default())?,
+            placement: field::<Map<String, Value>>(object, "placement")?.map(Value::Object),
+            settings: ScriptSettings::read(object)?,
+        })
+    }
+}
+
+/// Reads limits.
+///
+/// # Errors
+/// 400 when one is out of range.
+pub fn read_limits(object: &Map<String, Value>) -> Result<Limits, ApiError> {
+    let limits: Limits = field(object, "limits")?.unwrap_or_default();
+    if limits.cpu_ms.is_some_and(|ms| ms == 0 || ms > Limits::MAX_CPU_MS) {
+        return Err(ApiError::invalid_upload(format!(
+            "limits.cpu_ms must be between 1 and {}.",
+            Limits::MAX_CPU_MS
+        )));
+    }
+    if limits.memory_mb.is_some_and(|mb| !(16..=65_536).contains(&mb)) {
+        return Err(ApiError::invalid_upload("limits.memory_mb must be between 16 and 65536."));
+    }
+    Ok(limits)
+}
+
+/// Checks annotations; those without a value are left out.
+///
+/// # Errors
+/// 400 naming the annotation.
+pub fn read_annotations(
+    given: BTreeMap<String, Option<String>>,
+) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut annotations = BTreeMap::new();
+    for (key, value) in given {
+        let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+        if value.len() > MAX_ANNOTATION {
+            return Err(ApiError::invalid_upload(format!(
+                "The annotation {key} is longer than {MAX_ANNOTATION} bytes."
+            )));
+        }
+        if key == "workers/alias" && !is_alias(&value) {
+            return Err(ApiError::invalid_upload(format!(
+                "The preview alias {value:?} is not valid: use up to 63 lower-case letters, digits and '-', beginning with a letter and not ending with '-'."
+            )));
+        }
+        // `workers/triggered_by` is ours to say.
+        if matches!(key.as_str(), "workers/message" | "workers/tag" | "workers/alias") {
+            annotations.insert(key, value);
+        }
+    }
+    Ok(annotations)
+}
+
+/// An alias becomes part of a host's first label.
+fn is_alias(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    text.len() <= 63
+        && text.bytes().all(legal)
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+}
+
+/// A field of an object; None when it is absent or null.
+fn field<T: DeserializeOwned>(object: &Map<String, Value>, key: &str) -> Result<Option<T>, ApiError> {
+    match object.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => serde_json::from_value(value.clone())
+            .map(Some)
+            .map_err(|error| ApiError::invalid_upload(format!("`{key}` is not valid: {error}"))),
+    }
+}
+
+fn refuse_unsupported(object: &Map<String, Value>) -> Result<(), ApiError> {
+    let given = |key: &str| {
+        object.get(key).filter(|value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            _ => true,
+        })
+    };
+    let refuse = |text: String| Err(ApiError::bad_request(code::NOT_SUPPORTED, text));
+    if let Some(migrations) = given("migrations") {
+        let classes = class_names(migrations);
+        return refuse(format!(
+            "Durable Objects are not supported by this Hearth yet: `migrations` declares {classes}. Remove the migrations and the Durable Object bindings to deploy."
+        ));
+    }
+    if let Some(exports) = given("exports") {
+        let names: Vec<&str> =
+            exports.as_object().into_iter().flat_map(|map| map.keys()).map(String::as_str).collect();
+        return refuse(format!(
+            "Durable Objects and other declared `exports` ({}) are not supported by this Hearth yet. Remove them to deploy.",
+            names.join(", ")
+        ));
+    }
+    if given("assets").is_some() {
+        return refuse(
+            "Static assets are not supported by this Hearth yet; they come with a later release. Remove `assets` from the configuration to deploy.".to_owned(),
+        );
+    }
+    if given("containers").is_some() {
+        return refuse("Containers are not supported by this Hearth.".to_owned());
+    }
+    Ok(())
+}
+
+/// The classes that migrations name, in their order.
+fn class_names(migrations: &Value) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    let steps = migrations.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for step in steps {
+        for key in ["new_classes", "new_sqlite_classes", "deleted_classes"] {
+            let classes = step.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            names.extend(classes.iter().filter_map(Value::as_str));
+        }
+    }
+    if names.is_empty() { "a migration".to_owned() } else { format!("the classes {}", names.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(value: Value) -> Result<Metadata, ApiError> {
+        Metadata::read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_field() {
+        for (value, name) in [
+            (json!({"main_module": 7}), "main_module"),
+            (json!({"bindings": {}}), "bindings"),
+            (json!({"compatibility_flags": "a"}), "compatibility_flags"),
+            (json!({"limits": {"cpu_ms": "x"}}), "limits"),
+            (json!({"annotations": []}), "annotations"),
+            (json!({"observability": true}), "observability"),
+            (json!({"limits": {"cpu_ms": 0}}), "limits.cpu_ms"),
+            (json!({"annotations": {"workers/alias": "Not An Alias"}}), "alias"),
+        ] {
+            let error = read(value.clone()).unwrap_err();
+            assert_eq!(error.code(), code::INVALID_UPLOAD, "{value}");
+            assert!(error.message().contains(name), "{value}: {}", error.message());
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_named() {
+        for (value, name) in [
+            (
+                json!({"migrations": {"new_tag": "v1", "steps": [{"new_sqlite_classes": ["Counter"]}]}}),
+                "Durable Objects",
+            ),
+            (
+                json!({"migrations": {"new_tag": "v1", "steps": [{"new_sqlite_classes": ["Counter"]}]}}),
+                "Counter",
+            ),
+            (json!({"exports": {"Room": {"type": "durable-object"}}}), "Room"),
+            (json!({"assets": {"jwt": "x"}}), "later release"),
+            (json!({"containers": [{"class_name": "C"}]}), "Containers"),
+            (json!({"tail_consumers": [{"service": "tailer"}]}), "tailer"),
+        ] {
+            let error = read(value.clone()).unwrap_err();
+            assert_eq!(error.code(), code::NOT_SUPPORTED, "{value}");
+            assert!(error.message().contains(name), "{value}: {}", error.message());
+        }
+    }
+
+    #[test]
+    fn empty_and_absent_settings_are_nothing() {
+        let read = read(json!({
+            "migrations": null, "tail_consumers": [], "containers": [], "exports": {}, "limits": null,
+            "annotations": {"workers/message": "", "workers/tag": null, "workers/triggered_by": "mine"},
+            "unknown": 1
+        }))
+        .unwrap();
+        assert_eq!(read, Metadata::default());
+    }
+}

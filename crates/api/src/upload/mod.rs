@@ -1,0 +1,14 @@
+//! Uploads: from a multipart body to the version that is to be made.
+//!
+//! [`form`] takes the body apart, [`bracket`] reads what SDKs flatten into field names, [`metadata`] gives the
+//! settings their types, and [`plan`] decides, from them and the version before, what the new version is.
+
+mod bracket;
+mod form;
+mod metadata;
+mod plan;
+
+pub use form::{Form, Part};
+pub use metadata::{Metadata, ScriptSettings, read_annotations, read_limits};
+pub(crate) use plan::too_large;
+pub use plan::{Inherit, Plan, PlannedBindings, PlannedModule, PlannedSecret, plan, resolve_bindings};

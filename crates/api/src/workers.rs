@@ -1,0 +1,191 @@
+//! `/workers/workers`: the newer endpoints that show a worker as one thing (W2 in wrangler-api.md).
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use hearth_model::{WorkerId, WorkerName};
+use hearth_store::{Account, Entity, Listing, StoreError, Subdomain, Worker, WorkerChanges};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::accept::{Call, Candidate, Then, settings_changes};
+use crate::auth::{Caller, InAccount};
+use crate::envelope::Reply;
+use crate::error::{ApiError, code};
+use crate::json::Json;
+use crate::page::PageQuery;
+use crate::params::Params;
+use crate::query::Query;
+use crate::runtime::Change;
+use crate::services;
+use crate::settings::inherit_all;
+use crate::state::{Api, store_page};
+use crate::upload::{Inherit, ScriptSettings, read_annotations, resolve_bindings};
+use crate::view;
+
+/// Workers of a page where the client does not say.
+const PER_PAGE: u64 = 20;
+
+/// What `PATCH versions/latest` is sent: a merge patch of the newest version.
+#[derive(Deserialize)]
+pub(crate) struct VersionPatch {
+    #[serde(default)]
+    env: Option<BTreeMap<String, Option<Map<String, Value>>>>,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, Option<String>>>,
+}
+
+/// `GET workers`.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    query: Query,
+) -> Result<Reply, ApiError> {
+    let window = PageQuery::from_query(&query).window(PER_PAGE);
+    let Listing { items, total } = api.store().workers(&account.id, store_page(&window)).await?;
+    let mut workers = Vec::with_capacity(items.len());
+    for worker in &items {
+        workers.push(show(&api, &account, worker).await?);
+    }
+    let info = window.info(workers.len(), total);
+    Ok(Reply::page(workers, info))
+}
+
+/// `GET workers/:worker`.
+pub(crate) async fn get(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    params: Params,
+) -> Result<Reply, ApiError> {
+    let worker = find(&api, &account, &params).await?;
+    Ok(Reply::new(show(&api, &account, &worker).await?))
+}
+
+/// `POST workers`: a worker without a version.
+pub(crate) async fn post(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    Json(document): Json<Map<String, Value>>,
+) -> Result<Reply, ApiError> {
+    let changes = read_changes(&document, None)?;
+    let name: WorkerName = document.get("name").and_then(Value::as_str).unwrap_or_default().parse()?;
+    let _writer = api.lock(&account, &name).await;
+    if api.find_worker(&account, &name).await?.is_some() {
+        return Err(ApiError::new(
+            http::StatusCode::CONFLICT,
+            code::BAD_WORKER_NAME,
+            format!("A Worker of the name {name} exists already."),
+        ));
+    }
+    let (worker, _) = api.store().ensure_worker(&account.id, &name).await?;
+    let worker = api.store().update_worker(worker.id, changes).await?;
+    api.changed(Change::Worker(worker.id)).await;
+    Ok(Reply::new(show(&api, &account, &worker).await?))
+}
+
+/// `PATCH workers/:worker`, and `PUT`, which leaves what it does not name as it is too.
+pub(crate) async fn patch(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    params: Params,
+    Json(document): Json<Map<String, Value>>,
+) -> Result<Reply, ApiError> {
+    let worker = find(&api, &account, &params).await?;
+    if document.get("name").and_then(Value::as_str).is_some_and(|name| name != worker.name.as_str()) {
+        return Err(ApiError::not_supported("Giving a Worker another name is"));
+    }
+    let changes = read_changes(&document, Some(worker.subdomain))?;
+    let worker = api.store().update_worker(worker.id, changes).await?;
+    api.changed(Change::Worker(worker.id)).await;
+    Ok(Reply::new(show(&api, &account, &worker).await?))
+}
+
+/// `DELETE workers/:worker`.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    params: Params,
+    query: Query,
+) -> Result<Reply, ApiError> {
+    let name = find(&api, &account, &params).await?.name;
+    let _writer = api.lock(&account, &name).await;
+    let worker = api.worker(&account, &name).await?;
+    services::remove(&api, &account, &worker, query.flag("force")).await
+}
+
+/// `PATCH workers/:worker/versions/latest`: a version that differs from the newest one in its environment, and is
+/// not deployed. `wrangler versions secret`.
+pub(crate) async fn patch_latest(
+    State(api): State<Api>,
+    InAccount(account): InAccount,
+    caller: Caller,
+    params: Params,
+    Json(patch): Json<VersionPatch>,
+) -> Result<Reply, ApiError> {
+    let name = find(&api, &account, &params).await?.name;
+    let _writer = api.lock(&account, &name).await;
+    let worker = api.worker(&account, &name).await?;
+    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let previous = call.latest(Some(&worker)).await?.ok_or_else(|| {
+        ApiError::not_found(code::NO_VERSIONS, "This Worker has no version yet. Upload or deploy one first.")
+    })?;
+    let mut wanted = inherit_all(&previous.bindings);
+    for (binding, value) in patch.env.unwrap_or_default() {
+        wanted.retain(|old| old["name"] != binding.as_str());
+        if let Some(mut object) = value {
+            object.insert("name".to_owned(), Value::String(binding));
+            wanted.push(Value::Object(object));
+        }
+    }
+    let candidate = Candidate {
+        format: previous.format.clone(),
+        modules: call.modules_of(&previous).await?,
+        bindings: resolve_bindings(&wanted, &[], &previous.bindings, Inherit::Strict)?,
+        compatibility: previous.compatibility.clone(),
+        limits: previous.limits,
+        annotations: read_annotations(patch.annotations.unwrap_or_default())?,
+        trigger: "secret",
+        settings: ScriptSettings::default(),
+    };
+    let accepted = call.install(Some(worker), Some(previous), candidate, Then::Keep).await?;
+    Ok(Reply::new(view::version(&accepted.worker, &accepted.version)))
+}
+
+/// The worker that the path names, by its name or by its id.
+async fn find(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
+    let text = params.get("worker");
+    let by_name = api.find_worker(account, &params.worker()?).await?;
+    if let Some(worker) = by_name {
+        return Ok(worker);
+    }
+    let id: WorkerId = text.parse().map_err(|_| ApiError::worker_not_found())?;
+    match api.store().worker(id).await {
+        Ok(worker) if worker.account == account.id => Ok(worker),
+        Ok(_) | Err(StoreError::NotFound { what: Entity::Worker, .. }) => Err(ApiError::worker_not_found()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn show(api: &Api, account: &Account, worker: &Worker) -> Result<Value, ApiError> {
+    let services = api.store().references(&account.id, &worker.name).await?;
+    let references = json!({
+        "workers": services.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
+        "domains": [], "durable_objects": [], "dispatch_namespace_outbounds": [], "queues": [],
+    });
+    Ok(view::worker(api.config(), account, worker, references))
+}
+
+fn read_changes(
+    document: &Map<String, Value>,
+    subdomain: Option<Subdomain>,
+) -> Result<WorkerChanges, ApiError> {
+    let mut changes = settings_changes(ScriptSettings::read(document)?);
+    if let Some(given) = document.get("subdomain") {
+        let before = subdomain.unwrap_or_default();
+        let flag = |key: &str, before: bool| given.get(key).and_then(Value::as_bool).unwrap_or(before);
+        let enabled = flag("enabled", before.enabled);
+        changes.subdomain =
+            Some(Subdomain { enabled, previews_enabled: flag("previews_enabled", before.previews_enabled) });
+    }
+    Ok(changes)
+}

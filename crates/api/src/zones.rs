@@ -1,0 +1,209 @@
+//! Zones and their routes. Hearth has no DNS: a zone is a domain name that an account has claimed by using it.
+
+use axum::extract::State;
+use hearth_model::{AccountId, Hostname, RoutePattern, WorkerId, WorkerName};
+use hearth_store::{Account, Listing, RouteId, Scope, Zone, ZoneId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::auth::Caller;
+use crate::envelope::Reply;
+use crate::error::{ApiError, code};
+use crate::json::Json;
+use crate::page::PageQuery;
+use crate::params::Params;
+use crate::query::Query;
+use crate::runtime::Change;
+use crate::state::{Api, store_page};
+use crate::triggers::read_hostname;
+use crate::view;
+
+/// Zones of a page where the client does not say.
+const PER_PAGE: u64 = 20;
+/// Routes of a page where the client does not say.
+const ROUTES_PER_PAGE: u64 = 1000;
+
+/// What `POST zones` is sent.
+#[derive(Deserialize)]
+pub(crate) struct NewZone {
+    name: String,
+    account: InBody,
+}
+
+#[derive(Deserialize)]
+struct InBody {
+    id: String,
+}
+
+/// A route as it is sent.
+#[derive(Deserialize)]
+pub(crate) struct NewRoute {
+    pattern: String,
+    /// The worker; absent for a route that switches workers off.
+    #[serde(default)]
+    script: Option<String>,
+}
+
+/// `GET zones?name=&account.id=`.
+///
+/// wrangler asks this before a deploy with routes, and refuses by itself to go on when no label of the host is a
+/// zone. Since a zone is claimed by using it, asking for one on behalf of an account claims it, unless the name lies
+/// in a zone already: then the answer is empty, and wrangler goes on to the parent name until it finds that.
+pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -> Result<Reply, ApiError> {
+    let window = PageQuery::from_query(&query).window(PER_PAGE);
+    let account = account_in(&caller, &query)?;
+    let scope = match &account {
+        Some(account) => Scope::Accounts(vec![account.clone()]),
+        None => caller.scope.clone(),
+    };
+    let name = query.get("name").filter(|name| !name.is_empty()).map(read_hostname).transpose()?;
+    if let (Some(name), Some(account)) = (&name, &account)
+        && name.as_str().contains('.')
+        && api.store().zone_for_host(name).await?.is_none()
+    {
+        api.store().create_zone(account, name).await?;
+    }
+    let Listing { items, total } = api.store().zones(&scope, name.as_ref(), store_page(&window)).await?;
+    let mut zones = Vec::with_capacity(items.len());
+    for zone in &items {
+        zones.push(view::zone(zone, &api.store().account(&zone.account).await?));
+    }
+    let info = window.info(zones.len(), total);
+    Ok(Reply::page(zones, info))
+}
+
+/// The account that a query names, which the caller may touch.
+fn account_in(caller: &Caller, query: &Query) -> Result<Option<AccountId>, ApiError> {
+    let Some(text) = query.get("account.id").or_else(|| query.get("account_id")) else { return Ok(None) };
+    let account: AccountId = text.parse().map_err(|_| ApiError::forbidden())?;
+    if caller.scope.allows(&account) { Ok(Some(account)) } else { Err(ApiError::forbidden()) }
+}
+
+/// `POST zones`.
+pub(crate) async fn post(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(new): Json<NewZone>,
+) -> Result<Reply, ApiError> {
+    let id: AccountId = new.account.id.parse().map_err(|_| ApiError::forbidden())?;
+    if !caller.scope.allows(&id) {
+        return Err(ApiError::forbidden());
+    }
+    let name: Hostname = read_hostname(&new.name)?;
+    let zone = api.store().create_zone(&id, &name).await?;
+    Ok(Reply::new(view::zone(&zone, &api.store().account(&id).await?)))
+}
+
+/// `GET zones/:zone`.
+pub(crate) async fn get(State(api): State<Api>, caller: Caller, params: Params) -> Result<Reply, ApiError> {
+    let (zone, account) = find(&api, &caller, &params).await?;
+    Ok(Reply::new(view::zone(&zone, &account)))
+}
+
+/// `DELETE zones/:zone`: with its routes and custom domains.
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+) -> Result<Reply, ApiError> {
+    let (zone, _) = find(&api, &caller, &params).await?;
+    api.store().delete_zone(&zone.id).await?;
+    api.changed(Change::Routes).await;
+    api.changed(Change::Domains).await;
+    Ok(Reply::new(json!({"id": zone.id.as_str()})))
+}
+
+/// `GET zones/:zone/workers/routes`.
+pub(crate) async fn list_routes(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+    query: Query,
+) -> Result<Reply, ApiError> {
+    let (zone, _) = find(&api, &caller, &params).await?;
+    let window = PageQuery::from_query(&query).window(ROUTES_PER_PAGE);
+    let (routes, info) = window.cut(api.store().routes_of_zone(&zone.id).await?);
+    let routes: Vec<Value> = routes.iter().map(view::route).collect();
+    Ok(Reply::page(routes, info))
+}
+
+/// `POST zones/:zone/workers/routes`.
+pub(crate) async fn post_route(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+    Json(new): Json<NewRoute>,
+) -> Result<Reply, ApiError> {
+    let (zone, account) = find(&api, &caller, &params).await?;
+    let (pattern, worker) = read_route(&api, &account, new).await?;
+    let route = api.store().insert_route(&zone.id, &pattern, worker).await?;
+    api.changed(Change::Routes).await;
+    Ok(Reply::new(view::route(&route)))
+}
+
+/// `GET zones/:zone/workers/routes/:route`.
+pub(crate) async fn get_route(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+) -> Result<Reply, ApiError> {
+    let (zone, _) = find(&api, &caller, &params).await?;
+    let route = api.store().route(&zone.id, &route_id(&params)?).await?;
+    Ok(Reply::new(view::route(&route)))
+}
+
+/// `PUT zones/:zone/workers/routes/:route`.
+pub(crate) async fn put_route(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+    Json(new): Json<NewRoute>,
+) -> Result<Reply, ApiError> {
+    let (zone, account) = find(&api, &caller, &params).await?;
+    let (pattern, worker) = read_route(&api, &account, new).await?;
+    let route = api.store().update_route(&zone.id, &route_id(&params)?, &pattern, worker).await?;
+    api.changed(Change::Routes).await;
+    Ok(Reply::new(view::route(&route)))
+}
+
+/// `DELETE zones/:zone/workers/routes/:route`.
+pub(crate) async fn delete_route(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+) -> Result<Reply, ApiError> {
+    let (zone, _) = find(&api, &caller, &params).await?;
+    let id = route_id(&params)?;
+    api.store().delete_route(&zone.id, &id).await?;
+    api.changed(Change::Routes).await;
+    Ok(Reply::new(json!({"id": id.as_str()})))
+}
+
+/// The zone in the path and its account. One of somebody else's does not exist.
+async fn find(api: &Api, caller: &Caller, params: &Params) -> Result<(Zone, Account), ApiError> {
+    let text = params.get("zone");
+    let id: ZoneId = text.parse()?;
+    let zone = api.store().zone(&id).await?;
+    if !caller.scope.allows(&zone.account) {
+        return Err(ApiError::not_found(code::BAD_IDENTIFIER, format!("Zone `{text}` does not exist.")));
+    }
+    let account = api.store().account(&zone.account).await?;
+    Ok((zone, account))
+}
+
+fn route_id(params: &Params) -> Result<RouteId, ApiError> {
+    Ok(params.get("route").parse()?)
+}
+
+async fn read_route(
+    api: &Api,
+    account: &Account,
+    new: NewRoute,
+) -> Result<(RoutePattern, Option<WorkerId>), ApiError> {
+    let pattern = new.pattern.parse::<RoutePattern>()?;
+    let worker = match new.script.filter(|script| !script.is_empty()) {
+        Some(script) => Some(api.worker(account, &script.parse::<WorkerName>()?).await?.id),
+        None => None,
+    };
+    Ok((pattern, worker))
+}
