@@ -4,4 +4,10 @@
 interface ByteStream {
   write @0 (bytes :Data) -> stream;
   end @1 ();
+  getSubstream @2 (callback :SubstreamCallback, limit :UInt64 = 0xffffffffffffffff) -> (substream :ByteStream);
+
+  interface SubstreamCallback {
+    ended @0 (byteCount :UInt64);
+    reachedLimit @1 () -> (next :ByteStream);
+  }
 }

@@ -1,25 +1,22 @@
 //! One HTTP request to an entrypoint, over Cap'n Proto.
 
-use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
-use std::pin::Pin;
+use std::cell::Cell;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use capnp_rpc::new_client;
 use futures::FutureExt as _;
 use futures::future::FusedFuture;
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::byte_stream::{ByteSink, Received};
 use crate::callee::Connection;
 use crate::debug_port::{Entrypoint, FetchError};
 use crate::fields::{method_to_capnp, read_headers, url, write_headers};
-use crate::router::{Body, BoxError};
+use crate::router::Body;
 use crate::schema::byte_stream_capnp::byte_stream;
 use crate::schema::http_over_capnp_capnp::http_service::client_request_context as context;
 use crate::schema::http_over_capnp_capnp::web_socket;
@@ -27,9 +24,6 @@ use crate::websocket::{DownSocket, Upgrade};
 use crate::{serve, vat};
 
 type Respond = oneshot::Sender<Result<Response<Body>, FetchError>>;
-
-/// Chunks of an answer that wait for their reader before the worker's writes do.
-const CHUNKS: usize = 8;
 
 /// Sends `request`, answers through `respond`, and returns when the event has ended or whoever asked has gone away;
 /// dropping `connection` then cancels what is left of it.
@@ -57,44 +51,30 @@ pub(crate) async fn run(
         Some(size) => params.init_body_size().set_fixed(size),
         None => params.init_body_size().set_unknown(()),
     }
-    let (answered, mut answer) = oneshot::channel();
+    let (answered, answer) = oneshot::channel();
     call.get().set_context(new_client(Answerer { answered: Cell::new(Some(answered)) }));
     let sent = call.send();
     let _upload = (size != Some(0)).then(|| {
         let upload = upload(body, sent.pipeline.get_request_body());
         AbortOnDropHandle::new(tokio::task::spawn_local(upload))
     });
-    let mut done = sent.promise.map(|result| result.map(drop)).fuse();
+    let done = sent.promise.map(|result| result.map(drop)).fuse();
 
+    // The call may be seen to return before the answer it made on its way is delivered.
     let answer = tokio::select! {
-        biased;
-        answer = &mut answer => answer,
+        answer = answer => answer,
         () = respond.closed() => return,
-        result = &mut done => match result {
-            Err(error) => {
-                let _ = respond.send(Err(failure(&error)));
-                return;
-            }
-            // The call may be seen to return before the answer it made on its way is delivered.
-            Ok(()) => answer.await,
-        },
     };
     match (answer, upgrade) {
-        (Ok(Answer::Response { head, sink }), _) => {
-            let Some(Sink { chunks, ended, finished }) = sink else {
+        (Ok(Answer::Response { head, body }), _) => {
+            let Some(received) = body else {
                 let _ = respond.send(Ok(Response::from_parts(head, serve::empty())));
                 return rest(done).await;
             };
-            let (asking, gone) = oneshot::channel::<Infallible>();
-            let body = ChannelBody { chunks, _asking: asking }.boxed_unsync();
-            if respond.send(Ok(Response::from_parts(head, body))).is_err() {
-                return;
+            let (body, reading) = received.into_body();
+            if respond.send(Ok(Response::from_parts(head, body))).is_ok() && reading.finished().await {
+                rest(done).await;
             }
-            tokio::select! {
-                _ = finished => {}
-                _ = gone => if !ended.get() { return },
-            }
-            rest(done).await;
         }
         (Ok(Answer::WebSocket { headers, up, down }), Some(upgrade)) => {
             if respond.send(Ok(upgrade.response(headers))).is_ok() {
@@ -105,8 +85,13 @@ pub(crate) async fn run(
             let text = "the worker answered a plain request with a WebSocket".to_owned();
             let _ = respond.send(Err(FetchError::Exception(text)));
         }
+        // The worker can answer no more.
         (Err(_), _) => {
-            let _ = respond.send(Err(FetchError::Exception("the worker gave no answer".to_owned())));
+            let error = match done.await {
+                Err(error) => failure(&error),
+                Ok(()) => FetchError::Exception("the worker gave no answer".to_owned()),
+            };
+            let _ = respond.send(Err(error));
         }
     }
 }
@@ -140,21 +125,8 @@ async fn upload(mut body: Body, stream: byte_stream::Client) {
 }
 
 enum Answer {
-    Response { head: http::response::Parts, sink: Option<Sink> },
+    Response { head: http::response::Parts, body: Option<Received> },
     WebSocket { headers: HeaderMap, up: web_socket::Client, down: crate::websocket::Frames },
-}
-
-/// Our end of a body that the worker writes.
-struct Sink {
-    chunks: mpsc::Receiver<Chunk>,
-    ended: Rc<Cell<bool>>,
-    /// Resolves when the body has ended or was broken off.
-    finished: oneshot::Receiver<()>,
-}
-
-enum Chunk {
-    Data(Bytes),
-    End,
 }
 
 struct Answerer {
@@ -191,21 +163,18 @@ impl context::Server for Answerer {
         {
             head.extensions.insert(reason);
         }
-        let sink = match response.get_body_size().which()? {
+        let body = match response.get_body_size().which()? {
             Which::Fixed(0) => None,
             size => {
                 if let Which::Fixed(size) = size {
                     head.headers.insert(header::CONTENT_LENGTH, size.into());
                 }
-                let (sender, chunks) = mpsc::channel(CHUNKS);
-                let (finish, finished) = oneshot::channel();
-                let ended = Rc::new(Cell::new(false));
-                let stream = ByteSink { sender, ended: ended.clone(), finish: RefCell::new(Some(finish)) };
-                results.get().set_body(new_client(stream));
-                Some(Sink { chunks, ended, finished })
+                let (sink, received) = ByteSink::new();
+                results.get().set_body(new_client(sink));
+                Some(received)
             }
         };
-        self.answer(Answer::Response { head, sink })
+        self.answer(Answer::Response { head, body })
     }
 
     async fn start_web_socket(
@@ -218,58 +187,5 @@ impl context::Server for Answerer {
         let (socket, down) = DownSocket::new();
         results.get().set_down_socket(new_client(socket));
         self.answer(Answer::WebSocket { headers, up: params.get_up_socket()?, down })
-    }
-}
-
-struct ByteSink {
-    sender: mpsc::Sender<Chunk>,
-    ended: Rc<Cell<bool>>,
-    finish: RefCell<Option<oneshot::Sender<()>>>,
-}
-
-impl ByteSink {
-    async fn push(&self, chunk: Chunk) -> Result<(), capnp::Error> {
-        let sent = self.sender.send(chunk).await;
-        sent.map_err(|_| capnp::Error::disconnected("nobody reads the body".to_owned()))
-    }
-}
-
-impl byte_stream::Server for ByteSink {
-    async fn write(self: Rc<Self>, params: byte_stream::WriteParams) -> Result<(), capnp::Error> {
-        let data = Bytes::copy_from_slice(params.get()?.get_bytes()?);
-        if data.is_empty() { Ok(()) } else { self.push(Chunk::Data(data)).await }
-    }
-
-    async fn end(
-        self: Rc<Self>,
-        _: byte_stream::EndParams,
-        _: byte_stream::EndResults,
-    ) -> Result<(), capnp::Error> {
-        self.ended.set(true);
-        let pushed = self.push(Chunk::End).await;
-        self.finish.take();
-        pushed
-    }
-}
-
-/// The reader's end. Dropping it before the end cancels the event.
-struct ChannelBody {
-    chunks: mpsc::Receiver<Chunk>,
-    _asking: oneshot::Sender<Infallible>,
-}
-
-impl http_body::Body for ChannelBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Poll::Ready(match ready!(self.chunks.poll_recv(cx)) {
-            Some(Chunk::Data(data)) => Some(Ok(Frame::data(data))),
-            Some(Chunk::End) => None,
-            None => Some(Err("the worker broke its answer off".into())),
-        })
     }
 }

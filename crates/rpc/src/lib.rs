@@ -8,6 +8,7 @@
 //! [`DebugPort`] is the same way in for events of Hearth's own.
 #![forbid(unsafe_code)]
 
+mod byte_stream;
 mod callee;
 mod debug_port;
 mod fetch;

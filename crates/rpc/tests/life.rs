@@ -16,7 +16,7 @@ async fn a_lease_lasts_as_long_as_its_event() {
     let mut calls = Vec::new();
     for count in 1..=3 {
         let socket = bench.caller_http.clone();
-        calls.push(tokio::spawn(async move { common::run(&socket, "/NAMED/never").await }));
+        calls.push(tokio::spawn(async move { common::run(&socket, "/NAMED/slow?ms=100000").await }));
         bench.router.until_leases(&version, count).await;
     }
     for (ended, call) in calls.into_iter().enumerate() {
@@ -72,7 +72,7 @@ async fn swaps_under_load_lose_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_callee_is_an_error_and_the_next_call_goes_elsewhere() {
     let (bench, first) = Bench::new().await;
-    for case in ["NAMED/never", "NAMED/hang", "DEFAULT/slow?ms=100000"] {
+    for case in ["NAMED/slow?ms=100000", "NAMED/hang", "DEFAULT/slow?ms=100000"] {
         let victim = bench.version();
         bench.router.to(&victim);
         let socket = bench.caller_http.clone();

@@ -35,7 +35,6 @@ const methods = (Base) => class extends Base {
   }
   async response() { return new Response("a body", { status: 418, headers: { "x-y": "z" } }); }
   async request(request) { return `${request.method} ${request.url} ${request.headers.get("x-a")} ${await request.text()}`; }
-  never() { return new Promise(() => {}); }
   async slow(ms) { await scheduler.wait(ms); return this.env.VERSION; }
 };
 
@@ -63,17 +62,20 @@ export class Named extends methods(WorkerEntrypoint) {
         async pull(c) { await scheduler.wait(5); c.enqueue(new Uint8Array(1024)); },
       }));
     }
-    if (url.pathname === "/hang") return new Promise((_, reject) => request.signal.addEventListener("abort", () => { aborted++; reject(new Error("aborted")); }));
-    if (url.pathname === "/aborted") return new Response(String(aborted));
+    if (url.pathname === "/hang") for (;;) { await scheduler.wait(5); ticks++; }
+    if (url.pathname === "/ticks") return new Response(String(ticks));
+    if (url.pathname === "/count") { let n = 0; for await (const chunk of request.body) n += chunk.byteLength; return new Response(String(n)); }
+    if (url.pathname === "/flood") return new Response(this.stream(48, 65536));
     if (url.pathname === "/throw") throw new TypeError("thrown by fetch");
     if (url.pathname === "/none") return new Response(null, { status: 204 });
     return Response.json({ from: "named", method: request.method, url: request.url, cf: request.cf ?? null, headers: Object.fromEntries(request.headers), props: this.ctx.props, body: await request.text() });
   }
 }
-let aborted = 0;
+let ticks = 0;
 
 function socket(props) {
   const [client, server] = Object.values(new WebSocketPair());
+  server.binaryType = "arraybuffer";
   server.accept();
   server.addEventListener("message", (event) => {
     if (event.data === "close") return server.close(4001, "asked to");

@@ -16,6 +16,7 @@ const cases = {
   async stub(s) { using c = await s.counter(); using again = await s.echo(c); await again.increment(3); return await c.value; },
   async streamOut(s) { let n = 0; for await (const chunk of await s.stream(64, 65536)) n += chunk.byteLength; return n; },
   async streamIn(s) { return await s.count(bytes(4 << 20)); },
+  async streamBack(s) { let n = 0; for await (const chunk of await s.echo(bytes(1 << 20))) n += chunk.byteLength; return n; },
   async big(s) { const text = "x".repeat(10 << 20); return (await s.echo(text)) === text; },
   async response(s) { const r = await s.response(); return [r.status, r.headers.get("x-y"), await r.text()]; },
   async request(s) { return await s.request(new Request("https://example.test/p", { method: "POST", headers: { "x-a": "b" }, body: "posted" })); },
@@ -27,7 +28,6 @@ const cases = {
     return out;
   },
   async attempt(s) { try { return await s.version(); } catch (e) { return describe(e); } },
-  never: (s) => s.never(),
   async slow(s, q) { return await s.slow(+q.get("ms")); },
   async latency(s, q) {
     const n = +q.get("n"); for (let i = 0; i < 50; i++) await s.add(1, 2);
@@ -55,11 +55,13 @@ const cases = {
   async head(s) { const r = await s.fetch("http://callee.test/x", { method: "HEAD" }); return [r.status, await r.text()]; },
   async throws(s) { try { const r = await s.fetch("http://callee.test/throw"); return [r.status, await r.text()]; } catch (e) { return describe(e); } },
   async hang(s) { return await s.fetch("http://callee.test/hang"); },
-  async aborted(s) { return +(await (await s.fetch("http://callee.test/aborted")).text()); },
+  async ticks(s) { return +(await (await s.fetch("http://callee.test/ticks")).text()); },
+  async upload(s) { return +(await (await s.fetch("http://callee.test/count", { method: "POST", body: bytes(3 << 20) })).text()); },
+  async flood(s) { return (await (await s.fetch("http://callee.test/flood")).arrayBuffer()).byteLength; },
   async forever(s) { const r = await s.fetch("http://callee.test/forever"); const reader = r.body.getReader(); await reader.read(); await reader.cancel(); return "cancelled"; },
   async socket(s) {
     const r = await s.fetch("http://callee.test/ws", { headers: { upgrade: "websocket" } });
-    const ws = r.webSocket; ws.accept(); ws.binaryType = "arraybuffer";
+    const ws = r.webSocket; ws.binaryType = "arraybuffer"; ws.accept();
     const out = [r.status, r.headers.get("x-socket")];
     const closed = new Promise((done) => ws.addEventListener("close", (e) => done([e.code, e.reason])));
     const next = () => new Promise((done) => ws.addEventListener("message", (e) => done(typeof e.data === "string" ? e.data : e.data.byteLength), { once: true }));
