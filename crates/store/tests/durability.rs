@@ -1,0 +1,231 @@
+//! What survives: `kill -9`, restarts, lost and rotated keys, collections of garbage.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hearth_model::{Split, VersionId};
+use hearth_store::{Collected, Entity, NewModule, Page, Store, StoreError};
+use support::{Fixture, modules, new_version, open, release, secret};
+
+const FOLDER: &str = "HEARTH_STORE_TEST_FOLDER";
+const KEY_FILE: &str = "secrets.key";
+
+/// Not a test: what `what_was_acknowledged_survives_kill_9` starts as a process and kills.
+#[tokio::test]
+#[ignore = "the child of another test"]
+async fn deploys_without_end() {
+    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let (store, account) = open(Path::new(&folder)).await;
+    let worker = store.ensure_worker(&account, &"a".parse().unwrap()).await.unwrap().0.id;
+    for number in 0.. {
+        let code = modules(&store, &format!("{} {number}", std::process::id())).await;
+        let new = new_version(worker, code, vec![secret("S", Some("s3cret"))]);
+        let version = store.insert_version(new, Some(release())).await.unwrap().version;
+        println!("acknowledged {}", version.id);
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged: Vec<VersionId> = Vec::new();
+    for round in 0..4 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "deploys_without_end", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut read = || {
+            let line = lines.next()?.unwrap();
+            Some(line.split_once("acknowledged ").and_then(|(_, id)| id.parse::<VersionId>().ok()))
+        };
+        let wanted = acknowledged.len() + 3 + round * 5;
+        while acknowledged.len() < wanted {
+            acknowledged.extend(read().expect("the child ended by itself"));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        while let Some(line) = read() {
+            acknowledged.extend(line);
+        }
+
+        let (store, account) = open(folder.path()).await;
+        let worker = store.worker_by_name(&account, &"a".parse().unwrap()).await.unwrap().id;
+        for version in &acknowledged {
+            let launch = store.launch(*version).await.unwrap();
+            assert_eq!(launch.bindings, [secret("S", Some("s3cret"))]);
+        }
+        let versions = store.versions(worker, Page::ALL).await.unwrap().items;
+        let newest = store.current_deployment(worker).await.unwrap().unwrap().split;
+        assert_eq!(newest, Split::all(versions[0].id), "a version and its deployment are one");
+        assert!(versions.len() >= acknowledged.len());
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn two_stores_never_have_one_folder() {
+    let fixture = Fixture::new().await;
+    assert!(matches!(Store::open(fixture.folder.path()).await, Err(StoreError::Locked(_))));
+    let Fixture { folder, store, .. } = fixture;
+    let clone = store.clone();
+    drop(store);
+    assert!(matches!(Store::open(folder.path()).await, Err(StoreError::Locked(_))));
+    drop(clone);
+    open(folder.path()).await;
+}
+
+#[tokio::test]
+async fn opening_again_changes_nothing_and_a_newer_format_is_refused() {
+    let fixture = Fixture::new().await;
+    let path = fixture.folder.path().to_owned();
+    let schema = || async {
+        let query =
+            "SELECT group_concat(sql) || (SELECT user_version FROM pragma_user_version) FROM sqlite_schema";
+        let text: String =
+            sqlx::query_scalar(query).fetch_one(&mut support::database(&path).await).await.unwrap();
+        text
+    };
+    let before = schema().await;
+    let fixture = fixture.reopen().await.reopen().await;
+    assert_eq!(schema().await, before);
+    let Fixture { folder, store, .. } = fixture;
+    drop(store);
+    let mut database = support::database(folder.path()).await;
+    sqlx::raw_sql("PRAGMA user_version = 1000").execute(&mut database).await.unwrap();
+    assert!(matches!(Store::open(folder.path()).await, Err(StoreError::TooNew { found: 1000, .. })));
+}
+
+async fn with_a_secret() -> (Fixture, VersionId) {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let code = modules(&fixture.store, "code").await;
+    let new = new_version(worker, code, vec![secret("S", Some("s3cret"))]);
+    let version = fixture.store.insert_version(new, None).await.unwrap().version.id;
+    (fixture, version)
+}
+
+#[tokio::test]
+async fn a_lost_or_wrong_key_is_noticed_at_the_start() {
+    use std::os::unix::fs::PermissionsExt;
+    let (fixture, version) = with_a_secret().await;
+    let Fixture { folder, store, .. } = fixture;
+    store.close().await;
+    drop(store);
+    let path = folder.path().join(KEY_FILE);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = std::fs::read(&path).unwrap();
+
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(Store::open(folder.path()).await, Err(StoreError::Key(_))));
+    assert!(!path.exists(), "no new key in the place of a lost one");
+    std::fs::write(&path, "00".repeat(32)).unwrap();
+    assert!(matches!(Store::open(folder.path()).await, Err(StoreError::Key(_))));
+    std::fs::write(&path, key).unwrap();
+    open(folder.path()).await.0.launch(version).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_secrets_a_lost_key_is_made_anew() {
+    let fixture = Fixture::new().await;
+    std::fs::remove_file(fixture.folder.path().join(KEY_FILE)).unwrap();
+    let fixture = fixture.reopen().await;
+    assert!(fixture.folder.path().join(KEY_FILE).exists());
+}
+
+#[tokio::test]
+async fn a_rotation_leaves_one_new_key_and_every_secret_readable() {
+    let (fixture, version) = with_a_secret().await;
+    let path = fixture.folder.path().join(KEY_FILE);
+    let old = std::fs::read_to_string(&path).unwrap();
+    fixture.store.launch(version).await.unwrap();
+    assert_eq!(fixture.store.rotate_secrets().await.unwrap(), 1);
+    let new = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(new.lines().count(), 1);
+    assert_ne!(new, old);
+    let text = |fixture: &Fixture| {
+        let store = fixture.store.clone();
+        async move { store.launch(version).await.unwrap().bindings }
+    };
+    assert_eq!(text(&fixture).await, [secret("S", Some("s3cret"))]);
+    let fixture = fixture.reopen().await;
+    assert_eq!(text(&fixture).await, [secret("S", Some("s3cret"))]);
+
+    // Interrupted before its commit: both keys are in the file, the rows still want the old one.
+    std::fs::write(&path, format!("{old}{new}")).unwrap();
+    let fixture = fixture.reopen().await;
+    assert_eq!(text(&fixture).await, [secret("S", Some("s3cret"))]);
+    assert_eq!(fixture.store.rotate_secrets().await.unwrap(), 1);
+    // Interrupted after its commit: the next start drops what nothing needs.
+    let newest = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{newest}{old}")).unwrap();
+    let fixture = fixture.reopen().await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), newest);
+    assert_eq!(text(&fixture).await, [secret("S", Some("s3cret"))]);
+}
+
+#[tokio::test]
+async fn garbage_is_what_no_version_refers_to() {
+    let (fixture, version) = with_a_secret().await;
+    let store = &fixture.store;
+    let kind = hearth_model::ModuleKind::Text;
+    let orphan = NewModule { name: "orphan".to_owned(), kind, content: "orphan".into() };
+    let orphan = store.put_modules(vec![orphan]).await.unwrap().remove(0);
+    let hour = Duration::from_secs(3600);
+    assert_eq!(store.collect_garbage(hour).await.unwrap(), Collected::default(), "still in its grace time");
+    let collected = store.collect_garbage(Duration::ZERO).await.unwrap();
+    assert_eq!(collected, Collected { blobs: 1, bytes: 6 });
+    let fixture = fixture.reopen().await;
+    let store = &fixture.store;
+    assert!(store.module_content(&orphan).await.unwrap_err().is_not_found(Entity::Blob));
+    store.launch(version).await.unwrap();
+
+    let worker = fixture.worker("a").await;
+    let second = new_version(fixture.worker("b").await, modules(store, "code").await, vec![]);
+    let second = store.insert_version(second, None).await.unwrap().version;
+    store.delete_worker(worker).await.unwrap();
+    assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap(), Collected::default(), "shared with b");
+    store.launch(second.id).await.unwrap();
+    store.delete_worker(second.worker).await.unwrap();
+    assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap().blobs, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_beside_deploys_takes_nothing_they_use() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let store = fixture.store.clone();
+    let collecting = tokio::spawn(async move {
+        for _ in 0..30 {
+            store.collect_garbage(Duration::from_secs(3600)).await.unwrap();
+        }
+    });
+    let mut versions = Vec::new();
+    while !collecting.is_finished() {
+        let code = modules(&fixture.store, &format!("code {}", versions.len())).await;
+        let new = new_version(worker, code, vec![]);
+        versions.push(fixture.store.insert_version(new, None).await.unwrap().version.id);
+    }
+    collecting.await.unwrap();
+    let fixture = fixture.reopen().await;
+    for version in versions {
+        fixture.store.launch(version).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_blob_is_not_launched() {
+    let (fixture, version) = with_a_secret().await;
+    let worker = fixture.worker("a").await;
+    let hash = fixture.store.version(worker, version).await.unwrap().modules[0].hash.clone();
+    let blob = fixture.folder.path().join("blobs").join(&hash[..2]).join(&hash[2..4]).join(&hash);
+    std::fs::write(blob, "c0de").unwrap();
+    let fixture = fixture.reopen().await;
+    assert!(matches!(fixture.store.launch(version).await, Err(StoreError::Corrupt(_))));
+}

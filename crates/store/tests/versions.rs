@@ -1,0 +1,238 @@
+//! Versions, secrets, deployments, and what a cold start gets.
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use hearth_model::{BindingKind, Split, VersionId, WorkerId};
+use hearth_store::{Entity, Origin, Page, StoreError};
+use sqlx::Row;
+use support::{Fixture, modules, new_version, release, secret, variable};
+
+#[tokio::test]
+async fn a_version_comes_back_as_it_was_given() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let bindings = vec![variable("V", "v"), secret("S", Some("s3cret"))];
+    let new = new_version(worker, modules(store, "code").await, bindings);
+    let inserted = store.insert_version(new.clone(), Some(release())).await.unwrap();
+    assert_eq!((inserted.version.number, inserted.version.id), (1, new.id));
+    let fixture = fixture.reopen().await;
+    let store = &fixture.store;
+    let version = store.version(worker, new.id).await.unwrap();
+    assert_eq!(version, inserted.version);
+    assert_eq!(version.bindings, [variable("V", "v"), secret("S", None)]);
+    assert_eq!(store.latest_version(worker).await.unwrap(), Some(version.clone()));
+    assert_eq!(store.current_deployment(worker).await.unwrap(), inserted.deployment);
+    assert_eq!(store.secret_texts(worker, new.id).await.unwrap()["S"], "s3cret");
+    assert_eq!(store.module_content(&version.modules[1]).await.unwrap(), "map of code");
+    assert_eq!(store.worker(worker).await.unwrap().last_deployed_from.as_deref(), Some("wrangler"));
+    let other = fixture.worker("b").await;
+    assert!(store.version(other, new.id).await.unwrap_err().is_not_found(Entity::Version));
+    assert!(store.secret_texts(other, new.id).await.unwrap_err().is_not_found(Entity::Version));
+}
+
+#[tokio::test]
+async fn a_launch_has_code_and_secrets_and_no_source_maps() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let code = modules(&fixture.store, "code").await;
+    let new = new_version(worker, code, vec![variable("V", "v"), secret("S", Some("s3cret"))]);
+    let version = fixture.store.insert_version(new, None).await.unwrap().version;
+    for fixture in [fixture.reopen().await] {
+        for _ in ["from disk", "from memory"] {
+            let launch = fixture.store.launch(version.id).await.unwrap();
+            assert_eq!(launch.modules.len(), 1);
+            assert_eq!(
+                (launch.modules[0].name.as_str(), &launch.modules[0].content[..]),
+                ("index.js", &b"code"[..])
+            );
+            assert_eq!(launch.bindings, [variable("V", "v"), secret("S", Some("s3cret"))]);
+            assert_eq!((launch.worker, launch.tag.as_str()), (worker, "t1"));
+            assert_eq!(launch.created_on, version.created_on.to_string());
+            assert_eq!(launch.limits, version.limits);
+        }
+        let absent = fixture.store.launch(VersionId::random()).await.unwrap_err();
+        assert!(absent.is_not_found(Entity::Version));
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_copied_without_their_texts_being_known() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let code = modules(store, "code").await;
+    let first = new_version(worker, code.clone(), vec![secret("A", Some("1")), secret("B", Some("2"))]);
+    let base = store.insert_version(first, None).await.unwrap().version.id;
+    let mut second = new_version(worker, code.clone(), vec![secret("A", None), secret("C", Some("3"))]);
+    second.secrets_from = Some(base);
+    let second = store.insert_version(second, None).await.unwrap().version.id;
+    let texts = store.secret_texts(worker, second).await.unwrap();
+    assert_eq!(texts.into_iter().collect::<Vec<_>>(), [("A".into(), "1".into()), ("C".into(), "3".into())]);
+
+    let mut missing = new_version(worker, code.clone(), vec![secret("Z", None)]);
+    missing.secrets_from = Some(base);
+    assert!(store.insert_version(missing, None).await.unwrap_err().is_not_found(Entity::Secret));
+    let nowhere = new_version(worker, code.clone(), vec![secret("A", None)]);
+    assert!(store.insert_version(nowhere, None).await.unwrap_err().is_not_found(Entity::Secret));
+    let mut foreign = new_version(fixture.worker("b").await, code, vec![secret("A", None)]);
+    foreign.secrets_from = Some(base);
+    assert!(store.insert_version(foreign, None).await.unwrap_err().is_not_found(Entity::Version));
+    assert_eq!(store.versions(worker, Page::ALL).await.unwrap().total, 2, "what failed left nothing");
+}
+
+#[tokio::test]
+async fn a_derived_version_differs_in_its_secrets_only() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let bindings = vec![variable("V", "v"), secret("A", Some("1")), secret("B", Some("2"))];
+    let new = new_version(worker, modules(store, "code").await, bindings);
+    let base = store.insert_version(new, Some(release())).await.unwrap().version;
+    let change = |name: &str, text: Option<&str>| (name.to_owned(), text.map(str::to_owned));
+    let changes = vec![change("A", Some("one")), change("B", None), change("C", Some("3"))];
+    let derived =
+        store.derive_version(worker, base.id, changes, Origin::default(), Some(release())).await.unwrap();
+    let (version, deployment) = (derived.version, derived.deployment.unwrap());
+    assert_eq!((version.number, deployment.split), (2, Split::all(version.id)));
+    assert_eq!(
+        (&version.modules, version.limits, &version.format),
+        (&base.modules, base.limits, &base.format)
+    );
+    assert_eq!(version.bindings, [variable("V", "v"), secret("A", None), secret("C", None)]);
+    let texts = store.secret_texts(worker, version.id).await.unwrap();
+    assert_eq!(texts.into_iter().collect::<Vec<_>>(), [("A".into(), "one".into()), ("C".into(), "3".into())]);
+    assert_eq!(store.secret_texts(worker, base.id).await.unwrap()["A"], "1");
+
+    let derive = |changes| store.derive_version(worker, version.id, changes, Origin::default(), None);
+    assert!(derive(vec![change("Z", None)]).await.unwrap_err().is_not_found(Entity::Secret));
+    let taken = derive(vec![change("V", Some("x"))]).await.unwrap_err();
+    assert!(matches!(taken, StoreError::Conflict { what: Entity::Secret, .. }));
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_whole() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let code = modules(store, "code").await;
+    let twice = new_version(worker, code.clone(), vec![variable("V", "1"), secret("V", Some("2"))]);
+    assert!(matches!(store.insert_version(twice, None).await, Err(StoreError::Invalid { .. })));
+    let mut unstored = new_version(worker, code.clone(), vec![]);
+    unstored.modules[0].hash = "0".repeat(64);
+    assert!(store.insert_version(unstored, None).await.unwrap_err().is_not_found(Entity::Blob));
+    let nobody = new_version(WorkerId::random(), code, vec![]);
+    assert!(store.insert_version(nobody, Some(release())).await.unwrap_err().is_not_found(Entity::Worker));
+    assert_eq!(store.latest_version(worker).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn deployments_take_versions_of_their_worker_only_and_are_listed_newest_first() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let (worker, other) = (fixture.worker("a").await, fixture.worker("b").await);
+    let code = modules(store, "code").await;
+    let mut versions = Vec::new();
+    for owner in [worker, worker, other] {
+        let new = new_version(owner, code.clone(), vec![]);
+        versions.push(store.insert_version(new, None).await.unwrap().version.id);
+    }
+    assert_eq!(store.current_deployment(worker).await.unwrap(), None);
+    let half = Split::new(vec![(versions[0], 30.0), (versions[1], 70.0)]).unwrap();
+    let first = store.deploy(worker, half.clone(), release()).await.unwrap();
+    assert_eq!(first.split, half);
+    for foreign in [versions[2], VersionId::random()] {
+        let error = store.deploy(worker, Split::all(foreign), release()).await.unwrap_err();
+        assert!(error.is_not_found(Entity::Version));
+    }
+    let second = store.deploy(worker, Split::all(versions[0]), release()).await.unwrap();
+    let listed = store.deployments(worker, Page::ALL).await.unwrap();
+    assert_eq!((listed.items, listed.total), (vec![second.clone(), first.clone()], 2));
+    assert_eq!(
+        store.deployments(worker, Page::numbered(2, 1)).await.unwrap().items,
+        std::slice::from_ref(&first)
+    );
+    assert_eq!(store.current_deployment(worker).await.unwrap(), Some(second));
+    assert_eq!(store.deployment(worker, first.id).await.unwrap(), first);
+    assert!(store.deployment(other, first.id).await.unwrap_err().is_not_found(Entity::Deployment));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_deploys_of_one_worker_get_numbers_of_their_own() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let mut tasks = Vec::new();
+    for number in 0..20 {
+        let store = fixture.store.clone();
+        tasks.push(tokio::spawn(async move {
+            let new = new_version(worker, modules(&store, &format!("code {number}")).await, vec![]);
+            store.insert_version(new, Some(release())).await.unwrap().version.number
+        }));
+    }
+    let mut numbers = BTreeSet::new();
+    for task in tasks {
+        numbers.insert(task.await.unwrap());
+    }
+    assert_eq!(numbers, (1..=20).collect());
+    let listed = fixture.store.versions(worker, Page::ALL).await.unwrap().items;
+    assert!(listed.windows(2).all(|pair| pair[0].number > pair[1].number));
+    assert!(listed.windows(2).all(|pair| pair[0].created_on > pair[1].created_on), "wrangler sorts by time");
+    let current = fixture.store.current_deployment(worker).await.unwrap().unwrap();
+    assert_eq!(current.split, Split::all(listed[0].id));
+}
+
+#[tokio::test]
+async fn a_moved_or_changed_ciphertext_is_refused() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let code = modules(store, "code").await;
+    let mut versions = Vec::new();
+    for name in ["a", "b"] {
+        let worker = fixture.worker(name).await;
+        let bindings = vec![secret("S", Some(name)), secret("T", Some(name))];
+        let new = new_version(worker, code.clone(), bindings);
+        versions.push(store.insert_version(new, None).await.unwrap().version);
+    }
+    let mut database = support::database(fixture.folder.path()).await;
+    let row = sqlx::query("SELECT sealed FROM version_secrets WHERE version = ? AND name = 'S'")
+        .bind(versions[0].id.to_string())
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    let sealed: Vec<u8> = row.get("sealed");
+    for (version, name) in [(versions[1].id, "S"), (versions[0].id, "T")] {
+        sqlx::query("UPDATE version_secrets SET sealed = ? WHERE version = ? AND name = ?")
+            .bind(&sealed)
+            .bind(version.to_string())
+            .bind(name)
+            .execute(&mut database)
+            .await
+            .unwrap();
+    }
+    for version in versions {
+        assert!(matches!(store.launch(version.id).await, Err(StoreError::Corrupt(_))));
+        assert!(matches!(store.secret_texts(version.worker, version.id).await, Err(StoreError::Corrupt(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_stands_nowhere_in_the_clear() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let text = "a-very-recognizable-secret-text";
+    let code = modules(&fixture.store, "code").await;
+    let inserted = fixture
+        .store
+        .insert_version(new_version(worker, code, vec![secret("S", Some(text))]), None)
+        .await
+        .unwrap();
+    let BindingKind::SecretText { text: shown } = &inserted.version.bindings[0].kind else { panic!() };
+    assert_eq!(*shown, None);
+    let fixture = fixture.reopen().await;
+    for file in ["hearth.db", "hearth.db-wal"] {
+        let bytes = std::fs::read(fixture.folder.path().join(file)).unwrap_or_default();
+        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{file}");
+    }
+}

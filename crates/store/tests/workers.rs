@@ -1,0 +1,182 @@
+//! Workers, their settings, and what goes with them.
+
+mod support;
+
+use hearth_model::{Split, WorkerId};
+use hearth_store::{
+    DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, Page, RouteSpec, Subdomain, WorkerChanges,
+};
+use serde_json::json;
+use support::{Fixture, modules, new_version, release, secret, service};
+
+#[tokio::test]
+async fn names_are_found_without_case_and_keep_it() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let (worker, made) = store.ensure_worker(&fixture.account, &"envTest".parse().unwrap()).await.unwrap();
+    assert!(made);
+    let (again, made) = store.ensure_worker(&fixture.account, &"ENVTEST".parse().unwrap()).await.unwrap();
+    assert!(!made);
+    assert_eq!(again, worker);
+    assert_eq!(again.name.as_str(), "envTest");
+    assert_eq!(store.worker_by_name(&fixture.account, &"envtest".parse().unwrap()).await.unwrap(), worker);
+    let absent = store.worker_by_name(&fixture.account, &"absent".parse().unwrap()).await.unwrap_err();
+    assert!(absent.is_not_found(Entity::Worker) && absent.is_for_caller());
+    let other = store.create_account("other").await.unwrap();
+    let (theirs, made) = store.ensure_worker(&other.id, &"envTest".parse().unwrap()).await.unwrap();
+    assert!(made && theirs.id != worker.id);
+}
+
+#[tokio::test]
+async fn settings_change_one_by_one_and_survive_a_restart() {
+    let fixture = Fixture::new().await;
+    let id = fixture.worker("a").await;
+    let changes = WorkerChanges {
+        tags: Some(vec!["cf:service=a".to_owned()]),
+        observability: Some(Some(json!({"enabled": true}))),
+        subdomain: Some(Subdomain { enabled: true, previews_enabled: false }),
+        migration_tag: Some(Some("v1".to_owned())),
+        ..WorkerChanges::default()
+    };
+    fixture.store.update_worker(id, changes).await.unwrap();
+    let changes =
+        WorkerChanges { logpush: Some(true), observability: Some(None), ..WorkerChanges::default() };
+    let returned = fixture.store.update_worker(id, changes).await.unwrap();
+    let fixture = fixture.reopen().await;
+    let worker = fixture.store.worker(id).await.unwrap();
+    assert_eq!(worker, returned);
+    assert_eq!(worker.tags, ["cf:service=a"]);
+    assert!(worker.logpush && worker.subdomain.enabled && !worker.subdomain.previews_enabled);
+    assert_eq!((worker.observability, worker.migration_tag.as_deref()), (None, Some("v1")));
+    assert!(fixture.store.update_worker(WorkerId::random(), WorkerChanges::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_deleted_worker_leaves_nothing_behind() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let new =
+        new_version(worker, modules(store, "code").await, vec![secret("S", Some("x")), service("B", "b")]);
+    let version = store.insert_version(new, Some(release())).await.unwrap().version.id;
+    store.launch(version).await.unwrap();
+    let pattern = "example.com/*".parse().unwrap();
+    store.replace_routes(worker, vec![RouteSpec { pattern, zone_id: None, zone_name: None }]).await.unwrap();
+    let domain = DomainSpec {
+        hostname: "www.example.com".parse().unwrap(),
+        zone_id: None,
+        zone_name: None,
+        enabled: true,
+        previews_enabled: false,
+    };
+    store.write_domains(worker, vec![domain], DomainWrite::default()).await.unwrap();
+    store.replace_schedules(worker, vec!["* * * * *".to_owned()]).await.unwrap();
+    store.set_egress_rules(&EgressScope::Worker(worker), Some(json!({}))).await.unwrap();
+
+    store.delete_worker(worker).await.unwrap();
+    assert!(store.delete_worker(worker).await.unwrap_err().is_not_found(Entity::Worker));
+    assert!(store.version(worker, version).await.unwrap_err().is_not_found(Entity::Version));
+    assert!(store.launch(version).await.unwrap_err().is_not_found(Entity::Version), "from the cache");
+    assert!(store.deploy(worker, Split::all(version), release()).await.is_err());
+    assert!(store.domains(&fixture.account, &DomainFilter::default()).await.unwrap().is_empty());
+    let published = store.published().await.unwrap();
+    assert!(published.workers.is_empty() && published.routes.is_empty() && published.domains.is_empty());
+    let mut database = support::database(fixture.folder.path()).await;
+    for table in [
+        "versions",
+        "version_blobs",
+        "version_secrets",
+        "version_services",
+        "deployments",
+        "routes",
+        "domains",
+        "schedules",
+        "egress_rules",
+    ] {
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+            .fetch_one(&mut database)
+            .await
+            .unwrap();
+        assert_eq!(count, 0, "{table}");
+    }
+    assert_ne!(fixture.worker("a").await, worker);
+}
+
+#[tokio::test]
+async fn references_are_those_of_newest_and_deployed_versions() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let code = modules(store, "code").await;
+    let callee = "Callee".parse().unwrap();
+    for (name, binds) in [("callee", "callee"), ("caller", "CALLEE"), ("stranger", "other")] {
+        let worker = fixture.worker(name).await;
+        let new = new_version(worker, code.clone(), vec![service("B", binds)]);
+        store.insert_version(new, Some(release())).await.unwrap();
+    }
+    let names = || async {
+        let all = store.references(&fixture.account, &callee).await.unwrap();
+        all.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["caller"]);
+    let caller = fixture.worker("caller").await;
+    let without = store.insert_version(new_version(caller, code.clone(), vec![]), None).await.unwrap();
+    assert_eq!(names().await, ["caller"], "still deployed");
+    store.deploy(caller, Split::all(without.version.id), release()).await.unwrap();
+    assert!(names().await.is_empty());
+}
+
+#[tokio::test]
+async fn workers_are_listed_in_pages_by_name() {
+    let fixture = Fixture::new().await;
+    for name in ["b", "C", "a"] {
+        fixture.worker(name).await;
+    }
+    let page = fixture.store.workers(&fixture.account, Page::numbered(1, 2)).await.unwrap();
+    let names: Vec<_> = page.items.iter().map(|worker| worker.name.as_str()).collect();
+    assert_eq!((names.as_slice(), page.total), (["a", "b"].as_slice(), 3));
+    assert_eq!(fixture.store.workers(&fixture.account, Page::numbered(2, 2)).await.unwrap().items.len(), 1);
+    assert!(fixture.store.workers(&fixture.account, Page::numbered(9, 2)).await.unwrap().items.is_empty());
+    assert_eq!(fixture.store.workers(&fixture.account, Page::ALL).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test]
+async fn schedules_keep_the_time_they_were_first_set() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let set = |crons: &[&str]| {
+        fixture.store.replace_schedules(worker, crons.iter().map(|cron| (*cron).to_owned()).collect())
+    };
+    let first = set(&["*/5 * * * *", "0 0 * * *"]).await.unwrap();
+    let second = set(&["1 1 * * *", "*/5 * * * *", "1 1 * * *"]).await.unwrap();
+    let crons: Vec<_> = second.iter().map(|schedule| schedule.cron.as_str()).collect();
+    assert_eq!(crons, ["1 1 * * *", "*/5 * * * *"]);
+    assert_eq!(second[1].created_on, first[0].created_on);
+    assert!(second[1].modified_on > first[0].modified_on);
+    assert_eq!(fixture.store.schedules(worker).await.unwrap(), second);
+    assert!(set(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn egress_rules_stand_for_each_scope_of_their_own() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let scopes = [
+        EgressScope::Installation,
+        EgressScope::Account(fixture.account.clone()),
+        EgressScope::Worker(worker),
+    ];
+    for (number, scope) in scopes.iter().enumerate() {
+        assert_eq!(store.egress_rules(scope).await.unwrap(), None);
+        store.set_egress_rules(scope, Some(json!({"old": true}))).await.unwrap();
+        store.set_egress_rules(scope, Some(json!({"allow": [number]}))).await.unwrap();
+    }
+    let rules = store.egress_rules_for(worker).await.unwrap();
+    assert_eq!(rules.installation, Some(json!({"allow": [0]})));
+    assert_eq!(rules.account, Some(json!({"allow": [1]})));
+    assert_eq!(rules.worker, Some(json!({"allow": [2]})));
+    store.set_egress_rules(&scopes[1], None).await.unwrap();
+    assert_eq!(store.egress_rules_for(worker).await.unwrap().account, None);
+    let nobody = EgressScope::Worker(WorkerId::random());
+    assert!(store.set_egress_rules(&nobody, Some(json!({}))).await.is_err());
+}
