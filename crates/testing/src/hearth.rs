@@ -1,0 +1,240 @@
+//! The server under test: start, stop, kill, and what is left when a test fails.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rand::Rng;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+/// How long a start may take: a debug build on a busy machine is slow, a hang is not waited for.
+const START: Duration = Duration::from_secs(60);
+/// How long an orderly stop may take; it waits for responses and `waitUntil` of up to 30 s.
+const STOP: Duration = Duration::from_secs(45);
+const PAUSE: Duration = Duration::from_millis(20);
+/// How much of the log a failing test prints, in lines.
+const LOG_LINES: usize = 120;
+
+/// What a test asks of its server beyond the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Further command-line arguments of `hearth serve`.
+    pub args: Vec<String>,
+    /// Environment variables of the server.
+    pub env: Vec<(String, String)>,
+}
+
+/// A running server with a data folder of its own.
+///
+/// Dropping it stops the server and removes the folder, unless the test is failing and `HEARTH_KEEP` is set.
+pub struct Hearth {
+    options: Options,
+    address: SocketAddr,
+    folder: Option<TempDir>,
+    child: Child,
+    token: String,
+    account: String,
+}
+
+impl Hearth {
+    /// Starts a server with the default options and waits until it answers `/health`.
+    ///
+    /// # Panics
+    /// If `HEARTH_BIN` is not set or the server does not come up.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    /// Starts a server with `options`.
+    ///
+    /// # Panics
+    /// As [`Hearth::start`].
+    pub async fn start_with(options: Options) -> Self {
+        let folder = tempfile::Builder::new().prefix("hearth-test-").tempdir().expect("a temporary folder");
+        let address = free_address();
+        let child = spawn(&options, address, folder.path());
+        let mut hearth = Self {
+            options,
+            address,
+            folder: Some(folder),
+            child,
+            token: String::new(),
+            account: String::new(),
+        };
+        hearth.ready().await;
+        hearth.token = fs::read_to_string(hearth.data().join("admin-token"))
+            .expect("the first start leaves data/admin-token")
+            .trim()
+            .to_owned();
+        let accounts = hearth.api("GET", "/accounts", None).await;
+        hearth.account = accounts.result()[0]["id"].as_str().expect("an account has an id").to_owned();
+        hearth
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server's data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// A folder that lives as long as the server, for whatever a test writes.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().expect("only Drop takes it").path()
+    }
+
+    /// The admin token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The id of the default account.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The process id of the server.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The base URL that Cloudflare's clients are given.
+    #[must_use]
+    pub fn api_base(&self) -> String {
+        format!("http://localhost:{}/client/v4", self.address.port())
+    }
+
+    /// `<name>.localhost:<port>`, as a browser would send it for a worker, a version or an alias.
+    #[must_use]
+    pub fn host(&self, name: &str) -> String {
+        format!("{name}.localhost:{}", self.address.port())
+    }
+
+    /// What the server has written to its output so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder().join("hearth.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Stops the server in order, as systemd would.
+    ///
+    /// # Panics
+    /// If it does not end, or not with success.
+    pub async fn stop(&mut self) {
+        signal(self.child.id(), Signal::TERM);
+        let status = self.ended().await;
+        assert!(status.success(), "the server ended with {status} after SIGTERM");
+    }
+
+    /// Kills the server as a power cut would.
+    pub async fn kill(&mut self) {
+        signal(self.child.id(), Signal::KILL);
+        self.ended().await;
+    }
+
+    /// Starts the server again on the same folder and port, after [`Hearth::stop`] or [`Hearth::kill`].
+    pub async fn start_again(&mut self) {
+        self.child = spawn(&self.options, self.address, self.folder());
+        self.ready().await;
+    }
+
+    async fn ready(&mut self) {
+        let deadline = tokio::time::Instant::now() + START;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("the server ended while it started: {status}");
+            }
+            if self.try_get("localhost", "/health").await.is_ok_and(|answer| answer.status == 200) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the server did not become healthy within {START:?}"
+            );
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        let deadline = tokio::time::Instant::now() + STOP;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the server did not end within {STOP:?}");
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Drop for Hearth {
+    fn drop(&mut self) {
+        let failing = std::thread::panicking();
+        if failing {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("---- the end of hearth.log ----");
+            lines[lines.len().saturating_sub(LOG_LINES)..].iter().for_each(|line| eprintln!("{line}"));
+        }
+        if failing && std::env::var_os("HEARTH_KEEP").is_some() {
+            let folder = self.folder.take().map(TempDir::keep).unwrap_or_default();
+            eprintln!("kept: http://{} pid {} in {}", self.address, self.child.id(), folder.display());
+            return;
+        }
+        // A test that is over has no use for a drain; the instances die with the server.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
+    let binary = std::env::var_os("HEARTH_BIN")
+        .expect("HEARTH_BIN names the hearth binary under test: run `make test-e2e`, or set it");
+    let log: File = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("hearth.log"))
+        .expect("the log can be written");
+    Command::new(&binary)
+        .arg("serve")
+        .args(["--listen", &address.to_string(), "--data-dir"])
+        .arg(folder.join("data"))
+        .args(&options.args)
+        .envs(options.env.iter().cloned())
+        // The runtime that `make setup` installed is found from here.
+        .current_dir(crate::checkout())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be cloned"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary.display()))
+}
+
+/// An address nobody listens on, below the range from which the kernel gives ports to clients, so that it is still free
+/// after a restart.
+fn free_address() -> SocketAddr {
+    loop {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::rng().random_range(20_000..32_000)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a child has a positive pid");
+    kill_process(pid, signal).expect("the server can be signalled");
+}

@@ -1,0 +1,3 @@
+const { word } = require("./word.cjs");
+
+module.exports = (name) => `${word}, ${name}`;

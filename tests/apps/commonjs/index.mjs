@@ -1,0 +1,3 @@
+import greet from "./greet.cjs";
+
+export default { fetch: () => new Response(greet("CommonJS")) };
