@@ -1,0 +1,13 @@
+//! The API as its clients see it: the real router over the real store in a temporary folder, with a data plane that
+//! only takes notes.
+
+mod authorization;
+mod deploy;
+mod hosts;
+mod identity;
+mod lenient;
+mod releases;
+mod secrets;
+mod settings;
+mod support;
+mod unsupported;

@@ -1,0 +1,28 @@
+//! What is not there yet says so by name.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::{CODE, Hearth, TOKEN};
+
+#[tokio::test]
+async fn resources_are_refused_by_name() {
+    let hearth = Hearth::start().await;
+    hearth.deploy("demo", json!({}), CODE).await.result();
+    let account = &hearth.account;
+    for (method, path, name) in [
+        (Method::GET, format!("accounts/{account}/storage/kv/namespaces?page=1"), "KV"),
+        (Method::POST, format!("accounts/{account}/d1/database"), "D1"),
+        (Method::GET, format!("accounts/{account}/r2/buckets/b"), "R2"),
+        (Method::GET, format!("accounts/{account}/queues?name=q"), "Queues"),
+        (Method::PUT, format!("accounts/{account}/workflows/w"), "Workflows"),
+        (Method::POST, "W/scripts/demo/tails".to_owned(), "wrangler tail"),
+        (Method::POST, "W/scripts/demo/assets-upload-session".to_owned(), "Static assets"),
+        (Method::GET, "W/dispatch/namespaces".to_owned(), "Workers for Platforms"),
+        (Method::POST, "W/workers/demo/previews".to_owned(), "wrangler preview"),
+    ] {
+        let answer = hearth.call_as(TOKEN, method, &path, "{}").await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, 10501), "{path}");
+        assert!(answer.error().2.contains(name) && answer.error().2.contains("not supported"), "{path}");
+    }
+}
