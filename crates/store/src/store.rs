@@ -206,3 +206,29 @@ async fn matching_keys(writer: &SqlitePool, path: &Path) -> Result<Keyring> {
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A killed process loses nothing that the kernel has, so only this shows that a power cut would not either.
+    #[tokio::test]
+    async fn a_commit_is_synced_to_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut writer = store.inner.writer.acquire().await.unwrap();
+        let synchronous: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *writer).await.unwrap();
+        let journal: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *writer).await.unwrap();
+        assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        assert!(sqlx::query("DELETE FROM accounts").execute(&mut *reader).await.is_err());
+    }
+}

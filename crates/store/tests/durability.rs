@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use hearth_model::{Split, VersionId};
 use hearth_store::{Collected, Entity, NewModule, Page, Store, StoreError};
@@ -199,24 +202,41 @@ async fn garbage_is_what_no_version_refers_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_beside_deploys_takes_nothing_they_use() {
     let fixture = Fixture::new().await;
-    let worker = fixture.worker("a").await;
-    let store = fixture.store.clone();
+    let hour = Duration::from_secs(3600);
+    let hash = modules(&fixture.store, "code").await[0].hash.clone();
+    let blob = blob_path(fixture.folder.path(), &hash);
+    let age = || {
+        let file = File::options().write(true).open(&blob);
+        file.is_ok_and(|file| file.set_modified(SystemTime::now() - 2 * hour).is_ok())
+    };
+    let (store, done) = (fixture.store.clone(), Arc::new(AtomicBool::new(false)));
+    let ended = done.clone();
     let collecting = tokio::spawn(async move {
-        for _ in 0..30 {
-            store.collect_garbage(Duration::from_secs(3600)).await.unwrap();
+        while !ended.load(Ordering::Relaxed) {
+            store.collect_garbage(hour).await.unwrap();
         }
     });
-    let mut versions = Vec::new();
-    while !collecting.is_finished() {
-        let code = modules(&fixture.store, &format!("code {}", versions.len())).await;
-        let new = new_version(worker, code, vec![]);
-        versions.push(fixture.store.insert_version(new, None).await.unwrap().version.id);
+    for round in 0..40 {
+        // Unreferred and past its grace time: it may be gone already, or go while it is stored again.
+        let code = modules(&fixture.store, "code").await;
+        let worker = fixture.worker("a").await;
+        fixture.store.insert_version(new_version(worker, code, vec![]), None).await.unwrap();
+        // Referred to: however old, it stays.
+        assert!(age());
+        fixture.store.collect_garbage(hour).await.unwrap();
+        assert!(blob.exists());
+        fixture.store.delete_worker(worker).await.unwrap();
+        if round % 2 == 0 {
+            fixture.store.collect_garbage(hour).await.unwrap();
+            assert!(!blob.exists());
+        }
     }
+    done.store(true, Ordering::Relaxed);
     collecting.await.unwrap();
-    let fixture = fixture.reopen().await;
-    for version in versions {
-        fixture.store.launch(version).await.unwrap();
-    }
+}
+
+fn blob_path(folder: &Path, hash: &str) -> PathBuf {
+    folder.join("blobs").join(&hash[..2]).join(&hash[2..4]).join(hash)
 }
 
 #[tokio::test]
@@ -224,8 +244,7 @@ async fn a_changed_blob_is_not_launched() {
     let (fixture, version) = with_a_secret().await;
     let worker = fixture.worker("a").await;
     let hash = fixture.store.version(worker, version).await.unwrap().modules[0].hash.clone();
-    let blob = fixture.folder.path().join("blobs").join(&hash[..2]).join(&hash[2..4]).join(&hash);
-    std::fs::write(blob, "c0de").unwrap();
+    std::fs::write(blob_path(fixture.folder.path(), &hash), "c0de").unwrap();
     let fixture = fixture.reopen().await;
     assert!(matches!(fixture.store.launch(version).await, Err(StoreError::Corrupt(_))));
 }

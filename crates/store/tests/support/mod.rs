@@ -120,7 +120,7 @@ pub async fn many_workers(fixture: &Fixture, workers: u32, versions: u32) {
     let seed = fixture.worker("seed").await;
     let code = modules(&fixture.store, "code").await;
     fixture.store.insert_version(new_version(seed, code, vec![variable("V", "v")]), None).await.unwrap();
-    let mut database = database(&fixture.folder.path().to_owned()).await;
+    let mut database = database(fixture.folder.path()).await;
     let uuid = "lower(printf('%s-%s-4%s-8%s-%s', hex(randomblob(4)), hex(randomblob(2)),
         substr(hex(randomblob(2)), 2), substr(hex(randomblob(2)), 2), hex(randomblob(6))))";
     let sql = format!(
