@@ -20,7 +20,6 @@ impl Envelope {
     ///
     /// # Panics
     /// If the answer is an error.
-    #[must_use]
     pub fn result(&self) -> &Value {
         assert_eq!(self.body["success"], true, "{self:?}");
         &self.body["result"]
@@ -30,8 +29,7 @@ impl Envelope {
     ///
     /// # Panics
     /// If the answer is a success or no envelope.
-    #[must_use]
-    pub fn error(&self) -> (u16, i64, &str) {
+    pub fn error(&self) -> (u16, i64, String) {
         assert_eq!(self.body["success"], false, "{self:?}");
         assert!(self.status >= 400, "an error with status {}", self.status);
         assert!(self.body["messages"].is_array() && self.body.get("result").is_some(), "{self:?}");
@@ -39,7 +37,7 @@ impl Envelope {
         let code = error["code"].as_i64().unwrap_or_else(|| panic!("an error without a code: {self:?}"));
         let message =
             error["message"].as_str().unwrap_or_else(|| panic!("an error without a message: {self:?}"));
-        (self.status, code, message)
+        (self.status, code, message.to_owned())
     }
 
     fn read(answer: &Answer) -> Self {

@@ -46,7 +46,6 @@ impl Ran {
     ///
     /// # Panics
     /// If it failed.
-    #[must_use]
     pub fn expect_ok(self) -> String {
         assert!(self.ok, "the command failed:\n{}", self.output);
         self.output
@@ -56,7 +55,6 @@ impl Ran {
     ///
     /// # Panics
     /// If it succeeded.
-    #[must_use]
     pub fn expect_failure(self) -> String {
         assert!(!self.ok, "the command succeeded:\n{}", self.output);
         self.output

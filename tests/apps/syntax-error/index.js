@@ -1,5 +1,6 @@
 export default {
   fetch() {
-    return new Response("never"));
+    // Wrangler's bundler does not look inside regular expressions, so this reaches the server.
+    return new Response(String(/(unclosed/));
   },
 };

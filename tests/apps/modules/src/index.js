@@ -6,9 +6,9 @@ import add from "./add.wasm";
 export default {
   async fetch() {
     const { exports } = await WebAssembly.instantiate(add);
-    // The name is not known to the bundler, so the module is uploaded as a file of its own.
-    const name = ["lib", "late.mjs"].join("/");
-    const late = await import(`./${name}`);
+    // A name that the bundler cannot follow, so the module is uploaded as a file of its own.
+    const name = [".", "lib", "late.mjs"].join("/");
+    const late = await import(name);
     return Response.json({
       text,
       data: [...new Uint8Array(data)],
