@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use hearth_egress::{Dispatch, Internal, Origin};
-use hearth_gateway::Gateway;
+use hearth_gateway::{Caller, Gateway};
 use http::Request;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 /// Offers requests to the gateway.
@@ -26,9 +27,13 @@ impl Inside {
 #[async_trait]
 impl Internal for Inside {
     async fn dispatch(&self, origin: &Origin, request: Request<Incoming>) -> Dispatch {
-        match self.gateway.get() {
-            Some(gateway) => gateway.dispatch_internal(request).await,
-            None => Dispatch::NotOurs(request),
+        let (Some(gateway), Ok(account)) = (self.gateway.get(), origin.account.parse()) else {
+            return Dispatch::NotOurs(request);
+        };
+        let caller = Caller { account, worker: origin.worker.clone() };
+        match gateway.dispatch_internal(&caller, request).await {
+            Ok(response) => Dispatch::Response(response.map(BodyExt::boxed)),
+            Err(request) => Dispatch::NotOurs(request),
         }
     }
 }
