@@ -18,6 +18,7 @@ mod router;
 mod schema;
 mod serve;
 mod session;
+mod tail_calls;
 mod threads;
 mod vat;
 mod websocket;

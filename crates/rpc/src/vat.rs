@@ -5,7 +5,10 @@
 //!   worker can guess, and become details again when the exception leaves.
 //! * workerd ends a session by resolving a promise to a null capability. capnp-rpc drops the connection over that, so
 //!   it is read as an exception that [`resolved_to_null`] recognises.
+//! * Calls that workerd reflects to us would never run: see [`crate::tail_calls`].
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -19,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
 
 use crate::schema::rpc_exception_capnp::{cap_descriptor, exception, message, resolve, return_};
+use crate::tail_calls::TailCalls;
 
 /// Limit of what one received message may make us read, in 8-byte words. workerd takes messages of up to 64 MiB, and
 /// forwarding reads a message up to three times.
@@ -71,11 +75,12 @@ struct Network<N>(N);
 
 impl<N: capnp_rpc::VatNetwork<Side>> capnp_rpc::VatNetwork<Side> for Network<N> {
     fn connect(&mut self, host: Side) -> Option<Box<dyn Connection<Side>>> {
-        Some(Box::new(Mended(self.0.connect(host)?)))
+        Some(Box::new(Mended::new(self.0.connect(host)?)))
     }
 
     fn accept(&mut self) -> Promise<Box<dyn Connection<Side>>, capnp::Error> {
-        let wrapped = self.0.accept().map_ok(|inner| Box::new(Mended(inner)) as Box<dyn Connection<Side>>);
+        let wrapped =
+            self.0.accept().map_ok(|inner| Box::new(Mended::new(inner)) as Box<dyn Connection<Side>>);
         Promise::from_future(wrapped)
     }
 
@@ -84,21 +89,36 @@ impl<N: capnp_rpc::VatNetwork<Side>> capnp_rpc::VatNetwork<Side> for Network<N> 
     }
 }
 
-struct Mended(Box<dyn Connection<Side>>);
+struct Mended {
+    inner: Box<dyn Connection<Side>>,
+    tail_calls: Rc<RefCell<TailCalls>>,
+}
+
+impl Mended {
+    fn new(inner: Box<dyn Connection<Side>>) -> Self {
+        Self { inner, tail_calls: Rc::default() }
+    }
+}
 
 impl Connection<Side> for Mended {
     fn get_peer_vat_id(&self) -> Side {
-        self.0.get_peer_vat_id()
+        self.inner.get_peer_vat_id()
     }
 
     fn new_outgoing_message(&mut self, first_segment_word_size: u32) -> Box<dyn OutgoingMessage> {
-        Box::new(Outgoing(self.0.new_outgoing_message(first_segment_word_size)))
+        let inner = self.inner.new_outgoing_message(first_segment_word_size);
+        Box::new(Outgoing { inner, tail_calls: self.tail_calls.clone() })
     }
 
     fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, capnp::Error> {
-        let message = self.0.receive_incoming_message();
+        if let Some(message) = self.tail_calls.borrow_mut().to_receive.pop_front() {
+            return Promise::ok(Some(Box::new(Rewritten(message))));
+        }
+        let message = self.inner.receive_incoming_message();
+        let tail_calls = self.tail_calls.clone();
         Promise::from_future(async move {
             let Some(message) = message.await? else { return Ok(None) };
+            tail_calls.borrow_mut().received(message.get_body()?.get_as()?)?;
             Ok(Some(match mend_incoming(message.as_ref())? {
                 Some(mended) => Box::new(Rewritten(mended)),
                 None => message,
@@ -107,11 +127,11 @@ impl Connection<Side> for Mended {
     }
 
     fn new_stream(&mut self) -> (Box<dyn FlowController>, Promise<(), capnp::Error>) {
-        self.0.new_stream()
+        self.inner.new_stream()
     }
 
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), capnp::Error> {
-        self.0.shutdown(result)
+        self.inner.shutdown(result)
     }
 }
 
@@ -123,30 +143,42 @@ impl IncomingMessage for Rewritten {
     }
 }
 
-struct Outgoing(Box<dyn OutgoingMessage>);
+struct Outgoing {
+    inner: Box<dyn OutgoingMessage>,
+    tail_calls: Rc<RefCell<TailCalls>>,
+}
+
+impl Outgoing {
+    fn is_kept(&self) -> capnp::Result<bool> {
+        self.tail_calls.borrow_mut().keeps(self.inner.get_body_as_reader()?.get_as()?)
+    }
+}
 
 impl OutgoingMessage for Outgoing {
     fn get_body(&mut self) -> capnp::Result<capnp::any_pointer::Builder<'_>> {
-        self.0.get_body()
+        self.inner.get_body()
     }
 
     fn get_body_as_reader(&self) -> capnp::Result<capnp::any_pointer::Reader<'_>> {
-        self.0.get_body_as_reader()
+        self.inner.get_body_as_reader()
     }
 
-    fn send(mut self: Box<Self>) -> (Promise<(), capnp::Error>, std::rc::Rc<Builder<HeapAllocator>>) {
-        if let Err(error) = mend_outgoing(self.0.as_mut()) {
+    fn send(mut self: Box<Self>) -> (Promise<(), capnp::Error>, Rc<Builder<HeapAllocator>>) {
+        if self.is_kept().unwrap_or(false) {
+            return (Promise::ok(()), Rc::new(self.inner.take()));
+        }
+        if let Err(error) = mend_outgoing(self.inner.as_mut()) {
             tracing::debug!(%error, "an exception passes without its details");
         }
-        self.0.send()
+        self.inner.send()
     }
 
     fn take(self: Box<Self>) -> Builder<HeapAllocator> {
-        self.0.take()
+        self.inner.take()
     }
 
     fn size_in_words(&self) -> usize {
-        self.0.size_in_words()
+        self.inner.size_in_words()
     }
 }
 

@@ -19,6 +19,7 @@ async fn whatever_rpc_carries_arrives() {
         ("stub", json!(3)),
         ("streamOut", json!(64 * 65536)),
         ("streamIn", json!(4 << 20)),
+        ("reflected", json!([42, 8])),
         ("streamBack", json!(1 << 20)),
         ("big", json!(true)),
         ("response", json!([418, "z", "a body"])),

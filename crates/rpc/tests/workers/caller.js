@@ -17,6 +17,7 @@ const cases = {
   async streamOut(s) { let n = 0; for await (const chunk of await s.stream(64, 65536)) n += chunk.byteLength; return n; },
   async streamIn(s) { return await s.count(bytes(4 << 20)); },
   async streamBack(s) { let n = 0; for await (const chunk of await s.echo(bytes(1 << 20))) n += chunk.byteLength; return n; },
+  async reflected(s) { const add = await s.echo((n) => n + 1); const target = await s.echo(new Doubler()); return [await add(41), await target.double(4)]; },
   async big(s) { const text = "x".repeat(10 << 20); return (await s.echo(text)) === text; },
   async response(s) { const r = await s.response(); return [r.status, r.headers.get("x-y"), await r.text()]; },
   async request(s) { return await s.request(new Request("https://example.test/p", { method: "POST", headers: { "x-a": "b" }, body: "posted" })); },
