@@ -41,6 +41,12 @@ impl Way {
         }
     }
 
+    /// Whether the sender's close frame has passed, and nothing of ours is left to send. When that is so both ways,
+    /// the WebSocket is over: the server's side hangs up first (RFC 6455, 7.1.1).
+    fn over(&self) -> bool {
+        self.frames.closed() && self.pending.is_empty() && self.closing.is_none()
+    }
+
     /// Moves what can be moved. Ready when this way has ended.
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream) -> Poll<io::Result<()>> {
         let mut scratch = [const { MaybeUninit::uninit() }; SCRATCH];
@@ -123,7 +129,7 @@ pub(crate) async fn tunnel(
         if !down_ended {
             down_ended = poll_way(down.poll(cx, &mut worker, &mut client))?;
         }
-        if up_ended && down_ended {
+        if (up_ended && down_ended) || (up.over() && down.over()) {
             return Poll::Ready(Ok(()));
         }
         // There is no half-open WebSocket: when one way has ended, the other has so long to end too.

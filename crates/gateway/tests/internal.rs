@@ -105,7 +105,7 @@ async fn websockets_between_workers_hold_their_place_and_drain() {
             let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
             let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             while let Some(Ok(message)) = socket.next().await {
-                if message.is_data() {
+                if message.is_text() || message.is_binary() {
                     socket.send(message).await.unwrap();
                 }
             }

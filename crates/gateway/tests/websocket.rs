@@ -53,7 +53,7 @@ async fn echo(mut request: Request<Incoming>, seen: UnboundedSender<Seen>) -> Re
                 Message::Close(frame) => {
                     seen.send(Seen::Close(frame.map(|frame| frame.code.into()))).unwrap();
                 }
-                message if message.is_data() => socket.send(message).await.unwrap(),
+                message if message.is_text() || message.is_binary() => socket.send(message).await.unwrap(),
                 _ => {}
             }
         }
@@ -116,14 +116,15 @@ async fn a_draining_instance_closes_its_sockets_with_1012() {
 
 #[tokio::test]
 async fn shutdown_closes_sockets_too() {
-    let (rig, ..) = rig(Config::default()).await;
+    let (rig, _, _, mut seen) = rig(Config::default()).await;
     let mut socket = open(&rig).await;
     rig.shutdown.cancel();
     match next(&mut socket).await {
         Message::Close(Some(frame)) => assert_eq!(frame.code, CloseCode::Restart),
         other => panic!("{other:?}"),
     }
-    let _ = socket.close(None).await;
+    assert_eq!(soon("the worker sees it", seen.recv()).await, Some(Seen::Close(Some(1012))));
+    socket.flush().await.unwrap();
     soon("the listener ends", rig.served).await.unwrap();
 }
 
