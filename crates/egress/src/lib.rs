@@ -18,10 +18,20 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod address;
 mod config;
+mod destination;
+mod dial;
+mod download;
+mod failure;
+mod forward;
+mod headers;
 mod policy;
+mod pool;
 mod resolve;
 mod serve;
+mod tunnel;
+mod upload;
 
 pub use config::Config;
 pub use policy::{Allow, Policy, Target};

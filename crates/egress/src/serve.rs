@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -9,10 +11,24 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
 use hyper::body::Incoming;
-use tokio::net::UnixListener;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::dial::Dialer;
+use crate::forward::Instance;
+use crate::pool::Pool;
 use crate::{Config, Policy, Resolver, SystemResolver};
+
+/// Most header fields of a worker's request; hyper's own default is 100.
+const MAX_HEADERS: usize = 512;
+
+/// How long to wait after an accept that failed for lack of descriptors, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Any error of a body's stream.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -46,8 +62,8 @@ pub enum Dispatch {
 pub trait Internal: Send + Sync + 'static {
     /// Offers a request before it leaves. The URI is absolute; hop-by-hop headers (but a WebSocket's `Upgrade`) and
     /// every `X-Hearth-*` header are gone; `CF-EW-Via` holds how many workers the chain has passed and must reach the
-    /// called worker. For a WebSocket, answer 101 with an upgrade in the response's extensions
-    /// (`hyper::upgrade::OnUpgrade`), as hyper's client does.
+    /// called worker. For a WebSocket, answer 101 with a `hyper::upgrade::OnUpgrade` in the response's extensions, as
+    /// hyper's client does; the request's own upgrade stays with the egress.
     ///
     /// The control host is never ours here: a worker is a stranger to it.
     async fn dispatch(&self, origin: &Origin, request: Request<Incoming>) -> Dispatch;
@@ -75,6 +91,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// The TLS library accepts none of its own protocol versions.
+    #[error("egress: TLS set-up: {0}")]
+    Tls(rustls::Error),
     /// The file of certificate authorities holds nothing usable.
     #[error("egress: extra_ca_file {path}: {reason}")]
     CaContent {
@@ -90,7 +109,10 @@ pub struct Egress {
     pub(crate) config: Config,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) internal: Arc<dyn Internal>,
-    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) dialer: Dialer,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) connections: Arc<Semaphore>,
+    sweeping: AtomicBool,
 }
 
 impl Egress {
@@ -117,7 +139,15 @@ impl Egress {
         internal: Arc<dyn Internal>,
         resolver: Arc<dyn Resolver>,
     ) -> Result<Arc<Self>, ConfigError> {
-        Ok(Arc::new(Self { config, policy: ArcSwap::from_pointee(policy), internal, resolver }))
+        Ok(Arc::new(Self {
+            dialer: Dialer::new(&config, resolver)?,
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            policy: ArcSwap::from_pointee(policy),
+            pool: Arc::default(),
+            sweeping: AtomicBool::new(false),
+            internal,
+            config,
+        }))
     }
 
     /// Replaces the installation's rules. The next request is judged by them, on a pooled connection too; what is
@@ -129,18 +159,75 @@ impl Egress {
     /// Serves one instance's `egress.sock` until the handle is dropped. Needs a tokio runtime.
     #[must_use]
     pub fn serve(self: &Arc<Self>, listener: UnixListener, origin: Arc<Origin>) -> ServeHandle {
+        self.start_sweeping();
         let origin = Arc::new(ArcSwap::from(origin));
-        let token = CancellationToken::new();
-        let egress = self.clone();
-        let served = origin.clone();
-        tokio::spawn(token.clone().run_until_cancelled_owned(async move {
-            let _: Infallible = egress.accept(listener, served).await;
+        let stop = CancellationToken::new();
+        let instance = Arc::new(Instance {
+            slots: Arc::new(Semaphore::new(self.config.max_in_flight_per_instance)),
+            egress: self.clone(),
+            origin: origin.clone(),
+            stop: stop.clone(),
+        });
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            let _: Infallible = accept(listener, instance).await;
         }));
-        ServeHandle { origin, _stop: token.drop_guard() }
+        ServeHandle { origin, _stop: stop.drop_guard() }
     }
 
-    async fn accept(self: Arc<Self>, _listener: UnixListener, _origin: Arc<ArcSwap<Origin>>) -> Infallible {
-        std::future::pending().await
+    fn start_sweeping(self: &Arc<Self>) {
+        if self.sweeping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let longest = self.config.idle_timeout;
+        let pool = Arc::downgrade(&self.pool);
+        tokio::spawn(async move {
+            loop {
+                sleep((longest / 2).max(Duration::from_millis(1))).await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.sweep(longest);
+            }
+        });
+    }
+}
+
+async fn accept(listener: UnixListener, instance: Arc<Instance>) -> Infallible {
+    // Twice the requests, so that one too many still gets its 503; past that a process that misbehaves waits in its
+    // own backlog instead of taking the installation's descriptors.
+    let connections = Arc::new(Semaphore::new(2 * instance.egress.config.max_in_flight_per_instance + 16));
+    loop {
+        let Ok(permit) = connections.clone().acquire_owned().await else {
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let stop = instance.stop.clone();
+                let instance = instance.clone();
+                tokio::spawn(stop.run_until_cancelled_owned(async move {
+                    let _permit = permit;
+                    connection(stream, instance).await;
+                }));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "egress: accept failed");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: UnixStream, instance: Arc<Instance>) {
+    let service = service_fn(move |request| {
+        let instance = instance.clone();
+        async move { Ok::<_, Infallible>(instance.handle(request).await) }
+    });
+    let served = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "egress: connection of an instance ended early");
     }
 }
 

@@ -1,0 +1,298 @@
+//! One request of a worker, from its socket to its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::destination::Destination;
+use crate::dial::{DialError, is_local};
+use crate::download::{Download, Loan};
+use crate::failure::Failure;
+use crate::policy::Rules;
+use crate::pool::{Connection, Key};
+use crate::upload::{Progress, Upload};
+use crate::{Body, Dispatch, Egress, Origin, Policy, headers, tunnel};
+
+/// How long a request waits for the room that an evicted idle connection leaves.
+const EVICTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// One instance's socket, served.
+pub(crate) struct Instance {
+    pub egress: Arc<Egress>,
+    pub origin: Arc<ArcSwap<Origin>>,
+    pub slots: Arc<Semaphore>,
+    pub stop: CancellationToken,
+}
+
+/// What one request is judged by; a snapshot, so that a change of rules never splits a request.
+struct Call {
+    origin: Arc<Origin>,
+    installation: Arc<Policy>,
+    destination: Destination,
+}
+
+impl Call {
+    fn rules<'a>(&'a self, egress: &'a Egress) -> Rules<'a> {
+        Rules { own: &egress.config.own, caller: &self.origin.policy, installation: &self.installation }
+    }
+
+    fn fail(&self, failure: Failure, detail: &str) -> Response<Body> {
+        let Origin { account, worker, version, .. } = &*self.origin;
+        let destination = &self.destination;
+        match failure {
+            Failure::Refused | Failure::Loop | Failure::TooManyInFlight | Failure::Saturated => {
+                tracing::warn!(%account, %worker, %version, %destination, ?failure, detail, "egress: refused");
+            }
+            _ => {
+                tracing::debug!(%account, %worker, %version, %destination, ?failure, detail, "egress: failed")
+            }
+        }
+        failure.response(&destination.to_string())
+    }
+
+    fn fail_dial(&self, error: DialError) -> Response<Body> {
+        self.fail(error.failure, &error.detail)
+    }
+}
+
+impl Instance {
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let connect = request.method() == Method::CONNECT;
+        let destination = if connect {
+            Destination::of_authority(request.uri())
+        } else {
+            Destination::of_url(request.uri())
+        };
+        let Some(destination) = destination else { return Failure::BadRequest.response("") };
+        let call = Call {
+            origin: self.origin.load_full(),
+            installation: self.egress.policy.load_full(),
+            destination,
+        };
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            return call.fail(Failure::TooManyInFlight, "max_in_flight_per_instance");
+        };
+        if connect { self.connect(call, request, slot).await } else { self.fetch(call, request, slot).await }
+    }
+
+    async fn connect(
+        &self,
+        call: Call,
+        mut request: Request<Incoming>,
+        slot: OwnedSemaphorePermit,
+    ) -> Response<Body> {
+        let egress = &*self.egress;
+        let Some(permit) = egress.permit().await else {
+            return call.fail(Failure::Saturated, "max_connections");
+        };
+        let upstream = match egress.dialer.tcp(&call.destination, &call.rules(egress)).await {
+            Ok(upstream) => upstream,
+            Err(error) => return call.fail_dial(error),
+        };
+        let worker = hyper::upgrade::on(&mut request);
+        self.spawn(async move {
+            let _held = (slot, permit);
+            tunnel::connect(worker, upstream).await;
+        });
+        Response::new(Empty::new().map_err(|never| match never {}).boxed())
+    }
+
+    async fn fetch(
+        &self,
+        call: Call,
+        mut request: Request<Incoming>,
+        slot: OwnedSemaphorePermit,
+    ) -> Response<Body> {
+        let egress = &*self.egress;
+        headers::scrub(request.headers_mut());
+        let hops = headers::hops(request.headers());
+        if hops >= egress.config.max_hops {
+            return call.fail(Failure::Loop, "max_hops");
+        }
+        request.headers_mut().insert(headers::HOPS, HeaderValue::from(hops + 1));
+        let websocket = headers::is_websocket(request.headers());
+        let upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
+
+        let request = match egress.internal.dispatch(&call.origin, request).await {
+            Dispatch::NotOurs(request) => request,
+            Dispatch::Response(response) => return self.answer(response, upgrade, None, slot, None),
+        };
+
+        let (mut parts, body) = request.into_parts();
+        parts.headers.remove(headers::HOPS);
+        let (upload, progress) = Upload::new(body);
+        let sent = egress.send(&call, parts, upload, progress, websocket).await;
+        match sent {
+            Ok((response, connection)) => {
+                let permit = connection.permit.clone();
+                // A connection that was asked for a WebSocket serves nothing else.
+                let loan = (!websocket).then(|| Loan {
+                    pool: egress.pool.clone(),
+                    key: egress.key(&call),
+                    connection,
+                });
+                self.answer(response, upgrade, loan, slot, Some(permit))
+            }
+            Err(error) => call.fail_dial(error),
+        }
+    }
+
+    /// The response as the worker gets it, with the tunnel behind it if it is a WebSocket's.
+    fn answer<B>(
+        &self,
+        mut response: Response<B>,
+        upgrade: Option<OnUpgrade>,
+        loan: Option<Loan>,
+        slot: OwnedSemaphorePermit,
+        permit: Option<Arc<OwnedSemaphorePermit>>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<crate::BoxError>,
+    {
+        headers::scrub(response.headers_mut());
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return response.map(|body| Download::new(body, loan, slot).boxed());
+        }
+        let Some(worker) = upgrade else {
+            return Failure::NotHttp.response("");
+        };
+        let upstream = hyper::upgrade::on(&mut response);
+        self.spawn(async move {
+            let _held = (slot, permit);
+            tunnel::websocket(worker, upstream).await;
+        });
+        response.map(|_| Empty::new().map_err(|never| match never {}).boxed())
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(task));
+    }
+}
+
+impl Egress {
+    fn key(&self, call: &Call) -> Key {
+        Key {
+            account: call.origin.account.clone(),
+            worker: call.origin.worker.clone(),
+            destination: call.destination.clone(),
+        }
+    }
+
+    /// Room for one more upstream connection, made by closing an idle one if need be.
+    async fn permit(&self) -> Option<Arc<OwnedSemaphorePermit>> {
+        if let Ok(permit) = self.connections.clone().try_acquire_owned() {
+            return Some(Arc::new(permit));
+        }
+        if !self.pool.evict_one() {
+            return None;
+        }
+        timeout(EVICTION_PATIENCE, self.connections.clone().acquire_owned()).await.ok()?.ok().map(Arc::new)
+    }
+
+    async fn send(
+        &self,
+        call: &Call,
+        mut parts: Parts,
+        mut upload: Upload,
+        progress: Progress,
+        websocket: bool,
+    ) -> Result<(Response<Incoming>, Connection), DialError> {
+        let path = parts.uri.path_and_query().cloned();
+        let host = HeaderValue::try_from(call.destination.authority())
+            .map_err(|error| DialError { failure: Failure::BadRequest, detail: error.to_string() })?;
+        loop {
+            let (mut connection, kept) = self.connection(call, websocket).await?;
+            let version = connection.version();
+            parts.version = version;
+            parts.uri = call
+                .destination
+                .target(path.as_ref(), version)
+                .ok_or(DialError { failure: Failure::BadRequest, detail: "authority".to_owned() })?;
+            // HTTP/2 has the host in a pseudo-header. What the worker wrote never counts: the host is the one judged.
+            if version == Version::HTTP_2 {
+                parts.headers.remove(HOST);
+            } else {
+                parts.headers.insert(HOST, host.clone());
+            }
+            let sending = connection.send(Request::from_parts(parts, upload));
+            let error = tokio::select! {
+                sent = sending => match sent {
+                    Ok(response) => return Ok((response, connection)),
+                    Err(error) => error,
+                },
+                () = stalled(&progress, self.config.response_timeout) => {
+                    return Err(DialError { failure: Failure::ResponseTimeout, detail: "response_timeout".to_owned() });
+                }
+            };
+            let mut error = error;
+            match error.take_message() {
+                // The upstream closed a kept connection before it was used again: no fault of the request.
+                Some(request) if kept => (parts, upload) = request.into_parts(),
+                _ => return Err(DialError { failure: Failure::NotHttp, detail: error.error().to_string() }),
+            }
+        }
+    }
+
+    /// A connection for this call, and whether it had been in use before.
+    async fn connection(&self, call: &Call, websocket: bool) -> Result<(Connection, bool), DialError> {
+        let key = self.key(call);
+        let rules = call.rules(self);
+        if !websocket {
+            let name = call.destination.name();
+            let permits =
+                |address| rules.leads_to(&name, address) && rules.judge(&name, address, is_local).is_ok();
+            if let Some(connection) = self.pool.take(&key, permits) {
+                return Ok((connection, true));
+            }
+        }
+        let permit = self
+            .permit()
+            .await
+            .ok_or_else(|| DialError { failure: Failure::Saturated, detail: "max_connections".to_owned() })?;
+        let not_http =
+            |error: hyper::Error| DialError { failure: Failure::NotHttp, detail: error.to_string() };
+        let stream = self.dialer.tcp(&call.destination, &rules).await?;
+        let address = stream
+            .peer_addr()
+            .map_err(|error| DialError { failure: Failure::of_connect(&error), detail: error.to_string() })?;
+        if !call.destination.tls {
+            let connection =
+                Connection::open(stream, Version::HTTP_11, address, permit).await.map_err(not_http)?;
+            return Ok((connection, false));
+        }
+        let stream = self.dialer.tls(stream, &call.destination.host, websocket).await?;
+        let version = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Version::HTTP_2,
+            _ => Version::HTTP_11,
+        };
+        let connection = Connection::open(stream, version, address, permit).await.map_err(not_http)?;
+        self.pool.announce(&key, &connection);
+        Ok((connection, false))
+    }
+}
+
+/// Ends when for `patience` no byte of the upload has moved.
+async fn stalled(progress: &Progress, patience: Duration) {
+    let mut before = progress.load(Ordering::Relaxed);
+    loop {
+        sleep(patience).await;
+        let now = progress.load(Ordering::Relaxed);
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
