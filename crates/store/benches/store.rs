@@ -24,7 +24,7 @@ async fn main() {
 
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).ceil() as usize];
     println!("{what:<58} p50 {:>9.3?}  p99 {:>9.3?}", at(0.5), at(0.99));
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::{Result, StoreError};
@@ -32,6 +32,23 @@ pub(crate) fn lock(folder: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(folder.display().to_string())),
         Err(TryLockError::Error(source)) => Err(StoreError::io(context())(source)),
     }
+}
+
+/// Makes an empty file for its owner only, if it is not there.
+pub(crate) fn create_private_file(path: &Path) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(StoreError::io(format!("making {}", path.display())))
+}
+
+/// Whether others than the owner may read a file.
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 /// Makes the entries of a folder durable.

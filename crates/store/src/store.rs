@@ -17,6 +17,7 @@ use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
 use crate::{Result, StoreError, folder, rows, schema};
 
+const DATABASE: &str = "hearth.db";
 /// Bytes of code kept in memory for cold starts.
 const BLOB_CACHE_BYTES: usize = 64 << 20;
 /// Bytes of version rows kept in memory for cold starts.
@@ -60,12 +61,14 @@ impl Store {
         let folder = data_dir.clone();
         let (lock, blobs) = blocking(move || {
             folder::create(&folder)?;
-            Ok((folder::lock(&folder)?, Blobs::open(folder.join("blobs"))?))
+            let lock = folder::lock(&folder)?;
+            // SQLite gives its other files the mode of this one.
+            folder::create_private_file(&folder.join(DATABASE))?;
+            Ok((lock, Blobs::open(folder.join("blobs"))?))
         })
         .await?;
         let options = SqliteConnectOptions::new()
-            .filename(data_dir.join("hearth.db"))
-            .create_if_missing(true)
+            .filename(data_dir.join(DATABASE))
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -192,6 +195,9 @@ async fn matching_keys(writer: &SqlitePool, path: &Path) -> Result<Keyring> {
         keys.save(path)?;
         return Ok(keys);
     };
+    if folder::is_open_to_others(path) {
+        tracing::warn!(path = %path.display(), "the master key can be read by others: chmod 600 it");
+    }
     if used.iter().any(|id| !keys.ids().contains(&id.as_str())) {
         return Err(StoreError::Key(format!(
             "{} is not the key that the stored secrets were encrypted with: restore the right one from a backup",

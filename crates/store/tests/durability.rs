@@ -135,6 +135,18 @@ async fn a_lost_or_wrong_key_is_noticed_at_the_start() {
 }
 
 #[tokio::test]
+async fn nobody_else_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (_store, _) = open(folder.path()).await;
+    for file in ["hearth.db", "hearth.db-wal", "hearth.db-shm", "hearth.lock", KEY_FILE, "blobs"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}");
+    }
+}
+
+#[tokio::test]
 async fn without_secrets_a_lost_key_is_made_anew() {
     let fixture = Fixture::new().await;
     std::fs::remove_file(fixture.folder.path().join(KEY_FILE)).unwrap();
