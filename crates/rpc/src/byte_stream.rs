@@ -107,7 +107,8 @@ impl byte_stream::Server for ByteSink {
 /// reads goes straight into ours, as when a worker answers with its request's body.
 struct Substream {
     parent: byte_stream::Client,
-    callback: substream_callback::Client,
+    /// Released when it has been called: until then workerd does not see the end.
+    callback: RefCell<Option<substream_callback::Client>>,
     left: Cell<u64>,
     written: Cell<u64>,
     /// Where everything past the limit goes.
@@ -123,13 +124,17 @@ impl Substream {
         let params = params.get()?;
         let substream = Rc::new(Self {
             parent,
-            callback: params.get_callback()?,
+            callback: RefCell::new(Some(params.get_callback()?)),
             left: Cell::new(params.get_limit()),
             written: Cell::new(0),
             next: RefCell::new(None),
         });
         results.get().set_substream(new_client_from_rc(substream));
         Ok(())
+    }
+
+    fn callback(&self) -> Result<substream_callback::Client, capnp::Error> {
+        self.callback.take().ok_or_else(|| capnp::Error::failed("the substream has ended".to_owned()))
     }
 
     fn next(&self) -> Option<byte_stream::Client> {
@@ -157,7 +162,8 @@ impl byte_stream::Server for Substream {
         if self.left.get() > 0 {
             return Ok(());
         }
-        let response = self.callback.reached_limit_request().send().promise.await?;
+        let callback = self.callback()?;
+        let response = callback.reached_limit_request().send().promise.await?;
         let next = response.get()?.get_next()?;
         self.next.replace(Some(next.clone()));
         if rest.is_empty() { Ok(()) } else { write(&next, rest).await }
@@ -171,7 +177,8 @@ impl byte_stream::Server for Substream {
         if let Some(next) = self.next() {
             return next.end_request().send().promise.await.map(drop);
         }
-        let mut ended = self.callback.ended_request();
+        let callback = self.callback()?;
+        let mut ended = callback.ended_request();
         ended.get().set_byte_count(self.written.get());
         ended.send().promise.await.map(drop)
     }

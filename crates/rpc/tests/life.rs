@@ -80,12 +80,10 @@ async fn a_killed_callee_is_an_error_and_the_next_call_goes_elsewhere() {
         bench.router.until_leases(&victim, 1).await;
         victim.process.signal(Signal::KILL);
         let answer = tokio::time::timeout(Duration::from_secs(10), call).await.expect("an answer").unwrap();
-        println!("{case}: {answer}");
         assert_eq!(answer["uncaught"]["error"], true, "{case}: {answer}");
         bench.router.until_leases(&victim, 0).await;
         let error = bench.run("RPC", "attempt").await;
         assert_eq!(error["error"], true, "no process: {error}");
-        println!("gone: {error}");
         bench.router.to(&first);
         assert_eq!(bench.run("RPC", "version").await, "v1");
     }
