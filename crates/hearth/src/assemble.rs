@@ -55,8 +55,7 @@ impl Server {
             store.published().await?,
         ));
         let inside = Arc::new(Inside::default());
-        let configured =
-            Policy { allow: settings.egress.policy.allow.clone(), hosts: settings.egress.policy.hosts.clone() };
+        let configured = Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
         let services = Attach::new(store.clone(), egress, Arc::clone(&table), RpcThreads::new(RPC_THREADS)?);
         let (jailer, exits) = jailer.into_async()?;

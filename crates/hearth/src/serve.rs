@@ -72,6 +72,7 @@ Examples:
 pub fn run(args: Args) -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,access=info")))
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
     let settings = Settings::load(&args)?;
@@ -86,7 +87,6 @@ pub fn run(args: Args) -> Result<()> {
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
         base_uid: BASE_UID,
-        ..hearth_jail::Config::default()
     };
     // Before any thread exists: the jailer is a fork of this process.
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;

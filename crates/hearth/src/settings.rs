@@ -68,18 +68,9 @@ pub struct Processes {
 pub struct Egress {
     /// PEM file with certificate authorities trusted besides the public web's.
     pub extra_ca_file: Option<PathBuf>,
-    /// Networks and internal host names that are open.
-    #[serde(flatten)]
-    pub policy: Opened,
-}
-
-/// What a configuration opens, in the form of [`hearth_egress::Policy`].
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Opened {
-    /// Networks.
+    /// Networks that workers may reach though they are not public.
     pub allow: Vec<hearth_egress::Allow>,
-    /// Internal host names and where they lead.
+    /// Internal host names, and where they lead.
     pub hosts: std::collections::BTreeMap<String, hearth_egress::Target>,
 }
 
@@ -203,7 +194,7 @@ mod tests {
         let settings = load(&["--config", path, "--listen", "127.0.0.1:2"]).unwrap();
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.base_domains[0].as_str(), "a.test");
-        assert_eq!(settings.egress.policy.allow.len(), 1);
+        assert_eq!(settings.egress.allow.len(), 1);
     }
 
     #[test]
