@@ -36,7 +36,7 @@ async fn deploys_without_end() {
 async fn what_was_acknowledged_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<VersionId> = Vec::new();
-    for round in 0..4 {
+    for round in 0..10 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "deploys_without_end", "--ignored", "--nocapture"])
             .env(FOLDER, folder.path())
@@ -48,10 +48,12 @@ async fn what_was_acknowledged_survives_kill_9() {
             let line = lines.next()?.unwrap();
             Some(line.split_once("acknowledged ").and_then(|(_, id)| id.parse::<VersionId>().ok()))
         };
-        let wanted = acknowledged.len() + 3 + round * 5;
+        let wanted = acknowledged.len() + 3 + round;
         while acknowledged.len() < wanted {
             acknowledged.extend(read().expect("the child ended by itself"));
         }
+        // At another moment of the next deploy each time.
+        std::thread::sleep(Duration::from_micros(300 * round as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         while let Some(line) = read() {

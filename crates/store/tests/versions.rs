@@ -129,6 +129,21 @@ async fn what_makes_no_sense_is_refused_whole() {
 }
 
 #[tokio::test]
+async fn a_version_and_its_deployment_are_both_there_or_neither() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let mut database = support::database(fixture.folder.path()).await;
+    let fail = "CREATE TRIGGER fail BEFORE INSERT ON deployments BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::raw_sql(fail).execute(&mut database).await.unwrap();
+    let new = new_version(worker, modules(store, "code").await, vec![secret("S", Some("x"))]);
+    assert!(store.insert_version(new.clone(), Some(release())).await.is_err());
+    assert_eq!(store.latest_version(worker).await.unwrap(), None);
+    sqlx::raw_sql("DROP TRIGGER fail").execute(&mut database).await.unwrap();
+    assert_eq!(store.insert_version(new, Some(release())).await.unwrap().version.number, 1);
+}
+
+#[tokio::test]
 async fn deployments_take_versions_of_their_worker_only_and_are_listed_newest_first() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
