@@ -1,7 +1,6 @@
 //! What Cloudflare's API has and this installation does not yet: refused by name rather than as an unknown path.
 
 use axum::extract::Request;
-use http::Uri;
 
 use crate::error::{ApiError, code};
 use crate::path::PREFIX;
@@ -56,28 +55,32 @@ pub(crate) async fn previews() -> ApiError {
 
 /// No such path, or one of a resource that is not there yet.
 pub(crate) async fn fallback(request: Request) -> ApiError {
-    unrouted(request.uri())
+    let unknown = || ApiError::not_found(code::NO_ROUTE, "No route for that URI");
+    resource(request.uri().path()).map_or_else(unknown, ApiError::not_supported)
 }
 
 /// The path is there, with other methods.
 pub(crate) async fn method_not_allowed(request: Request) -> ApiError {
-    let message = format!("Method {} not available for that URI.", request.method());
-    ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, code::NO_METHOD, message)
+    resource(request.uri().path()).map_or_else(
+        || {
+            let message = format!("Method {} not available for that URI.", request.method());
+            ApiError::new(http::StatusCode::METHOD_NOT_ALLOWED, code::NO_METHOD, message)
+        },
+        ApiError::not_supported,
+    )
 }
 
-fn unrouted(uri: &Uri) -> ApiError {
-    let inner = uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_start_matches('/');
-    let resource = match inner.strip_prefix("accounts/") {
+/// The resource of ours-to-come that a path belongs to.
+fn resource(path: &str) -> Option<&'static str> {
+    let inner = path.strip_prefix(PREFIX)?.trim_start_matches('/');
+    let rest = match inner.strip_prefix("accounts/") {
         Some(rest) => rest.split_once('/').map_or("", |(_, resource)| resource),
         None => inner,
     };
-    let named = RESOURCES.iter().find(|(prefix, _)| {
-        resource.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
-    match named {
-        Some((_, what)) => ApiError::not_supported(what),
-        None => ApiError::not_found(code::NO_ROUTE, "No route for that URI"),
-    }
+    let within = |prefix: &str| {
+        rest.strip_prefix(prefix).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    };
+    RESOURCES.iter().find(|(prefix, _)| within(prefix)).map(|(_, what)| *what)
 }
 
 #[cfg(test)]
@@ -87,17 +90,14 @@ mod tests {
     #[test]
     fn resources_are_named_and_other_paths_are_not() {
         for (path, expected) in [
-            (
-                "/client/v4/accounts/a/storage/kv/namespaces",
-                "Workers KV is not supported by this Hearth yet.",
-            ),
-            ("/client/v4/accounts/a/d1", "D1 is not supported by this Hearth yet."),
-            ("/client/v4/pages/assets/upload", "Pages is not supported by this Hearth yet."),
-            ("/client/v4/accounts/a/d11", "No route for that URI"),
-            ("/client/v4/accounts/a", "No route for that URI"),
-            ("/client/v4/nothing", "No route for that URI"),
+            ("/client/v4/accounts/a/storage/kv/namespaces", Some("Workers KV is")),
+            ("/client/v4/accounts/a/d1", Some("D1 is")),
+            ("/client/v4/pages/assets/upload", Some("Pages is")),
+            ("/client/v4/accounts/a/d11", None),
+            ("/client/v4/accounts/a", None),
+            ("/client/v4/nothing", None),
         ] {
-            assert_eq!(unrouted(&path.parse().unwrap()).message(), expected, "{path}");
+            assert_eq!(resource(path), expected, "{path}");
         }
     }
 }

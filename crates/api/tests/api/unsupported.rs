@@ -11,7 +11,8 @@ async fn resources_are_refused_by_name() {
     hearth.deploy("demo", json!({}), CODE).await.result();
     let account = &hearth.account;
     for (method, path, name) in [
-        (Method::GET, format!("accounts/{account}/storage/kv/namespaces?page=1"), "KV"),
+        (Method::POST, format!("accounts/{account}/storage/kv/namespaces/x/bulk"), "KV"),
+        (Method::POST, format!("accounts/{account}/storage/kv/namespaces"), "KV"),
         (Method::POST, format!("accounts/{account}/d1/database"), "D1"),
         (Method::GET, format!("accounts/{account}/r2/buckets/b"), "R2"),
         (Method::GET, format!("accounts/{account}/queues?name=q"), "Queues"),
