@@ -53,8 +53,10 @@ async fn text(response: Response<Body>) -> String {
 async fn a_worker_reaches_another_by_its_host() {
     let rig = Rig::new(Config::default()).await;
     rig.publish("callee", async |request| {
-        let read = |name: &str| request.headers().get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
-        let heads = ["cf-worker", "cf-connecting-ip", "cf-ew-via", "x-forwarded-proto", "x-real-ip"].map(read);
+        let read =
+            |name: &str| request.headers().get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
+        let heads =
+            ["cf-worker", "cf-connecting-ip", "cf-ew-via", "x-forwarded-proto", "x-real-ip"].map(read);
         ok(format!("{} {}", request.uri(), heads.join(" ")))
     });
     let mut forged = request("https://callee.localhost/a?b");
@@ -70,7 +72,8 @@ async fn a_worker_reaches_another_by_its_host() {
 async fn what_is_not_ours_is_given_back() {
     let rig = Rig::new(Config { api_hosts: vec!["api.test".parse().unwrap()], ..Config::default() }).await;
     let (worker, _) = rig.publish("app", async |_| ok("reached"));
-    for url in ["http://example.com/", "http://localhost/client/v4", "http://127.0.0.1/", "http://api.test/"] {
+    for url in ["http://example.com/", "http://localhost/client/v4", "http://127.0.0.1/", "http://api.test/"]
+    {
         assert!(dispatch(&rig, &caller("caller"), request(url)).await.is_none(), "{url}");
     }
     let itself = Caller { account: worker.account.clone(), worker: "APP".to_owned() };
@@ -103,7 +106,8 @@ async fn websockets_between_workers_hold_their_place_and_drain() {
         let key = derive_accept_key(request.headers()[header::SEC_WEBSOCKET_KEY].as_bytes());
         tokio::spawn(async move {
             let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
-            let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            let mut socket =
+                WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             while let Some(Ok(message)) = socket.next().await {
                 if message.is_text() || message.is_binary() {
                     socket.send(message).await.unwrap();
@@ -112,7 +116,9 @@ async fn websockets_between_workers_hold_their_place_and_drain() {
         });
         let mut response = Response::new(full(""));
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        for (name, value) in [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", &key)] {
+        for (name, value) in
+            [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", &key)]
+        {
             response.headers_mut().insert(name, value.parse().unwrap());
         }
         response

@@ -80,7 +80,8 @@ async fn the_worker_sees_who_asks_and_nothing_forged() {
 
 #[tokio::test]
 async fn a_trusted_proxy_is_believed() {
-    let rig = Rig::new(Config { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Config::default() }).await;
+    let rig =
+        Rig::new(Config { trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()], ..Config::default() }).await;
     rig.publish("app", async |request| {
         let read = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
         ok([read("cf-connecting-ip"), read("x-forwarded-proto"), read("x-forwarded-for")].join(" "))
@@ -148,7 +149,10 @@ async fn a_client_that_leaves_cancels_the_handler_and_frees_its_place() {
     });
     for (path, count) in [("/head", 1), ("/body", 2)] {
         let mut stream = rig.connect().await;
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: app.localhost\r\n\r\n").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: app.localhost\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
         until("the handler runs", || started.load(Ordering::Relaxed) == count).await;
         if path == "/body" {
             let mut byte = [0];
@@ -259,7 +263,8 @@ async fn a_request_that_was_written_is_not_repeated() {
 async fn http2_by_prior_knowledge_reaches_the_worker() {
     let rig = Rig::new(Config::default()).await;
     rig.publish("app", async |request| {
-        let read = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        let read =
+            |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
         let heads = format!("{} {} {}", read("host"), read("cookie"), request.uri());
         let body = request.into_body().collect().await.unwrap().to_bytes();
         ok(format!("{heads} {}", body.len()))
@@ -276,7 +281,8 @@ async fn http2_by_prior_knowledge_reaches_the_worker() {
     let response = soon("a response", sender.send_request(request)).await.unwrap();
     assert!(response.headers().contains_key("cf-ray"));
     assert_eq!(text(response).await, "app.localhost a=1; b=2 /x?y 5");
-    let mismatch = Request::get("http://app.localhost/").header("host", "other.localhost").body(full("")).unwrap();
+    let mismatch =
+        Request::get("http://app.localhost/").header("host", "other.localhost").body(full("")).unwrap();
     let response = soon("a response", sender.send_request(mismatch)).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
 }
@@ -306,7 +312,9 @@ async fn head_expect_and_response_headers() {
     }
     let mut stream = rig.connect().await;
     stream
-        .write_all(b"PUT / HTTP/1.1\r\nHost: app.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        .write_all(
+            b"PUT / HTTP/1.1\r\nHost: app.localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+        )
         .await
         .unwrap();
     let mut line = [0; 25];
@@ -533,7 +541,10 @@ async fn an_upload_of_unknown_length_arrives_whole() {
         for _ in 0..100 {
             sender.send_data(Bytes::from(vec![b'x'; 10_000])).await.unwrap();
         }
-        sender.send_trailers([("x-end".parse().unwrap(), "1".parse().unwrap())].into_iter().collect()).await.unwrap();
+        sender
+            .send_trailers([("x-end".parse().unwrap(), "1".parse().unwrap())].into_iter().collect())
+            .await
+            .unwrap();
     });
     let mut request = get("app.localhost", "/");
     *request.method_mut() = Method::POST;

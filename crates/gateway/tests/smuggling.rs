@@ -68,10 +68,16 @@ async fn ambiguous_targets_are_refused() {
         ("target against Host", "GET http://app.localhost/ HTTP/1.1\r\nHost: other.localhost\r\n\r\n"),
         ("port against Host", "GET http://app.localhost:1/ HTTP/1.1\r\nHost: app.localhost\r\n\r\n"),
         ("CONNECT", "CONNECT app.localhost:80 HTTP/1.1\r\nHost: app.localhost:80\r\n\r\n"),
-        ("TE in 1.0", "POST / HTTP/1.0\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (
+            "TE in 1.0",
+            "POST / HTTP/1.0\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
     ] {
         let answer = rig.raw(request).await;
-        assert!(answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "), "{what}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "),
+            "{what}: {answer}"
+        );
     }
     assert_eq!(reached.load(Ordering::Relaxed), 0);
 }
@@ -79,7 +85,13 @@ async fn ambiguous_targets_are_refused() {
 #[tokio::test]
 async fn bad_chunks_end_the_request_and_the_connection() {
     let (rig, _) = rig().await;
-    for chunk in ["zz\r\nabc\r\n0\r\n\r\n", "-1\r\n", "fffffffffffffffff\r\n", "3\r\nabcd\r\n0\r\n\r\n", " 3\r\nabc\r\n"] {
+    for chunk in [
+        "zz\r\nabc\r\n0\r\n\r\n",
+        "-1\r\n",
+        "fffffffffffffffff\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        " 3\r\nabc\r\n",
+    ] {
         let request = format!(
             "POST / HTTP/1.1\r\nHost: app.localhost\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}\
              GET /smuggled HTTP/1.1\r\nHost: app.localhost\r\n\r\n"
@@ -115,7 +127,10 @@ async fn large_heads_are_refused() {
     let rig = Rig::new(config).await;
     rig.publish("app", async |_| ok("hello"));
     let head = |size: usize| {
-        format!("GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\nX-A: {}\r\n\r\n", "a".repeat(size))
+        format!(
+            "GET / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\nX-A: {}\r\n\r\n",
+            "a".repeat(size)
+        )
     };
     assert!(rig.raw(&head(12 << 10)).await.starts_with("HTTP/1.1 200"));
     assert!(rig.raw(&head(20 << 10)).await.starts_with("HTTP/1.1 431"));

@@ -14,9 +14,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hearth_gateway::{BoxError, Config, Control, ControlBody, Gateway, RouteTable, TableConfig};
-use hearth_model::{
-    AccountId, Published, PublishedVersion, PublishedWorker, Split, VersionId, WorkerId,
-};
+use hearth_model::{AccountId, Published, PublishedVersion, PublishedWorker, Split, VersionId, WorkerId};
 use hearth_supervisor::{AcquireError, Instance, InstanceKey, Instances, Lease};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
