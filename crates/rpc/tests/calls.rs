@@ -64,9 +64,5 @@ async fn a_refused_call_says_why_and_nothing_else() {
     *bench.router.refuse.lock().unwrap() = None;
     assert_eq!(bench.run("RPC", "attempt").await, "v1");
     let error = bench.run("MISSING", "attempt").await;
-    assert!(
-        error["message"].as_str().unwrap().contains("no")
-            || error["message"].as_str().unwrap().contains("not")
-    );
     assert!(error["message"].as_str().unwrap().contains("Missing"), "{error}");
 }
