@@ -279,3 +279,29 @@ fn exception_of(root: message::Builder<'_>) -> capnp::Result<Option<exception::B
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_resolved_to_null_reads_as_its_end() {
+        let mut sent = Builder::new_default();
+        let mut resolve = sent.init_root::<message::Builder<'_>>().init_resolve();
+        resolve.set_promise_id(7);
+        resolve.init_cap().set_none(());
+        let mended = mend_incoming(&Rewritten(sent)).unwrap().expect("another message");
+        let root: message::Reader<'_> = mended.get_root_as_reader().unwrap();
+        let Ok(message::Resolve(Ok(resolve))) = root.which() else { panic!("not a resolve") };
+        assert_eq!(resolve.get_promise_id(), 7);
+        let Ok(resolve::Exception(Ok(exception))) = resolve.which() else { panic!("not an exception") };
+        assert_eq!(exception.get_reason().unwrap(), NULL_MARK.as_str());
+    }
+
+    #[test]
+    fn a_resolution_to_something_is_left_alone() {
+        let mut sent = Builder::new_default();
+        sent.init_root::<message::Builder<'_>>().init_resolve().init_cap().set_sender_hosted(3);
+        assert!(mend_incoming(&Rewritten(sent)).unwrap().is_none());
+    }
+}
