@@ -29,6 +29,9 @@ use crate::wiring::{Attach, Code, Inside, Platform, parse_policy};
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
 
+/// Descriptors that one process needs of us: its listeners, its output, its heartbeat, and some for calls.
+const FILES_PER_PROCESS: usize = 16;
+
 /// A running server.
 pub struct Server {
     supervisor: Supervisor,
@@ -44,18 +47,25 @@ impl Server {
     /// What could not be started, and why.
     pub async fn start(settings: &Settings, run_dir: PathBuf, jailer: JailerHandle) -> Result<Self> {
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-            format!("cannot listen on {}; is another server there? Choose another with --listen", settings.listen)
+            format!(
+                "cannot listen on {}; is another server there? Choose another with --listen",
+                settings.listen
+            )
         })?;
         let listen = listener.local_addr()?;
         let store = Store::open(&settings.data_dir).await?;
         bootstrap(&store, &settings.data_dir).await?;
 
         let table = Arc::new(RouteTable::new(
-            TableConfig { base_domains: settings.base_domains.clone(), path_hosts: settings.path_hosts.clone() },
+            TableConfig {
+                base_domains: settings.base_domains.clone(),
+                path_hosts: settings.path_hosts.clone(),
+            },
             store.published().await?,
         ));
         let inside = Arc::new(Inside::default());
-        let configured = Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
+        let configured =
+            Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
         let services = Attach::new(store.clone(), egress, Arc::clone(&table), RpcThreads::new(RPC_THREADS)?);
         let (jailer, exits) = jailer.into_async()?;
@@ -110,7 +120,8 @@ async fn bootstrap(store: &Store, data_dir: &Path) -> Result<()> {
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     writeln!(file, "{text}")?;
     file.sync_all()
 }
@@ -140,10 +151,17 @@ fn processes(settings: &Settings, run_dir: PathBuf) -> hearth_supervisor::Config
     let wanted = &settings.processes;
     config.spares = wanted.spares.unwrap_or(config.spares).max(1);
     config.memory_budget = wanted.memory_budget_mb.map_or(config.memory_budget, |mb| mb << 20);
-    config.max_processes = wanted.max.unwrap_or(config.max_processes);
+    let affordable = open_files() / 2 / FILES_PER_PROCESS;
+    config.max_processes = wanted.max.unwrap_or(config.max_processes).min(affordable).max(1);
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
     config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
     config
+}
+
+/// Descriptors that this process may have.
+fn open_files() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// Bytes of memory of the machine; 2 GiB where it cannot be read.
@@ -168,13 +186,16 @@ fn api_config(settings: &Settings, port: u16) -> ApiConfig {
 }
 
 fn gateway_config(settings: &Settings) -> hearth_gateway::Config {
+    let defaults = hearth_gateway::Config::default();
     hearth_gateway::Config {
         colo: settings.colo.clone(),
         mmdb: settings.mmdb.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         api_hosts: settings.api_hosts.clone(),
         dev: settings.dev,
-        ..hearth_gateway::Config::default()
+        // A client's connection needs another one to its worker.
+        max_connections: defaults.max_connections.min(open_files() / 4).max(16),
+        ..defaults
     }
 }
 

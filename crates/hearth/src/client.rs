@@ -15,7 +15,12 @@ use serde_json::Value;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
     /// The server's API
-    #[arg(long, value_name = "URL", env = "CLOUDFLARE_API_BASE_URL", default_value = "http://localhost:8787/client/v4")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CLOUDFLARE_API_BASE_URL",
+        default_value = "http://localhost:8787/client/v4"
+    )]
     api: String,
     /// API token [default: the data folder's admin-token]
     #[arg(long, value_name = "TOKEN", env = "CLOUDFLARE_API_TOKEN", hide_env_values = true)]

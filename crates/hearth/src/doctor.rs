@@ -47,7 +47,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         let list: Vec<_> = findings
             .iter()
-            .map(|f| serde_json::json!({ "name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy }))
+            .map(
+                |f| serde_json::json!({ "name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy }),
+            )
             .collect();
         println!("{:#}", serde_json::json!({ "tier": report.tier.to_string(), "findings": list }));
         return Ok(());

@@ -28,7 +28,8 @@ pub fn find(named: Option<&Path>, data_dir: &Path) -> Result<PathBuf> {
             })?,
         },
     };
-    let path = path.canonicalize().with_context(|| format!("workerd at {} cannot be read", path.display()))?;
+    let path =
+        path.canonicalize().with_context(|| format!("workerd at {} cannot be read", path.display()))?;
     check_version(&path)?;
     Ok(path)
 }

@@ -71,13 +71,16 @@ Examples:
 /// When it cannot start; the text says what to do.
 pub fn run(args: Args) -> Result<()> {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,access=info")))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,access=info")),
+        )
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
     let settings = Settings::load(&args)?;
     std::fs::create_dir_all(&settings.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", settings.data_dir.display()))?;
+    raise_open_files();
     let runtime = runtime::find(settings.runtime.as_deref(), &settings.data_dir)?;
     let run_dir = run_dir(&settings)?;
 
@@ -104,6 +107,18 @@ pub fn run(args: Args) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Takes as many descriptors as the kernel gives: every connection and every process needs some. As root that is more
+/// than the limit we were started with; jailed processes inherit it.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+    for limit in [most, getrlimit(Resource::Nofile).maximum] {
+        if setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).is_ok() {
+            return;
+        }
+    }
 }
 
 fn tier(name: &str) -> Result<Tier> {

@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn the_command_line_wins_over_the_file() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        let text = "listen = '127.0.0.1:1'\nbase-domains = ['a.test']\n[egress]\nallow = [{ net = '10.0.0.0/8' }]\n";
+        let text =
+            "listen = '127.0.0.1:1'\nbase-domains = ['a.test']\n[egress]\nallow = [{ net = '10.0.0.0/8' }]\n";
         std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
         let settings = load(&["--config", path, "--listen", "127.0.0.1:2"]).unwrap();

@@ -100,6 +100,11 @@ impl Instance {
         &self.debug_socket
     }
 
+    /// Whether it takes no new work, and lives.
+    pub fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+
     /// Tells leases to finish: WebSockets close, nothing new begins.
     pub fn drain(&self) {
         self.phase.send_if_modified(|phase| {

@@ -30,4 +30,4 @@ pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Services};
 pub use supervisor::{Overview, Supervisor};
-pub use workerd::config::MAIN_SERVICE;
+pub use workerd::config::{MAIN_SERVICE, binding_key};

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::plan::{Event, Load};
+use crate::Death;
 use crate::supervisor::{Running, Shared};
 use crate::watch::{Sample, Watch};
 
@@ -30,6 +30,9 @@ pub(crate) struct Monitored {
     heart: Arc<Heart>,
     looked: Instant,
     cpu: Duration,
+    share: f64,
+    memory: u64,
+    memory_limit: u64,
     busy: bool,
 }
 
@@ -43,7 +46,7 @@ struct Heart {
 }
 
 impl Monitored {
-    pub(crate) fn new(limit: Duration, hb_socket: PathBuf) -> Self {
+    pub(crate) fn new(limit: Duration, memory_limit: u64, hb_socket: PathBuf) -> Self {
         let heart = Heart {
             socket: hb_socket,
             asking: AtomicBool::new(false),
@@ -55,8 +58,16 @@ impl Monitored {
             heart: Arc::new(heart),
             looked: Instant::now(),
             cpu: Duration::ZERO,
+            share: 0.0,
+            memory: 0,
+            memory_limit,
             busy: true,
         }
+    }
+
+    /// Bytes of memory and share of a core, as of the last look.
+    pub(crate) fn last_seen(&self) -> (u64, f64) {
+        (self.memory, self.share)
     }
 }
 
@@ -99,11 +110,12 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
         return;
     };
     let elapsed = monitored.looked.elapsed().as_secs_f64().max(0.001);
-    let cpu = usage.cpu.saturating_sub(monitored.cpu).as_secs_f64() / elapsed;
+    monitored.share = usage.cpu.saturating_sub(monitored.cpu).as_secs_f64() / elapsed;
     monitored.looked = Instant::now();
     monitored.cpu = usage.cpu;
+    monitored.memory = usage.memory_bytes;
     // An idle process that burns CPU is looked at like a busy one: `waitUntil` may loop too.
-    monitored.busy = in_flight > 0 || cpu > 0.05;
+    monitored.busy = in_flight > 0 || monitored.share > 0.05;
 
     let sample = Sample {
         cpu: usage.cpu,
@@ -114,14 +126,14 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     if monitored.busy {
         Heart::beat(&monitored.heart, usage.cpu);
     }
-    if let Some(death) = monitored.watch.observe(sample) {
+    // Where there is a cgroup the kernel is faster; where there is none, this is the limit.
+    let too_large = (usage.memory_bytes > monitored.memory_limit).then_some(Death::Memory);
+    if let Some(death) = monitored.watch.observe(sample).or(too_large) {
         shared.signal(instance.serial, death, Signal::Kill);
         return;
     }
-    let last_used = instance.last_used.lock().saturating_duration_since(shared.began);
-    let served = instance.served();
-    let load = Load { in_flight, served, last_used, memory: usage.memory_bytes, cpu };
-    shared.tell(Event::Observed(instance.serial, load));
+    drop(monitored);
+    shared.tell(running.observed(shared.began));
 }
 
 impl Heart {

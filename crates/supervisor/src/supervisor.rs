@@ -20,7 +20,7 @@ use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
 use crate::output::Source;
-use crate::plan::{Effect, Event, Plan, Serial};
+use crate::plan::{Effect, Event, Load, Plan, Serial};
 use crate::process::{Process, StartError, configure};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Nursery, PARKED_MEMORY, Pool};
@@ -70,6 +70,22 @@ pub(crate) struct Running {
     pub(crate) monitored: Mutex<Monitored>,
     /// Ends the services of its sockets when dropped.
     _attached: Box<dyn Any + Send + Sync>,
+}
+
+impl Running {
+    /// What is known of it now.
+    pub(crate) fn observed(&self, began: Instant) -> Event {
+        let instance = &self.instance;
+        let (memory, cpu) = self.monitored.lock().last_seen();
+        let load = Load {
+            in_flight: instance.in_flight(),
+            served: instance.served(),
+            last_used: instance.last_used.lock().saturating_duration_since(began),
+            memory,
+            cpu,
+        };
+        Event::Observed(instance.serial, load)
+    }
 }
 
 /// How many processes there are, and what they are.
@@ -246,6 +262,10 @@ impl Shared {
                 event = inbox.recv() => match event { Some(event) => event, None => return },
                 _ = tick.tick() => {
                     self.sweep();
+                    // Whether one that drains is in use must be known now, not as of the last look at it.
+                    for running in self.running.lock().values().filter(|running| running.instance.is_draining()) {
+                        plan.on(running.observed(self.began), self.began.elapsed());
+                    }
                     Event::Tick
                 }
             };
@@ -372,7 +392,7 @@ impl Shared {
         let limit = Duration::from_millis(launch.limits.cpu_ms());
         Ok(Arc::new(Running {
             instance: Instance::new(key, serial, out.join("http.sock"), debug),
-            monitored: Mutex::new(Monitored::new(limit, out.join("hb.sock"))),
+            monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
             _attached: self.services.attach(identity, sockets),
             process,
         }))

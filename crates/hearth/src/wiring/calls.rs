@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_gateway::{RouteTable, Served};
-use hearth_model::{Binding, BindingKind, VersionChoice, WorkerName};
+use hearth_model::{BindingKind, VersionChoice, WorkerName};
 use hearth_rpc::{Callee, HttpSender, RouteError, Router};
-use hearth_supervisor::{AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor};
+use hearth_supervisor::{
+    AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor, binding_key,
+};
 use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,17 +20,26 @@ pub struct Calls {
     pub supervisor: Supervisor,
 }
 
+/// What a service binding names.
+struct Target<'a> {
+    binding: &'a str,
+    service: &'a str,
+    entrypoint: Option<&'a str>,
+    props: Option<&'a serde_json::Value>,
+}
+
 #[async_trait]
 impl Router for Calls {
-    async fn route(&self, binding: &str) -> Result<Callee, RouteError> {
-        let (service, entrypoint, props) = self.target(binding)?;
+    async fn route(&self, key: &str) -> Result<Callee, RouteError> {
+        let Target { binding, service, entrypoint, props } = self.target(key)?;
         let served = self.worker(binding, service)?;
         let worker = &served.worker;
         let split = worker.split.as_ref().ok_or_else(|| {
             RouteError::unavailable(format!("Worker {service} (binding {binding}) has no deployment."))
         })?;
         let version = split.choose(VersionChoice::default(), rand::random());
-        let lease = self.supervisor.acquire(worker.id, version).await.map_err(|error| refused(service, &error))?;
+        let lease =
+            self.supervisor.acquire(worker.id, version).await.map_err(|error| refused(service, &error))?;
         let lease = Arc::new(lease);
         let direct = entrypoint.is_none() && props.is_none();
         Ok(Callee {
@@ -43,13 +54,17 @@ impl Router for Calls {
 }
 
 impl Calls {
-    fn target(&self, name: &str) -> Result<(&str, Option<&str>, Option<&serde_json::Value>), RouteError> {
-        let binding = self.caller.bindings.iter().find(|binding| binding.name == name);
-        match binding {
-            Some(Binding { kind: BindingKind::Service { service, entrypoint, props, .. }, .. }) => {
-                Ok((service, entrypoint.as_deref().filter(|name| *name != "default"), props.as_ref()))
-            }
-            _ => Err(RouteError::not_found(format!("There is no service binding {name}."))),
+    fn target(&self, key: &str) -> Result<Target<'_>, RouteError> {
+        let mut numbered = self.caller.bindings.iter().enumerate();
+        let found = numbered.find(|(position, _)| binding_key(*position) == key);
+        match found.map(|(_, binding)| (&binding.name, &binding.kind)) {
+            Some((binding, BindingKind::Service { service, entrypoint, props, .. })) => Ok(Target {
+                binding,
+                service,
+                entrypoint: entrypoint.as_deref().filter(|name| *name != "default"),
+                props: props.as_ref(),
+            }),
+            _ => Err(RouteError::not_found("There is no such service binding.")),
         }
     }
 
@@ -65,7 +80,9 @@ fn refused(service: &str, error: &AcquireError) -> RouteError {
     let text = match error {
         AcquireError::Overloaded(reason) => format!("Worker {service} is overloaded: {reason}"),
         AcquireError::Died(death) => format!("Worker {service} could not start: {}", death.explanation()),
-        AcquireError::NoSuchVersion(_) | AcquireError::Internal(_) => format!("Worker {service} could not start."),
+        AcquireError::NoSuchVersion(_) | AcquireError::Internal(_) => {
+            format!("Worker {service} could not start.")
+        }
         AcquireError::ShuttingDown => "The server is shutting down.".to_owned(),
     };
     RouteError::unavailable(text).with_internal(error.to_string())
@@ -80,4 +97,3 @@ fn sender(lease: Arc<Lease>) -> HttpSender {
         })
     })
 }
-

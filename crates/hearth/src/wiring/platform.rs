@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_api::{Change, Runtime};
+use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
 use hearth_model::{Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
-use hearth_egress::Policy;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
 use serde_json::Value;

@@ -81,7 +81,11 @@ impl Attach {
         }
     }
 
-    fn open_way_out(&self, identity: &Arc<Identity>, listener: tokio::net::UnixListener) -> (Arc<WayOut>, JoinHandle<()>) {
+    fn open_way_out(
+        &self,
+        identity: &Arc<Identity>,
+        listener: tokio::net::UnixListener,
+    ) -> (Arc<WayOut>, JoinHandle<()>) {
         let way = Arc::new(WayOut { identity: Arc::clone(identity), handle: OnceLock::new() });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.ways_out.lock().insert(number, Arc::downgrade(&way));
@@ -97,7 +101,8 @@ impl Attach {
 
 impl Services for Attach {
     fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync> {
-        let supervisor = self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
+        let supervisor =
+            self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
         let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
         let (way_out, opening) = self.open_way_out(&identity, sockets.egress);
         Box::new(Attached {

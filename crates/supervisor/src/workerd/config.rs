@@ -76,7 +76,7 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
         socket.init_service().set_name(target);
     }
 
-    let calls: Vec<&str> = match purpose {
+    let calls: Vec<usize> = match purpose {
         Purpose::Serve => service_bindings(launch).collect(),
         Purpose::Probe(_) => Vec::new(),
     };
@@ -109,30 +109,39 @@ fn fill_beat(mut service: service::Builder<'_>, paths: &Paths<'_>) {
 }
 
 /// A call to another worker goes to Rust, which chooses version and process for each event.
-fn fill_call(mut service: service::Builder<'_>, binding: &str, paths: &Paths<'_>) {
-    service.set_name(call_service(binding));
+fn fill_call(mut service: service::Builder<'_>, position: usize, paths: &Paths<'_>) {
+    let key = binding_key(position);
+    service.set_name(call_service(position));
     let mut external = service.init_external();
     set_socket(external.reborrow(), paths, "rpc.sock");
     let mut http = external.init_http();
-    http.set_capnp_connect_host(binding);
+    http.set_capnp_connect_host(&key);
     http.set_cf_blob_header(CF_HEADER);
     http.set_forwarded_proto_header(PROTO_HEADER);
     let mut header = http.init_inject_request_headers(1).get(0);
     header.set_name(BINDING_HEADER);
-    header.set_value(binding);
+    header.set_value(&key);
 }
 
 fn set_socket(mut external: external_server::Builder<'_>, paths: &Paths<'_>, name: &str) {
     external.set_address(format!("unix:{}", paths.hearth.join(name).display()));
 }
 
-fn service_bindings(launch: &Launch) -> impl Iterator<Item = &str> {
+/// Positions of the service bindings among the bindings.
+fn service_bindings(launch: &Launch) -> impl Iterator<Item = usize> {
     let is_call = |kind: &BindingKind| matches!(kind, BindingKind::Service { .. });
-    launch.bindings.iter().filter(move |b| is_call(&b.kind)).map(|b| b.name.as_str())
+    let numbered = launch.bindings.iter().enumerate();
+    numbered.filter(move |(_, binding)| is_call(&binding.kind)).map(|(position, _)| position)
 }
 
-fn call_service(binding: &str) -> String {
-    format!("call:{binding}")
+/// What a call says of the binding it is made on: its position among the version's bindings, since a name may hold
+/// what neither a header nor the authority of a `CONNECT` may.
+pub fn binding_key(position: usize) -> String {
+    format!("binding-{position}")
+}
+
+fn call_service(position: usize) -> String {
+    format!("call:{position}")
 }
 
 fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
@@ -192,10 +201,11 @@ fn fill_module(mut to: worker::module::Builder<'_>, module: &LaunchModule) {
 }
 
 fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
+    let numbered = launch.bindings.iter().enumerate();
     let bindings: Vec<_> =
-        launch.bindings.iter().filter(|b| !matches!(b.kind, BindingKind::Inherit { .. })).collect();
+        numbered.filter(|(_, binding)| !matches!(binding.kind, BindingKind::Inherit { .. })).collect();
     let mut list = worker.init_bindings(bindings.len() as u32);
-    for (index, binding) in bindings.into_iter().enumerate() {
+    for (index, (position, binding)) in bindings.into_iter().enumerate() {
         let mut to = list.reborrow().get(index as u32);
         to.set_name(&binding.name);
         match &binding.kind {
@@ -205,7 +215,7 @@ fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose
             BindingKind::VersionMetadata {} => to.set_json(version_metadata(launch)),
             BindingKind::Service { .. } => {
                 let target = match purpose {
-                    Purpose::Serve => call_service(&binding.name),
+                    Purpose::Serve => call_service(position),
                     Purpose::Probe(_) => "internet".to_owned(),
                 };
                 to.init_service().set_name(target);
