@@ -112,7 +112,17 @@ impl Hearth {
         self.api_raw(method, path, "text/plain;charset=UTF-8", body.into(), Some(self.token())).await
     }
 
-    /// Uploads a worker and deploys it, as wrangler does the first time.
+    /// Uploads a worker, deploys it and gives it its host below the base domain, as wrangler's first deploy does.
+    ///
+    /// # Panics
+    /// If anything of it is refused.
+    pub async fn deploy(&self, worker: &str, source: &str) {
+        self.upload(worker, Form::module(source).finish()).await.result();
+        let path = format!("/accounts/:a/workers/scripts/{worker}/subdomain");
+        self.api("POST", &path, Some(json!({ "enabled": true }))).await.result();
+    }
+
+    /// Sends an upload that is deployed at once. A new worker has no host until it is given one.
     pub async fn upload(&self, worker: &str, form: Bytes) -> Envelope {
         self.api_form("PUT", &format!("/accounts/:a/workers/scripts/{worker}?excludeScript=true"), form).await
     }

@@ -22,7 +22,7 @@ fn binding(binding: Value) -> Form {
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_that_cannot_be_are_refused_by_name() {
     let hearth = Hearth::start().await;
-    hearth.upload("victim", Form::module(GOOD).finish()).await.result();
+    hearth.deploy("victim", GOOD).await;
     let module = |source: &str| Form::module(source).finish();
     for (what, form, code, named) in [
         ("truncated", Form::module(GOOD).truncated(), None, ""),
@@ -91,11 +91,11 @@ async fn a_script_over_the_limit_is_refused_and_one_below_is_not() {
         let filler: String = (0..mebibytes << 16)
             .map(|n: usize| format!("{:016x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
             .collect();
-        Form::module(&format!("{GOOD}\n// {filler}")).finish()
+        format!("{GOOD}\n// {filler}")
     };
-    hearth.upload("large", sized(5)).await.result();
+    hearth.deploy("large", &sized(5)).await;
     assert_eq!(hearth.get(&hearth.host("large"), "/").await.text(), "good");
-    let (status, code, _) = hearth.upload("large", sized(70)).await.error();
+    let (status, code, _) = hearth.upload("large", Form::module(&sized(70)).finish()).await.error();
     assert_eq!((status, code), (413, 10027));
 }
 
@@ -108,16 +108,21 @@ async fn names_with_odd_characters() {
         let (status, _, message) = hearth.upload(name, Form::module(GOOD).finish()).await.error();
         assert!((400..500).contains(&status), "{name}: {status} {message}");
     }
-    for name in ["a", "a-b", "a1", "1a"] {
-        hearth.upload(name, Form::module(GOOD).finish()).await.result();
+    for name in ["a", "a-b", "a1", "1a", "Upper"] {
+        hearth.deploy(name, GOOD).await;
         assert_eq!(hearth.get(&hearth.host(name), "/").await.text(), "good", "{name}");
     }
+    // A host knows no case, so a name that differs only in case is the same worker, not a second one on its host.
+    hearth.deploy("UPPER", "export default { fetch: () => new Response('newer') }").await;
+    assert_eq!(hearth.get(&hearth.host("upper"), "/").await.text(), "newer");
+    let list = hearth.api("GET", "/accounts/:a/workers/scripts", None).await;
+    assert_eq!(list.result().as_array().map(Vec::len), Some(5), "{list:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_and_bodies_that_cannot_be() {
     let hearth = Hearth::start().await;
-    hearth.upload("worker", Form::module(GOOD).finish()).await.result();
+    hearth.deploy("worker", GOOD).await;
     for (method, path, body) in [
         ("GET", "/nowhere", ""),
         ("GET", "/accounts/ffffffffffffffffffffffffffffffff/workers/scripts", ""),

@@ -1,6 +1,6 @@
 //! Versions, gradual deployments, rollback, and the hosts on which one version is reached.
 
-use hearth_testing::{Form, Hearth, Project};
+use hearth_testing::{Hearth, Project};
 use serde_json::json;
 
 const SCRIPT: &str = "/accounts/:a/workers/scripts/plain";
@@ -118,12 +118,10 @@ async fn a_secret_can_wait_for_its_version() {
 #[tokio::test(flavor = "multi_thread")]
 async fn percentages_have_to_add_up() {
     let hearth = Hearth::start().await;
-    let module = |word: &str| {
-        Form::module(&format!("export default {{ fetch: () => Response.json({{ word: '{word}' }}) }}"))
-            .finish()
-    };
-    hearth.upload("plain", module("first")).await.result();
-    hearth.upload("plain", module("second")).await.result();
+    for word in ["first", "second"] {
+        let source = format!("export default {{ fetch: () => Response.json({{ word: '{word}' }}) }}");
+        hearth.deploy("plain", &source).await;
+    }
     let ids = versions(&hearth).await;
     let (new, old) = (&ids[0], &ids[1]);
     let nobody = "00000000-0000-4000-8000-000000000000";

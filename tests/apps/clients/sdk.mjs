@@ -16,6 +16,7 @@ await scripts.update("from-npm", {
   },
   files: [await toFile(Buffer.from(source), "index.js", { type: "application/javascript+module" })],
 });
+await scripts.subdomain.create("from-npm", { account_id, enabled: true });
 await scripts.secrets.update("from-npm", { account_id, name: "KEY", text: "sesame", type: "secret_text" });
 
 const names = [];

@@ -20,6 +20,7 @@ scripts.update(
     },
     files=[("index.js", source, "application/javascript+module")],
 )
+scripts.subdomain.create("from-pypi", account_id=account_id, enabled=True)
 scripts.secrets.update("from-pypi", account_id=account_id, name="KEY", text="sesame", type="secret_text")
 print(
     json.dumps(
