@@ -8,8 +8,8 @@ SHELL := bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/hearth/target
 
 # What `make serve` listens on and where it keeps its state.
-export HEARTH_LISTEN ?= 127.0.0.1:8787
-export HEARTH_DATA_DIR ?= $(CURDIR)/data
+HEARTH_LISTEN ?= 127.0.0.1:8787
+HEARTH_DATA_DIR ?= $(CURDIR)/data
 
 # The binary that the end-to-end tests start. The debug build shares its dependencies with the unit tests;
 # `make test-e2e HEARTH_BIN=$PWD/target/release/hearth` tries a release.
@@ -57,9 +57,8 @@ build: setup ## Release build; leaves target/release/hearth
 
 .PHONY: serve
 serve: setup-tests ## Build, run, and deploy examples/hello; Ctrl-C stops it
-	@scripts/serve.py check
-	@$(MAKE) --no-print-directory build
-	@exec scripts/serve.py run
+	@export HEARTH_LISTEN=$(HEARTH_LISTEN) HEARTH_DATA_DIR=$(HEARTH_DATA_DIR); \
+		scripts/serve.py check && $(MAKE) --no-print-directory build && exec scripts/serve.py run
 
 # ---- tests -------------------------------------------------------------------------------------------------
 
@@ -78,3 +77,10 @@ test-unit: setup ## Unit and integration tests of every crate
 test-e2e: setup-tests ## The real binary, driven by the real clients
 	cargo build --locked --workspace --bins
 	@HEARTH_BIN="$(HEARTH_BIN)" scripts/cargo-test e2e
+
+# ---- measurements ------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: setup-tests build ## The ratios of SPECIFICATION.md; ONLY="cold deploy" picks some
+	@scripts/packages bench
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/spine.py $(ONLY)

@@ -213,6 +213,9 @@ fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
         .args(["--listen", &address.to_string(), "--data-dir"])
         .arg(folder.join("data"))
         .args(&options.args)
+        // A shell's settings are not a test's; the runtime may be chosen from outside.
+        .env_remove("HEARTH_CONFIG")
+        .env_remove("HEARTH_ADMIN_TOKEN")
         .envs(options.env.iter().cloned())
         // The runtime that `make setup` installed is found from here.
         .current_dir(crate::checkout())
