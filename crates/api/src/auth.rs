@@ -91,7 +91,10 @@ async fn account(api: &Api, caller: &Caller, text: &str) -> Result<Account, ApiE
     let unknown = || {
         ApiError::not_found(
             code::BAD_IDENTIFIER,
-            format!("Could not route to /accounts/{text}, perhaps your object identifier is invalid?"),
+            // wrangler remembers the account it chose, in the project's folder, beyond the life of an installation.
+            format!(
+                "Could not route to /accounts/{text}, perhaps your object identifier is invalid? This Hearth has no such account; if you did not configure it, delete node_modules/.cache/wrangler, where wrangler remembers one."
+            ),
         )
     };
     let id: AccountId = text.parse().map_err(|_| unknown())?;

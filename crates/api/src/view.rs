@@ -228,3 +228,51 @@ pub(crate) fn schedules(schedules: &[Schedule]) -> Value {
         .collect();
     json!({"schedules": list})
 }
+
+#[cfg(test)]
+mod tests {
+    use hearth_model::{Binding, BindingKind, Compatibility, VersionId, WorkerId};
+    use hearth_store::Subdomain;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn no_view_shows_a_secret_even_if_it_is_given_one() {
+        let worker = Worker {
+            id: WorkerId::random(),
+            account: "a".parse().unwrap(),
+            name: "demo".parse().unwrap(),
+            created_on: Timestamp::UNIX_EPOCH,
+            modified_on: Timestamp::UNIX_EPOCH,
+            tags: vec![],
+            logpush: false,
+            observability: None,
+            tail_consumers: None,
+            subdomain: Subdomain::default(),
+            migration_tag: None,
+            last_deployed_from: None,
+        };
+        let secret = BindingKind::SecretText { text: Some("hush".into()) };
+        let shown = Version {
+            id: VersionId::random(),
+            worker: worker.id,
+            number: 1,
+            created_on: Timestamp::UNIX_EPOCH,
+            source: "api".into(),
+            author_email: String::new(),
+            annotations: Default::default(),
+            format: Format::Modules { main: "index.js".into() },
+            modules: vec![],
+            bindings: vec![Binding { name: "S".into(), kind: secret }],
+            compatibility: Compatibility { date: Compatibility::OLDEST.into(), flags: vec![] },
+            limits: Default::default(),
+            exports: Default::default(),
+            startup_time_ms: 0,
+        };
+        for view in [version(&worker, &shown), settings(&worker, Some(&shown)), script(&worker, Some(&shown))]
+        {
+            assert!(!view.to_string().contains("hush"), "{view}");
+        }
+    }
+}

@@ -90,6 +90,19 @@ async fn zones_of_others_do_not_exist() {
 }
 
 #[tokio::test]
+async fn a_worker_of_another_account_is_not_found_by_its_id() {
+    let hearth = Hearth::start().await;
+    let answer = hearth.deploy("demo", serde_json::json!({}), CODE).await;
+    let id = answer.result()["tag"].as_str().unwrap();
+    let other = hearth.store.create_account("other").await.unwrap();
+    hearth.get(&format!("W/workers/{id}")).await.result();
+    let path = format!("accounts/{}/workers/workers/{id}", other.id);
+    for method in [Method::GET, Method::PATCH, Method::DELETE] {
+        assert_eq!(hearth.call_as(TOKEN, method, &path, "{}").await.code(), 10007);
+    }
+}
+
+#[tokio::test]
 async fn the_installation_belongs_to_whoever_answers_for_it() {
     let hearth = Hearth::start().await;
     let account: AccountId = hearth.account.parse().unwrap();

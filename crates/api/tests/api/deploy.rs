@@ -1,6 +1,8 @@
 //! Uploads: `PUT script` and `POST versions`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_api::{ApiConfig, Change};
 use http::Method;
@@ -279,4 +281,48 @@ async fn two_deploys_at_once_both_count() {
         .map(|v| v["number"].as_u64().unwrap())
         .collect();
     assert_eq!(numbers, [2, 1]);
+}
+
+/// How long a call that nothing holds up has to overtake another: far more than it needs.
+const OVERTAKING: Duration = Duration::from_millis(500);
+
+#[tokio::test]
+async fn a_secret_put_while_a_deploy_is_probed_is_not_lost() {
+    let hearth = Hearth::start().await;
+    hearth.deploy("demo", json!({}), CODE).await.result();
+    let metadata = json!({"keep_bindings": ["secret_text"]});
+    let meanwhile = async {
+        hearth.notes.probing.notified().await;
+        let secret = json!({"name": "S", "text": "1", "type": "secret_text"});
+        let put = hearth.put("W/scripts/demo/secrets", secret);
+        let open = async {
+            tokio::time::sleep(OVERTAKING).await;
+            hearth.notes.gate.notify_one();
+        };
+        tokio::join!(put, open).0
+    };
+    let (deploy, put) = tokio::join!(hearth.deploy("demo", metadata, "SLOW"), meanwhile);
+    deploy.result();
+    put.result();
+    assert_eq!(hearth.get("W/scripts/demo/secrets").await.result()[0]["name"], "S");
+}
+
+#[tokio::test]
+async fn a_deploy_whose_client_goes_away_reaches_the_data_plane() {
+    let hearth = Arc::new(Hearth::start().await);
+    let deploying = tokio::spawn({
+        let hearth = hearth.clone();
+        async move { hearth.deploy("demo", json!({}), "SLOW").await }
+    });
+    hearth.notes.probing.notified().await;
+    deploying.abort();
+    assert!(deploying.await.unwrap_err().is_cancelled());
+    hearth.notes.gate.notify_one();
+    let arrived = async {
+        while hearth.notes.take_changes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), arrived).await.unwrap();
+    hearth.get("W/services/demo").await.result();
 }

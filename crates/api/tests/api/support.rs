@@ -12,14 +12,18 @@ use hearth_model::{BindingKind, Exports, Launch, ProbeError, Probed};
 use hearth_store::Store;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 pub const TOKEN: &str = "an-admin-token-of-some-length";
 pub const BOUNDARY: &str = "----formdata-undici-010117596780";
 
-/// Notes what it is told. Code that contains `BROKEN` does not pass the probe, `UNAVAILABLE` breaks the probe itself.
+/// Notes what it is told. Code that contains `BROKEN` does not pass the probe, `UNAVAILABLE` breaks the probe itself,
+/// `SLOW` is probed until `gate` opens.
 #[derive(Default)]
 pub struct Notes {
+    pub probing: Notify,
+    pub gate: Notify,
     pub probed: Mutex<Vec<Launch>>,
     pub changes: Mutex<Vec<Change>>,
 }
@@ -47,7 +51,12 @@ impl Runtime for Notes {
             candidate.modules.iter().any(|module| String::from_utf8_lossy(&module.content).contains(word))
         };
         let (broken, unavailable) = (contains("BROKEN"), contains("UNAVAILABLE"));
+        let slow = contains("SLOW");
         self.probed.lock().unwrap().push(candidate);
+        if slow {
+            self.probing.notify_one();
+            self.gate.notified().await;
+        }
         if broken {
             return Err(ProbeError::Invalid(
                 "Uncaught SyntaxError: Unexpected token\n  at index.js:2:5\n".into(),
