@@ -56,9 +56,15 @@ build: setup ## Release build; leaves target/release/hearth
 		|| cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth
 
 .PHONY: serve
-serve: setup-tests ## Build, run, and deploy examples/hello; Ctrl-C stops it
-	@export HEARTH_LISTEN=$(HEARTH_LISTEN) HEARTH_DATA_DIR=$(HEARTH_DATA_DIR); \
-		scripts/serve.py check && $(MAKE) --no-print-directory build && exec scripts/serve.py run
+serve: export HEARTH_LISTEN := $(HEARTH_LISTEN)
+serve: export HEARTH_DATA_DIR := $(HEARTH_DATA_DIR)
+serve: port-is-free setup-tests build ## Build, run, and deploy examples/hello; Ctrl-C stops it
+	@exec scripts/serve.py run
+
+# Asked before the build, which takes minutes.
+.PHONY: port-is-free
+port-is-free:
+	@scripts/serve.py check
 
 # ---- tests -------------------------------------------------------------------------------------------------
 

@@ -102,9 +102,7 @@ async fn a_script_over_the_limit_is_refused_and_one_below_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_with_odd_characters() {
     let hearth = Hearth::start().await;
-    for name in
-        ["UPPER", "a.b", "a%20b", "a%2Fb", "..%2F..%2Fetc", "%C3%BC", "-a", "a-", "%00", &"a".repeat(300)]
-    {
+    for name in ["a.b", "a%20b", "a%2Fb", "..%2F..%2Fetc", "%C3%BC", "-a", "%00", &"a".repeat(300)] {
         let (status, _, message) = hearth.upload(name, Form::module(GOOD).finish()).await.error();
         assert!((400..500).contains(&status), "{name}: {status} {message}");
     }
