@@ -49,7 +49,11 @@ impl Body {
 
     /// Keeps the record of the exchange, and with it the place in the instance, until the body has ended.
     pub(crate) fn with_exchange(mut self, exchange: Exchange) -> Self {
-        self.exchange = Some(exchange);
+        let ended = self.is_end_stream();
+        let exchange = self.exchange.insert(exchange);
+        if ended {
+            exchange.complete();
+        }
         self
     }
 }
@@ -74,9 +78,16 @@ impl HttpBody for Body {
             Content::Instance(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Boxed(body) => Pin::new(body).poll_frame(cx),
         };
+        // hyper does not ask again once the announced length has gone out, so the end is looked for here.
+        let ended = this.is_end_stream();
         if let (Some(exchange), Poll::Ready(frame)) = (&mut this.exchange, &frame) {
             match frame {
-                Some(Ok(frame)) => exchange.count(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Ok(frame)) => {
+                    exchange.count(frame.data_ref().map_or(0, Bytes::len));
+                    if ended {
+                        exchange.complete();
+                    }
+                }
                 Some(Err(_)) => exchange.cut_short(),
                 None => exchange.complete(),
             }

@@ -17,9 +17,6 @@ use crate::settings::Settings;
 /// How long workers get to finish when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Outside uids of jailed processes begin here: beyond what distributions give to people and services.
-const BASE_UID: u32 = 2_000_000;
-
 /// Options of `hearth serve`; each is a key of the configuration file too.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -89,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
         runtime,
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
-        base_uid: BASE_UID,
+        base_uid: hearth_jail::DEFAULT_BASE_UID,
     };
     // Before any thread exists: the jailer is a fork of this process.
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
@@ -155,17 +152,21 @@ fn installation(settings: &Settings) -> Result<String> {
     Ok(format!("{digest:016x}"))
 }
 
-/// A folder with a short path, since a socket's has room for 107 bytes: `/run` where we may, else the temporary one.
+/// A socket's path has room for 107 bytes; below the folder we use up to 30.
+const MAX_RUN_DIR: usize = 76;
+
+/// The folder for sockets: in the data folder where its path is short enough, else in `/run` or the temporary folder.
 fn run_dir(settings: &Settings) -> Result<PathBuf> {
+    let inside = settings.data_dir.canonicalize()?.join("run");
     let name = format!("hearth-{}", installation(settings)?);
-    let candidates = [PathBuf::from("/run"), std::env::temp_dir()];
-    for parent in candidates {
-        let path = parent.join(&name);
-        if std::fs::create_dir_all(&path).is_ok() {
-            return Ok(path);
-        }
-    }
-    bail!("no folder for sockets can be made in /run or in the temporary folder")
+    let candidates = [inside, PathBuf::from("/run").join(&name), std::env::temp_dir().join(&name)];
+    let short = |path: &PathBuf| path.as_os_str().len() <= MAX_RUN_DIR;
+    let usable = |path: &PathBuf| std::fs::create_dir_all(path).is_ok();
+    candidates
+        .into_iter()
+        .filter(short)
+        .find(usable)
+        .context("no folder for sockets can be made in the data folder, in /run or in the temporary folder")
 }
 
 async fn wait_for_signal() -> Result<()> {

@@ -16,6 +16,9 @@ const KEPT_LINES: usize = 100;
 /// Longest line taken from a process, in bytes; the rest of it is dropped, so that no worker fills our memory.
 const MAX_LINE: usize = 16 << 10;
 
+/// What workerd says at every start in a jail without /proc (workerd.md 6.2).
+const HARMLESS: &str = "Unable to find and open the program executable";
+
 /// How long the last words of a dead process may take: a pipe's writer may be held by nobody else, so this is short.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
@@ -80,8 +83,12 @@ impl Output {
     }
 
     fn line(&self, source: &Source, line: &str) {
+        if line.trim().is_empty() || line.starts_with(HARMLESS) {
+            return;
+        }
         let entry = serde_json::from_str::<ConsoleLine>(line).ok();
-        let (level, message) = entry.as_ref().map_or(("error", line), |e| (&e.level, &e.message));
+        // Plain text is V8's dump of a heap or a stack: what it comes to is said when the process ends.
+        let (level, message) = entry.as_ref().map_or(("debug", line), |e| (&e.level, &e.message));
         if entry.as_ref().is_none_or(|entry| entry.source.is_some()) {
             self.keep(message);
         }

@@ -28,8 +28,7 @@ pub(crate) fn as_entry<'a>(name: &'a str, source: &'a str) -> Entry<'a> {
 pub(crate) fn complaint(errors: &str) -> String {
     let lines = errors.lines().filter_map(|line| {
         let line = line.strip_prefix("service main: ").unwrap_or(line);
-        let ours =
-            line.contains("hearth-probe.js") || line.contains("Unable to find") || line.trim().is_empty();
+        let ours = line.contains("hearth-probe.js") || line.trim().is_empty();
         (!ours).then_some(line)
     });
     lines.collect::<Vec<_>>().join("\n")
