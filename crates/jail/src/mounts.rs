@@ -1,0 +1,287 @@
+//! File systems of the full tier.
+//!
+//! The jailer has a mount namespace of its own, and in it a *stage*: a tmpfs with the root that all instances share
+//! (`root`, read-only), and for each instance (`i/<slot>`) its folder, only while it starts, and its `data`. Each
+//! instance's namespace is a slave of `data`: what is mounted there later appears inside. The stage is the jailer's
+//! working directory, since an instance, born with a copy of the namespace, may not walk through the folders above.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
+    move_mount, open_tree, unmount,
+};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+use crate::config::{Context, Error, Result};
+use crate::runtime::Program;
+use crate::sys::{self, NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
+
+const TSC: &str = "sys/devices/system/cpu/cpu0/tsc_freq_khz";
+
+/// The jailer's own namespace and stage.
+pub(crate) struct Stage {
+    /// The jailer's mount namespace, to come back to.
+    own: OwnedFd,
+    /// The stage's folder.
+    folder: OwnedFd,
+}
+
+/// Moves the calling process to a mount namespace of its own, with a user namespace where privileges are missing.
+pub(crate) fn enter_namespace() -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if sys::unshare(UnshareFlags::NEWNS).is_err() {
+        sys::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
+        fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))?;
+    }
+    Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
+/// Mounts a tmpfs.
+pub(crate) fn mount_tmpfs(at: &Path) -> io::Result<()> {
+    Ok(mount("hearth", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0711")?)
+}
+
+/// Shows the tree at `source` at `target` too.
+fn bind(source: &Path, target: &Path, attributes: u64, recursive: bool) -> io::Result<()> {
+    let tree = tree(source, recursive)?;
+    sys::mount_setattr(tree.as_fd(), attributes, None, false)?;
+    attach(&tree, target)
+}
+
+fn tree(source: &Path, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    Ok(open_tree(CWD, source, flags)?)
+}
+
+fn attach(tree: &OwnedFd, target: &Path) -> io::Result<()> {
+    Ok(move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+impl Stage {
+    /// Sets the stage up, in the calling process's mount namespace.
+    pub(crate) fn new(run_dir: &Path, program: &Program) -> Result<Self> {
+        enter_namespace().step("making the jailer's mount namespace")?;
+        let path = run_dir.join("jail");
+        fs::create_dir_all(&path).step("making the stage's folder")?;
+        mount_tmpfs(&path).step("mounting the stage")?;
+        std::env::set_current_dir(&path).step("entering the stage")?;
+        make_folder(Path::new("i")).step("making the stage's folders")?;
+        make_root(program).step("making the root that instances share")?;
+        let open = |path: &str| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        Ok(Self {
+            own: open("/proc/self/ns/mnt").step("opening the mount namespace")?,
+            folder: open(".").step("opening the stage")?,
+        })
+    }
+
+    /// Makes what the instance in `slot` needs on the stage: its folder until [`Stage::started`], and `data`.
+    pub(crate) fn prepare(&self, slot: u32, dir: &Path) -> io::Result<()> {
+        let place = place(slot);
+        for part in [place.clone(), place.join("host"), place.join("data")] {
+            make_folder(&part)?;
+        }
+        let limits = NO_SUID | NO_DEVICES | NO_EXEC;
+        bind(dir, &place.join("host"), limits, false)?;
+        let data = place.join("data");
+        bind(&data, &data, limits, false)?;
+        Ok(mount_change(&data, MountPropagationFlags::SHARED)?)
+    }
+
+    /// The instance has its own copy of everything.
+    pub(crate) fn started(&self, slot: u32) -> io::Result<()> {
+        Ok(unmount(place(slot).join("host"), UnmountFlags::DETACH)?)
+    }
+
+    /// Removes what is left of an instance. What is gone already does not matter.
+    pub(crate) fn clear(&self, slot: u32) {
+        let place = place(slot);
+        let shown =
+            fs::read_dir(place.join("data")).into_iter().flatten().flatten().map(|entry| entry.path());
+        for mounted in shown.chain([place.join("data"), place.join("host")]) {
+            // EINVAL: nothing is mounted there (any more).
+            let _ = unmount(&mounted, UnmountFlags::DETACH);
+        }
+        // Only empty folders are removed: a mount that stayed keeps its host folder safe.
+        let below =
+            fs::read_dir(place.join("data")).into_iter().flatten().flatten().map(|entry| entry.path());
+        for folder in below.chain([place.join("data"), place.join("host"), place.clone()]) {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
+    /// Shows a host folder to a running instance as `/data/<name>`. `owners`, a process whose user namespace maps the
+    /// files' owners, is given where the instance has another uid than the files.
+    pub(crate) fn show(
+        &self,
+        slot: u32,
+        host: &Path,
+        name: &str,
+        writable: bool,
+        owners: Option<i32>,
+    ) -> io::Result<()> {
+        let target = place(slot).join("data").join(name);
+        let tree = tree(host, false)?;
+        let attributes = NO_SUID | NO_DEVICES | NO_EXEC | if writable { 0 } else { READ_ONLY };
+        let userns = owners.map(|pid| fs::File::open(format!("/proc/{pid}/ns/user"))).transpose()?;
+        // Complete before it is attached: later changes do not travel to the instance.
+        sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(AsFd::as_fd), false)?;
+        fs::create_dir(&target)?;
+        attach(&tree, &target).inspect_err(|_| drop(fs::remove_dir(&target)))
+    }
+
+    /// Takes a shown folder away. Fails while files in it are open.
+    pub(crate) fn hide(&self, slot: u32, name: &str) -> io::Result<()> {
+        let target = place(slot).join("data").join(name);
+        unmount(&target, UnmountFlags::DETACH)?;
+        fs::remove_dir(&target)
+    }
+
+    /// Makes the instance's `/run/debug` read-only. Fails while it has a file there open for writing.
+    pub(crate) fn seal(&self, pid: i32) -> io::Result<()> {
+        let theirs = fs::File::open(format!("/proc/{pid}/ns/mnt"))?;
+        let enter = |namespace| move_into_link_name_space(namespace, Some(LinkNameSpaceType::Mount));
+        enter(theirs.as_fd())?;
+        let sealed = open_tree(CWD, "/run/debug", OpenTreeFlags::OPEN_TREE_CLOEXEC)
+            .map_err(io::Error::from)
+            .and_then(|debug| sys::mount_setattr(debug.as_fd(), READ_ONLY, None, false));
+        // Elsewhere than in its own namespace the jailer must not do anything more.
+        let back = enter(self.own.as_fd()).and_then(|()| rustix::process::fchdir(&self.folder));
+        if let Err(error) = back {
+            tracing::error!(%error, "the jailer cannot come back to its namespace");
+            sys::exit_now(1);
+        }
+        sealed
+    }
+}
+
+fn place(slot: u32) -> PathBuf {
+    PathBuf::from(format!("i/{slot}"))
+}
+
+/// A folder that anybody may walk through and only the jailer change.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(0o711)),
+    }
+}
+
+/// Makes `root` on the stage, the read-only root of every instance.
+fn make_root(program: &Program) -> io::Result<()> {
+    let root = Path::new("root");
+    fs::create_dir(root)?;
+    mount_tmpfs(root)?;
+    for folder in ["bin", "dev", "run/hearth", "run/debug", "data"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for library in &program.libraries {
+        let target = root.join(library.strip_prefix("/").unwrap_or(library));
+        fs::create_dir_all(target.parent().unwrap_or(root))?;
+        fs::copy(library, &target)?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o555))?;
+    }
+    if let Some(khz) = tsc_khz() {
+        fs::create_dir_all(root.join(TSC).parent().unwrap_or(root))?;
+        fs::write(root.join(TSC), format!("{khz}\n"))?;
+    }
+    let inside = root.join(program.inside().strip_prefix("/").unwrap_or(Path::new("bin/runtime")));
+    let null = root.join("dev/null");
+    for (source, target, attributes) in [
+        (program.path.as_path(), inside, READ_ONLY | NO_SUID | NO_DEVICES),
+        (Path::new("/dev/null"), null, READ_ONLY | NO_SUID | NO_EXEC),
+    ] {
+        fs::write(&target, "")?;
+        bind(source, &target, attributes, false)?;
+    }
+    walkable(root)?;
+    let mounted = open_tree(CWD, root, OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
+    sys::mount_setattr(mounted.as_fd(), READ_ONLY | NO_SUID | NO_DEVICES, None, false)
+}
+
+/// Folders get their mode from here, not from the umask of whoever started Hearth.
+fn walkable(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o555))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            walkable(&entry.path())?;
+        } else if entry.path().ends_with("tsc_freq_khz") {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o444))?;
+        }
+    }
+    Ok(())
+}
+
+/// Frequency of the time stamp counter. A program that finds it in the file named above need not measure it for 3 ms
+/// at each start (workerd.md 6.1).
+fn tsc_khz() -> Option<u64> {
+    if let Ok(text) = fs::read_to_string(Path::new("/").join(TSC)) {
+        return text.trim().parse().ok();
+    }
+    let (clock, count) = (std::time::Instant::now(), sys::time_stamp()?);
+    std::thread::sleep(std::time::Duration::from_millis(10));
+    let (ticks, elapsed) = (sys::time_stamp()?.checked_sub(count)?, clock.elapsed());
+    u64::try_from(u128::from(ticks) * 1_000_000 / elapsed.as_nanos()).ok()
+}
+
+/// Builds and enters the root of an instance; runs in the instance itself, in its own namespaces.
+pub(crate) fn enter_root(slot: u32) -> io::Result<()> {
+    let (root, place) = (Path::new("root"), place(slot));
+    let limits = NO_SUID | NO_DEVICES | NO_EXEC;
+    attach(&tree(root, true)?, root)?;
+    bind(&place.join("host/in"), &root.join("run/hearth"), limits | READ_ONLY, false)?;
+    bind(&place.join("host/debug"), &root.join("run/debug"), limits, false)?;
+    bind(&place.join("data"), &root.join("data"), limits | READ_ONLY, false)?;
+    std::env::set_current_dir(root)?;
+    rustix::process::pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    std::env::set_current_dir("/")
+}
+
+/// Gives an instance's sockets and its `debug/` to the uid it will have.
+pub(crate) fn hand_over(dir: &Path, uid: u32) -> io::Result<()> {
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o711))?;
+    fs::set_permissions(dir.join("in"), fs::Permissions::from_mode(0o711))?;
+    for entry in fs::read_dir(dir.join("in"))? {
+        own(&entry?.path(), uid)?;
+    }
+    own(&dir.join("debug"), uid)
+}
+
+/// Changes the owner of a file, or of a link itself.
+pub(crate) fn own(path: &Path, uid: u32) -> io::Result<()> {
+    let (owner, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+    Ok(rustix::fs::chownat(CWD, path, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Gives a whole folder to a uid: for file systems whose owners cannot be mapped. No instance may see it meanwhile.
+pub(crate) fn own_all(path: &Path, uid: u32) -> io::Result<()> {
+    own(path, uid)?;
+    if fs::symlink_metadata(path)?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            own_all(&entry?.path(), uid)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes an instance's debug socket over for `uid`, after checking that it is one: a link could lead anywhere.
+pub(crate) fn take_socket(dir: &Path, uid: u32) -> Result<()> {
+    let path = dir.join("debug/debug.sock");
+    let metadata = fs::symlink_metadata(&path).step("looking at debug.sock")?;
+    if FileType::from_raw_mode(metadata.mode()) != FileType::Socket {
+        return Err(Error::Invalid("debug.sock is not a socket".into()));
+    }
+    if metadata.uid() == uid { Ok(()) } else { own(&path, uid).step("taking debug.sock over") }
+}

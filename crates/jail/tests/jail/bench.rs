@@ -1,0 +1,167 @@
+//! A jailer with instances that run the probe.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hearth_jail::{Command, Config, Exit, InstancePaths, Jailer, Layers, Limits, Spawned, Tier};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+
+/// How long anything may take before a test gives up. Nothing is measured by it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A jailer and what it needs.
+pub struct Bench {
+    pub jailer: Jailer,
+    pub exits: mpsc::UnboundedReceiver<Exit>,
+    pub folder: TempDir,
+}
+
+/// A running probe.
+pub struct Probe {
+    pub id: String,
+    pub spawned: Spawned,
+    pub paths: InstancePaths,
+    pub dir: PathBuf,
+    stdin: Option<pipe::Sender>,
+    stdout: tokio::io::Lines<BufReader<pipe::Receiver>>,
+    /// Listens in `in/`.
+    _socket: UnixListener,
+}
+
+pub const LIMITS: Limits =
+    Limits { memory_bytes: 64 << 20, pids: 16, cpu_cores: None, nofile: 256, fsize_bytes: 1 << 20 };
+
+/// A configuration for tests; its installation is as unique as its folder.
+pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
+    let name = folder.file_name().unwrap().to_string_lossy();
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    Config {
+        run_dir: folder.join("run"),
+        runtime: runtime(folder),
+        tier,
+        installation: format!("test-{plain}-{}", std::process::id()),
+        ..Config::default()
+    }
+}
+
+/// The probe at a place that any uid can reach, which a checkout need not be.
+fn runtime(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.join("probe");
+    fs::copy(env!("CARGO_BIN_EXE_jail-probe"), &path).unwrap();
+    for path in [folder, &path] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    path
+}
+
+/// Runs a test with a jailer. Says loudly when this machine cannot: the tier is missing.
+pub fn with<F: Future<Output = ()>>(tier: Option<Tier>, layers: Layers, test: impl FnOnce(Bench) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    let started = hearth_jail::start_with(config(folder.path(), tier), layers);
+    let (handle, _) = match started {
+        Err(error @ hearth_jail::Error::Unavailable { .. }) => {
+            eprintln!("SKIPPED, NOTHING IS TESTED HERE: {error}");
+            return;
+        }
+        other => other.unwrap(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (jailer, exits) = handle.into_async().unwrap();
+        test(Bench { jailer, exits, folder }).await;
+    });
+}
+
+impl Bench {
+    /// Starts a probe with the usual limits.
+    pub async fn probe(&self, id: &str) -> Probe {
+        self.probe_with(id, LIMITS, Vec::new()).await
+    }
+
+    /// Starts a probe.
+    pub async fn probe_with(&self, id: &str, limits: Limits, fds: Vec<OwnedFd>) -> Probe {
+        let dir = self.folder.path().join("run/i").join(id);
+        for part in ["in", "out", "debug"] {
+            fs::create_dir_all(dir.join(part)).unwrap();
+        }
+        let socket = UnixListener::bind(dir.join("in/bindings.sock")).unwrap();
+        let (child_stdin, stdin) = {
+            let (sender, receiver) = pipe::pipe().unwrap();
+            (receiver.into_blocking_fd().unwrap(), sender)
+        };
+        let (child_stdout, stdout) = pipe::pipe().unwrap();
+        let errors = std::io::stderr();
+        let command = Command {
+            id: id.into(),
+            dir: dir.clone(),
+            args: Vec::new(),
+            stdio: [
+                child_stdin,
+                child_stdout.into_blocking_fd().unwrap(),
+                std::os::fd::AsFd::as_fd(&errors).try_clone_to_owned().unwrap(),
+            ],
+            fds,
+            limits,
+        };
+        let spawned = self.jailer.spawn(command).await.unwrap();
+        Probe {
+            id: id.into(),
+            spawned,
+            paths: self.jailer.paths(&dir),
+            dir,
+            stdin: Some(stdin),
+            stdout: BufReader::new(stdout).lines(),
+            _socket: socket,
+        }
+    }
+
+    /// The next end.
+    pub async fn exit(&mut self) -> Exit {
+        tokio::time::timeout(PATIENCE, self.exits.recv())
+            .await
+            .expect("nothing ended")
+            .expect("the jailer is gone")
+    }
+}
+
+impl Probe {
+    /// Lets it try something; `None` when it died of it.
+    pub async fn tries(&mut self, what: &str) -> Option<Result<String, String>> {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{what}\n").as_bytes()).await.ok()?;
+        let line =
+            tokio::time::timeout(PATIENCE, self.stdout.next_line()).await.expect("no answer").ok()??;
+        Some(match line.split_once(' ') {
+            Some(("yes", result)) => Ok(result.into()),
+            _ => Err(line),
+        })
+    }
+
+    /// It succeeds; what came of it.
+    pub async fn can(&mut self, what: &str) -> String {
+        match self.tries(what).await {
+            Some(Ok(result)) => result,
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+
+    /// It fails, and lives.
+    pub async fn cannot(&mut self, what: &str) -> String {
+        match self.tries(what).await {
+            Some(Err(why)) => why,
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+
+    /// Lets it end by itself.
+    pub fn leave(&mut self) {
+        self.stdin.take();
+    }
+}
