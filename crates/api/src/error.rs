@@ -142,6 +142,11 @@ impl ApiError {
         Self::not_found(code::VERSION_NOT_FOUND, format!("Version {version} does not exist for this Worker."))
     }
 
+    /// The worker has no version yet.
+    pub fn no_versions() -> Self {
+        Self::not_found(code::NO_VERSIONS, "This Worker has no version yet. Upload or deploy one first.")
+    }
+
     /// Cloudflare has `what`, this installation does not yet.
     pub fn not_supported(what: &str) -> Self {
         Self::bad_request(code::NOT_SUPPORTED, format!("{what} not supported by this Hearth yet."))

@@ -13,6 +13,7 @@
 
 mod accept;
 mod auth;
+mod beta_versions;
 mod config;
 mod deployments;
 mod domains;

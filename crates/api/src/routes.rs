@@ -17,8 +17,8 @@ use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
 use crate::{
-    auth, deployments, domains, egress, identity, scripts, secrets, services, settings, subdomain, triggers,
-    unsupported, versions, workers, zones,
+    auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services, settings,
+    subdomain, triggers, unsupported, versions, workers, zones,
 };
 
 /// One operation of the API.
@@ -98,6 +98,18 @@ pub fn operations() -> Vec<Operation> {
         op(put.clone(), "/accounts/{account}/workers/workers/{worker}", workers::patch),
         op(patch.clone(), "/accounts/{account}/workers/workers/{worker}", workers::patch),
         op(delete.clone(), "/accounts/{account}/workers/workers/{worker}", workers::delete),
+        op(get.clone(), "/accounts/{account}/workers/workers/{worker}/versions", beta_versions::list),
+        op(post.clone(), "/accounts/{account}/workers/workers/{worker}/versions", beta_versions::post),
+        op(
+            get.clone(),
+            "/accounts/{account}/workers/workers/{worker}/versions/{version}",
+            beta_versions::get,
+        ),
+        op(
+            get.clone(),
+            "/accounts/{account}/workers/workers/{worker}/versions/latest",
+            beta_versions::get_latest,
+        ),
         op(
             patch.clone(),
             "/accounts/{account}/workers/workers/{worker}/versions/latest",

@@ -8,7 +8,6 @@ use crate::config::ApiConfig;
 
 /// A version, whole: its list entry and its resources.
 pub(crate) fn version(worker: &Worker, version: &Version) -> Value {
-    let bindings: Vec<Value> = version.bindings.iter().map(|binding| json!(binding.redacted())).collect();
     let mut runtime = json!({
         "compatibility_date": version.compatibility.date,
         "compatibility_flags": version.compatibility.flags,
@@ -30,7 +29,7 @@ pub(crate) fn version(worker: &Worker, version: &Version) -> Value {
         },
         "annotations": version.annotations,
         "resources": {
-            "bindings": bindings,
+            "bindings": bindings(version),
             "script": {
                 "etag": version.etag(),
                 "handlers": version.exports.handlers,
@@ -41,6 +40,11 @@ pub(crate) fn version(worker: &Worker, version: &Version) -> Value {
         },
         "startup_time_ms": version.startup_time_ms,
     })
+}
+
+/// The bindings of a version, secrets without their text.
+pub(crate) fn bindings(version: &Version) -> Vec<Value> {
+    version.bindings.iter().map(|binding| json!(binding.redacted())).collect()
 }
 
 fn named_handlers(version: &Version) -> Vec<Value> {
@@ -119,8 +123,7 @@ pub(crate) fn settings(worker: &Worker, version: Option<&Version>) -> Value {
     settings["migration_tag"] = json!(worker.migration_tag);
     settings["bindings"] = json!([]);
     if let Some(version) = version {
-        let bindings: Vec<Value> = version.bindings.iter().map(|binding| json!(binding.redacted())).collect();
-        settings["bindings"] = Value::Array(bindings);
+        settings["bindings"] = Value::Array(bindings(version));
         settings["compatibility_date"] = json!(version.compatibility.date);
         settings["compatibility_flags"] = json!(version.compatibility.flags);
         settings["annotations"] = json!(version.annotations);

@@ -126,9 +126,7 @@ pub(crate) async fn patch_latest(
     let _writer = api.lock(&account, &name).await;
     let worker = api.worker(&account, &name).await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
-    let previous = call.latest(Some(&worker)).await?.ok_or_else(|| {
-        ApiError::not_found(code::NO_VERSIONS, "This Worker has no version yet. Upload or deploy one first.")
-    })?;
+    let previous = call.latest(Some(&worker)).await?.ok_or_else(ApiError::no_versions)?;
     let mut wanted = inherit_all(&previous.bindings);
     for (binding, value) in patch.env.unwrap_or_default() {
         wanted.retain(|old| old["name"] != binding.as_str());
@@ -152,7 +150,7 @@ pub(crate) async fn patch_latest(
 }
 
 /// The worker that the path names, by its name or by its id.
-async fn find(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
+pub(crate) async fn find(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
     let text = params.get("worker");
     let by_name = api.find_worker(account, &params.worker()?).await?;
     if let Some(worker) = by_name {

@@ -123,3 +123,29 @@ async fn lists_end_for_every_kind_of_client() {
         assert!(second.body["result_info"]["cursor"].is_null());
     }
 }
+
+#[tokio::test]
+async fn the_newer_endpoints_take_a_version_as_one_document() {
+    let hearth = Hearth::start().await;
+    hearth.post("W/workers", json!({"name": "beta"})).await.result();
+    assert_eq!(hearth.get("W/workers/beta/versions/latest").await.code(), 10222);
+    let module = json!({"name": "index.js", "content_type": "application/javascript+module", "content_base64": "eA=="});
+    let document = json!({
+        "main_module": "index.js", "modules": [module], "compatibility_date": "2026-01-01",
+        "bindings": [{"name": "S", "type": "secret_text", "text": "hush"}]
+    });
+    let made = hearth.post("W/workers/beta/versions", document.clone()).await;
+    assert_eq!((&made.result()["number"], &made.result()["main_module"]), (&json!(1), &json!("index.js")));
+    assert_eq!(made.result()["bindings"], json!([{"name": "S", "type": "secret_text"}]));
+    let id = made.result()["id"].as_str().unwrap();
+    for path in ["latest", id] {
+        assert_eq!(hearth.get(&format!("W/workers/beta/versions/{path}")).await.result()["id"], id);
+    }
+    assert_eq!(hearth.get("W/scripts/beta/deployments").await.result()["deployments"], json!([]));
+    hearth.post("W/workers/beta/versions?deploy=true", document).await.result();
+    let list = hearth.get("W/workers/beta/versions").await;
+    assert_eq!(list.result().as_array().unwrap().len(), 2);
+    assert_eq!(hearth.get("W/workers/beta/versions?page=2").await.result(), &json!([]));
+    let bad = json!({"main_module": "index.js", "modules": [{"name": "index.js", "content_base64": "?"}]});
+    assert_eq!(hearth.post("W/workers/beta/versions", bad).await.code(), 10021);
+}
