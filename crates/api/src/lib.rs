@@ -39,7 +39,7 @@ mod store_error;
 mod subdomain;
 mod triggers;
 mod unsupported;
-pub mod upload;
+mod upload;
 mod versions;
 mod view;
 mod workers;

@@ -31,8 +31,6 @@ pub struct Metadata {
     pub limits: Limits,
     /// `workers/message`, `workers/tag`, `workers/alias`.
     pub annotations: BTreeMap<String, String>,
-    /// Where to run. One machine has one place: only its form is checked.
-    pub placement: Option<Value>,
     /// What is not part of a version.
     pub settings: ScriptSettings,
 }
@@ -77,6 +75,8 @@ impl Metadata {
     /// 400 naming the field that does not hold, or the feature that is not there yet.
     pub fn read(object: &Map<String, Value>) -> Result<Self, ApiError> {
         refuse_unsupported(object)?;
+        // One machine is one place: only the form is checked.
+        field::<Map<String, Value>>(object, "placement")?;
         let annotations: Option<BTreeMap<String, Option<String>>> = field(object, "annotations")?;
         Ok(Self {
             main_module: field(object, "main_module")?,
@@ -87,7 +87,6 @@ impl Metadata {
             keep_bindings: field(object, "keep_bindings")?.unwrap_or_default(),
             limits: read_limits(object)?,
             annotations: read_annotations(annotations.unwrap_or_default())?,
-            placement: field::<Map<String, Value>>(object, "placement")?.map(Value::Object),
             settings: ScriptSettings::read(object)?,
         })
     }

@@ -9,6 +9,6 @@ mod metadata;
 mod plan;
 
 pub use form::{Form, Part};
-pub use metadata::{Metadata, ScriptSettings, read_annotations, read_limits};
+pub use metadata::{ScriptSettings, read_annotations, read_limits};
 pub(crate) use plan::too_large;
-pub use plan::{Inherit, Plan, PlannedBindings, PlannedModule, PlannedSecret, plan, resolve_bindings};
+pub use plan::{Inherit, PlannedBindings, PlannedModule, PlannedSecret, plan, resolve_bindings};
