@@ -91,6 +91,8 @@ impl Stage {
         for part in [place.clone(), place.join("host"), place.join("data")] {
             make_folder(&part)?;
         }
+        // It may see the names of what it is shown.
+        fs::set_permissions(place.join("data"), fs::Permissions::from_mode(0o755))?;
         let limits = NO_SUID | NO_DEVICES | NO_EXEC;
         bind(dir, &place.join("host"), limits, false)?;
         let data = place.join("data");

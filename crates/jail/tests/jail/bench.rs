@@ -24,7 +24,6 @@ pub struct Bench {
 
 /// A running probe.
 pub struct Probe {
-    pub id: String,
     pub spawned: Spawned,
     pub paths: InstancePaths,
     pub dir: PathBuf,
@@ -45,7 +44,7 @@ pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
         run_dir: folder.join("run"),
         runtime: runtime(folder),
         tier,
-        installation: format!("test-{plain}-{}", std::process::id()),
+        installation: format!("test-{plain}"),
         ..Config::default()
     }
 }
@@ -54,7 +53,9 @@ pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
 fn runtime(folder: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("probe");
-    fs::copy(env!("CARGO_BIN_EXE_jail-probe"), &path).unwrap();
+    if !path.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_jail-probe"), &path).unwrap();
+    }
     for path in [folder, &path] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -85,9 +86,32 @@ impl Bench {
         self.probe_with(id, LIMITS, Vec::new()).await
     }
 
+    /// Starts a probe with the usual limits below another folder.
+    pub async fn probe_in(&self, folder: &Path, id: &str) -> Probe {
+        self.start(folder, id, LIMITS, Vec::new()).await
+    }
+
     /// Starts a probe.
     pub async fn probe_with(&self, id: &str, limits: Limits, fds: Vec<OwnedFd>) -> Probe {
-        let dir = self.folder.path().join("run/i").join(id);
+        self.start(self.folder.path(), id, limits, fds).await
+    }
+
+    /// Asks for a probe in a folder that may be unusable.
+    pub async fn tries_to_spawn(&self, id: &str, dir: &Path) -> std::io::Result<Spawned> {
+        let null = || OwnedFd::from(fs::File::open("/dev/null").unwrap());
+        let command = Command {
+            id: id.into(),
+            dir: dir.into(),
+            args: Vec::new(),
+            stdio: [null(), null(), null()],
+            fds: Vec::new(),
+            limits: LIMITS,
+        };
+        self.jailer.spawn(command).await
+    }
+
+    async fn start(&self, folder: &Path, id: &str, limits: Limits, fds: Vec<OwnedFd>) -> Probe {
+        let dir = folder.join("run/i").join(id);
         for part in ["in", "out", "debug"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
@@ -112,7 +136,6 @@ impl Bench {
         };
         let spawned = self.jailer.spawn(command).await.unwrap();
         Probe {
-            id: id.into(),
             spawned,
             paths: self.jailer.paths(&dir),
             dir,

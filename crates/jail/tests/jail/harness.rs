@@ -6,8 +6,8 @@ use std::process::{Command, ExitCode};
 /// One test.
 pub type Test = (&'static str, fn());
 
-/// The `main` of a test program.
-pub fn run(tests: &[Test]) -> ExitCode {
+/// The `main` of a test program. Helpers run only when they are named in full.
+pub fn run(tests: &[Test], helpers: &[Test]) -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
     let ignored = has("--ignored");
@@ -19,7 +19,8 @@ pub fn run(tests: &[Test]) -> ExitCode {
                     .iter()
                     .any(|f| if has("--exact") { **f == name } else { name.contains(f.as_str()) }))
     };
-    let chosen: Vec<&Test> = tests.iter().filter(|(name, _)| wanted(name)).collect();
+    let named = if has("--exact") { helpers } else { &[] };
+    let chosen: Vec<&Test> = tests.iter().chain(named).filter(|(name, _)| wanted(name)).collect();
     if has("--list") {
         chosen.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;

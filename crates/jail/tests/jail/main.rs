@@ -3,10 +3,12 @@
 mod bench;
 mod full;
 mod harness;
+mod life;
+mod lower;
 mod workerd;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[full::TESTS, workerd::TESTS].concat())
+    harness::run(&[full::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(), life::HELPERS)
 }

@@ -1,0 +1,203 @@
+//! What happens to instances around their runs: folders shown later, sealing, ends of Hearth.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use hearth_jail::{Layers, Tier};
+
+use crate::bench::{self, Bench, PATIENCE, with};
+use crate::harness::Test;
+
+pub const TESTS: &[Test] = &[
+    ("a_folder_is_shown_to_a_parked_process", show),
+    ("a_sealed_debug_folder_stays_as_it_is", seal),
+    ("seal_refuses_what_is_no_socket", seal_refuses),
+    ("killing_hearth_leaves_no_process", killed),
+    ("what_outlives_hearth_is_ended_by_the_next", reaped),
+    ("dropped_privileges_are_gone", privileges),
+];
+
+/// Tests that only other tests start.
+pub const HELPERS: &[Test] = &[("helper_hearth", helper)];
+
+const FOLDER: &str = "HEARTH_TEST_FOLDER";
+
+fn full<F: Future<Output = ()>>(layers: Layers, test: impl FnOnce(Bench) -> F) {
+    with(Some(Tier::Full), layers, test);
+}
+
+fn show() {
+    full(Layers::ALL, |bench| async move {
+        let host = bench.folder.path().join("storage");
+        fs::create_dir(&host).unwrap();
+        fs::set_permissions(&host, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(host.join("before"), "old").unwrap();
+        fs::set_permissions(host.join("before"), fs::Permissions::from_mode(0o600)).unwrap();
+        let (mut probe, mut other) = (bench.probe("a").await, bench.probe("b").await);
+        probe.cannot("list /data/ns").await;
+
+        bench.jailer.show("a", &host, "ns", true).await.unwrap();
+        assert_eq!(probe.can("read /data/ns/before").await, "old");
+        probe.can("write /data/ns/after new").await;
+        assert_eq!(fs::read_to_string(host.join("after")).unwrap(), "new");
+        assert_eq!(fs::metadata(host.join("after")).unwrap().uid(), rustix::process::geteuid().as_raw());
+        assert_eq!(other.can("list /data").await, "");
+
+        bench.jailer.show("a", &host, "ro", false).await.unwrap();
+        assert_eq!(probe.can("read /data/ro/before").await, "old");
+        probe.cannot("write /data/ro/x x").await;
+
+        bench.jailer.hide("a", "ro").await.unwrap();
+        probe.cannot("read /data/ro/before").await;
+        for name in ["..", "a/b", "", "/"] {
+            bench.jailer.show("a", &host, name, true).await.unwrap_err();
+        }
+        bench.jailer.show("a", &host, "ns", true).await.unwrap_err();
+        bench.jailer.show("nobody", &host, "ns", true).await.unwrap_err();
+        let mut bench = bench;
+        probe.leave();
+        bench.exit().await;
+        // The end of an instance takes its view away, not the folder.
+        assert_eq!(fs::read_to_string(host.join("before")).unwrap(), "old");
+    });
+}
+
+fn seal() {
+    full(Layers::ALL, |bench| async move {
+        let mut probe = bench.probe("a").await;
+        probe.can("listen /run/debug/debug.sock").await;
+        probe.can("write /run/debug/before x").await;
+        bench.jailer.seal("a").await.unwrap();
+        for attack in ["write /run/debug/after x", "remove /run/debug/debug.sock", "link /x /run/debug/y"] {
+            probe.cannot(attack).await;
+        }
+        std::os::unix::net::UnixStream::connect(probe.dir.join("debug/debug.sock")).unwrap();
+    });
+}
+
+fn seal_refuses() {
+    // The system call policy stops links too; here it is about the seal.
+    full(Layers { seccomp: false, ..Layers::ALL }, |bench| async move {
+        let mut probe = bench.probe("a").await;
+        probe.can("link /run/hearth/bindings.sock /run/debug/debug.sock").await;
+        let error = bench.jailer.seal("a").await.unwrap_err().to_string();
+        assert!(error.contains("not a socket"), "{error}");
+
+        let mut probe = bench.probe("b").await;
+        probe.can("write /run/debug/debug.sock x").await;
+        bench.jailer.seal("b").await.unwrap_err();
+
+        // What it has open for writing it could still change.
+        let mut probe = bench.probe("c").await;
+        probe.can("listen /run/debug/debug.sock").await;
+        probe.can("hold /run/debug/file").await;
+        bench.jailer.seal("c").await.unwrap_err();
+    });
+}
+
+/// Plays Hearth in a process that can be killed: prints the pids of the jailer's child and waits.
+fn helper() {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let layers = Layers { seccomp: false, ..Layers::ALL };
+    let (handle, _) = hearth_jail::start_with(bench::config(&folder, Some(Tier::Full)), layers).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (jailer, exits) = handle.into_async().unwrap();
+        let bench = Bench { jailer, exits, folder: tempfile::tempdir().unwrap() };
+        let mut obedient = bench.probe_in(&folder, "obedient").await;
+        let mut stubborn = bench.probe_in(&folder, "stubborn").await;
+        for probe in [&mut obedient, &mut stubborn] {
+            probe.can("stay").await;
+        }
+        stubborn.can("outlive").await;
+        println!("pids {} {}", obedient.spawned.pid, stubborn.spawned.pid);
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Starts a Hearth with an instance that cannot outlive it and one that can, and kills it.
+fn kill_hearth(folder: &Path) -> Option<[String; 2]> {
+    let mut hearth = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "helper_hearth"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(hearth.stdout.take().unwrap()).lines();
+    let pids = lines.map_while(Result::ok).find_map(|line| Some(line.strip_prefix("pids ")?.to_owned()));
+    let pids = pids.as_deref().and_then(|pids| pids.split_once(' '));
+    let pids = pids.map(|(one, two)| [one.to_owned(), two.to_owned()]);
+    // SIGKILL.
+    hearth.kill().unwrap();
+    hearth.wait().unwrap();
+    if pids.is_none() {
+        eprintln!("SKIPPED, NOTHING IS TESTED HERE: the full tier is not available");
+    }
+    pids
+}
+
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // A zombie waits for whoever adopted it.
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+fn ends(pid: &str) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if !lives(pid) {
+            return true;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    false
+}
+
+fn killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([obedient, stubborn]) = kill_hearth(folder.path()) else { return };
+    assert!(ends(&obedient), "{obedient} outlives Hearth");
+    // Without the binding to Hearth's life, which the system call policy otherwise protects, it would live on.
+    assert!(lives(&stubborn));
+    drop(hearth_jail::start(bench::config(folder.path(), Some(Tier::Full))).unwrap());
+}
+
+fn reaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some([_, stubborn]) = kill_hearth(folder.path()) else { return };
+    assert!(lives(&stubborn));
+    let left = folder.path().join("run/i/stubborn");
+    assert!(left.exists());
+    // Its note is gone, so that only the cgroup leads to it.
+    fs::remove_file(left.join("pid")).unwrap();
+    let jailer = hearth_jail::start(bench::config(folder.path(), Some(Tier::Full))).unwrap();
+    assert!(ends(&stubborn));
+    assert!(!left.exists());
+    drop(jailer);
+}
+
+fn privileges() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED, NOTHING IS TESTED HERE: there are no privileges to give up");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    fs::write(&path, "x").unwrap();
+    std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+    hearth_jail::drop_privileges().unwrap();
+    fs::read_to_string(&path).unwrap_err();
+    let held = rustix::thread::capabilities(None).unwrap();
+    let kept = rustix::thread::CapabilitySet::NET_BIND_SERVICE;
+    assert!((held.effective - kept).is_empty() && (held.permitted - kept).is_empty());
+    assert!(rustix::thread::no_new_privs().unwrap());
+    // Not by executing something either.
+    let status = Command::new("cat").arg(&path).stderr(Stdio::null()).status().unwrap();
+    assert!(!status.success());
+}
