@@ -4,7 +4,7 @@ mod support;
 
 use futures::{SinkExt as _, StreamExt as _};
 use hearth_gateway::{Body, Caller, Config};
-use hearth_model::AccountId;
+use hearth_model::{AccountId, PublishedRoute};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -72,6 +72,9 @@ async fn a_worker_reaches_another_by_its_host() {
 async fn what_is_not_ours_is_given_back() {
     let rig = Rig::new(Config { api_hosts: vec!["api.test".parse().unwrap()], ..Config::default() }).await;
     let (worker, _) = rig.publish("app", async |_| ok("reached"));
+    // Even a route does not make the control host a worker's, which anybody could then put one before.
+    let route = |pattern: &str| PublishedRoute { pattern: pattern.parse().unwrap(), worker: Some(worker.id) };
+    rig.table.set_routes(["localhost/*", "127.0.0.1/*", "api.test/*"].map(route).to_vec());
     for url in ["http://example.com/", "http://localhost/client/v4", "http://127.0.0.1/", "http://api.test/"]
     {
         assert!(dispatch(&rig, &caller("caller"), request(url)).await.is_none(), "{url}");
