@@ -259,6 +259,44 @@ async fn a_request_that_was_written_is_not_repeated() {
     assert_eq!(requests.load(Ordering::Relaxed), 1);
 }
 
+/// A connection that idled may be closed while a request is on its way: what has no effects goes out once more.
+#[tokio::test]
+async fn after_idling_only_a_request_without_effects_is_repeated() {
+    let rig = Rig::new(Config::default()).await;
+    let socket = rig.socket();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    tokio::spawn(async move {
+        loop {
+            // Answers the first request of a connection, reads the second and hangs up.
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                stream.read(&mut buffer).await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                if stream.read(&mut buffer).await.unwrap_or(0) > 0 {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    rig.publish_at("app", &socket);
+    for (method, status, sent) in
+        [(Method::POST, StatusCode::BAD_GATEWAY, 2), (Method::GET, StatusCode::OK, 3)]
+    {
+        requests.store(0, Ordering::Relaxed);
+        assert_eq!(rig.get("app.localhost", "/").await.status(), StatusCode::OK);
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let mut request = get("app.localhost", "/");
+        *request.method_mut() = method.clone();
+        assert_eq!(rig.fetch(request).await.status(), status, "{method}");
+        assert_eq!(requests.load(Ordering::Relaxed), sent, "{method}");
+    }
+}
+
 #[tokio::test]
 async fn http2_by_prior_knowledge_reaches_the_worker() {
     let rig = Rig::new(Config::default()).await;
