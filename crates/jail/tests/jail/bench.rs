@@ -80,6 +80,16 @@ pub fn with<F: Future<Output = ()>>(tier: Option<Tier>, layers: Layers, test: im
     });
 }
 
+/// Runs a test where namespaces are available, whether or not there are cgroups.
+pub fn isolated<F: Future<Output = ()>>(layers: Layers, test: impl FnOnce(Bench) -> F) {
+    let missing =
+        |finding: &&hearth_jail::Finding| matches!(finding.name, "namespaces" | "mounts") && !finding.ok;
+    match hearth_jail::examine().findings.iter().find(missing) {
+        Some(finding) => eprintln!("SKIPPED, NOTHING IS TESTED HERE: {}: {}", finding.name, finding.detail),
+        None => with(None, layers, test),
+    }
+}
+
 impl Bench {
     /// Starts a probe with the usual limits.
     pub async fn probe(&self, id: &str) -> Probe {

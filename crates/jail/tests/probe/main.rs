@@ -19,8 +19,10 @@ fn main() -> io::Result<()> {
         io::stdout().flush()?;
         stays |= line == "stay";
     }
-    while stays {
-        std::thread::park();
+    if stays {
+        loop {
+            std::thread::park();
+        }
     }
     Ok(())
 }
