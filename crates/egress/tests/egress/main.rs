@@ -1,0 +1,5 @@
+//! The egress over its real socket: before a real workerd, and against upstreams that misbehave in one way each.
+
+mod refusals;
+mod support;
+mod workerd;
