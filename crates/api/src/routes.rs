@@ -173,6 +173,8 @@ pub fn operations() -> Vec<Operation> {
         // Ours
         op(get.clone(), "/accounts/{account}/hearth/egress", egress::get_account),
         op(put.clone(), "/accounts/{account}/hearth/egress", egress::put_account),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::get_worker),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::put_worker),
         op(get, "/installation/egress", egress::get_installation),
         op(put, "/installation/egress", egress::put_installation),
     ]

@@ -4,14 +4,16 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::Gateway;
@@ -28,6 +30,10 @@ impl Gateway {
         let builder = Arc::new(self.builder());
         let places = Arc::new(Semaphore::new(self.config.max_connections));
         let connections = TaskTracker::new();
+        let lanes = match Lanes::start(self.config.threads) {
+            Ok(lanes) => lanes,
+            Err(error) => return tracing::error!(%error, "the gateway's threads cannot be started"),
+        };
         let accepting = async {
             loop {
                 // The place comes first: what cannot be served yet stays in the kernel's backlog.
@@ -35,10 +41,11 @@ impl Gateway {
                 match accept(&listener).await {
                     Ok((stream, peer)) => {
                         let connected = Arc::clone(&self).connection(stream, peer, &builder, &shutdown);
-                        connections.spawn(async move {
+                        let task = async move {
                             connected.await;
                             drop(place);
-                        });
+                        };
+                        connections.spawn_on(task, lanes.next());
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
@@ -79,13 +86,15 @@ impl Gateway {
 
     fn connection(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: std::net::TcpStream,
         peer: SocketAddr,
         builder: &Arc<auto::Builder<TokioExecutor>>,
         shutdown: &CancellationToken,
     ) -> impl Future<Output = ()> + 'static {
         let (builder, shutdown) = (Arc::clone(builder), shutdown.clone());
         async move {
+            // Registered here and not where it was accepted: its events shall wake this thread.
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
             let Ok(local) = stream.local_addr() else { return };
             let connection = Connection::new(peer, local, shutdown.clone());
             let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection.tunnel)));
@@ -104,8 +113,38 @@ impl Gateway {
     }
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(listener: &TcpListener) -> io::Result<(std::net::TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer))
+    Ok((stream.into_std()?, peer))
+}
+
+/// The threads that connections live on, each with a runtime of its own. A request that passes through never leaves its
+/// thread: in a runtime of many threads each event wakes a second one, which costs more than the request's own work.
+struct Lanes {
+    handles: Vec<Handle>,
+    turn: AtomicUsize,
+    /// The threads end when this does.
+    _stop: DropGuard,
+}
+
+impl Lanes {
+    fn start(count: usize) -> io::Result<Self> {
+        let stop = CancellationToken::new();
+        let mut handles = Vec::new();
+        for number in 0..count.max(1) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            handles.push(runtime.handle().clone());
+            let until = stop.clone();
+            std::thread::Builder::new()
+                .name(format!("gateway-{number}"))
+                .spawn(move || runtime.block_on(until.cancelled()))?;
+        }
+        Ok(Self { handles, turn: AtomicUsize::new(0), _stop: stop.drop_guard() })
+    }
+
+    /// The threads in turn.
+    fn next(&self) -> &Handle {
+        &self.handles[self.turn.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
+    }
 }

@@ -274,7 +274,7 @@ async fn after_idling_only_a_request_without_effects_is_repeated() {
             let count = Arc::clone(&count);
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
-                stream.read(&mut buffer).await.unwrap();
+                let _ = stream.read(&mut buffer).await.unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
                 if stream.read(&mut buffer).await.unwrap_or(0) > 0 {

@@ -204,12 +204,21 @@ fn control(api: Router) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Resp
     let router = Router::new()
         .route("/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
         .merge(api);
+    // Not on the gateway's threads: what takes long here must not hold up traffic there.
+    let here = tokio::runtime::Handle::current();
     move |request| {
-        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        let answer = here.spawn(router.clone().oneshot(request.map(axum::body::Body::new)));
         Box::pin(async move {
             match answer.await {
-                Ok(response) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
-                Err(never) => match never {},
+                Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
+                Ok(Err(never)) => match never {},
+                Err(error) => {
+                    tracing::error!(%error, "an API call ended in a panic");
+                    let mut response =
+                        Response::new(http_body_util::Empty::new().map_err(Into::into).boxed_unsync());
+                    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+                    response
+                }
             }
         })
     }

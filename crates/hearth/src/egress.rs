@@ -105,7 +105,7 @@ async fn act(action: Action) -> Result<()> {
 async fn load(scope: &Scope) -> Result<(Policy, Client, String)> {
     let client = scope.target.client();
     let path = match (&scope.worker, &scope.account) {
-        (None, None) => "/hearth/egress".to_owned(),
+        (None, None) => "/installation/egress".to_owned(),
         (None, Some(account)) => format!("/accounts/{account}/hearth/egress"),
         (Some(worker), account) => {
             let account = client.account(account.as_deref()).await?;

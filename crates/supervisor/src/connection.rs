@@ -18,6 +18,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::runtime;
 
 use crate::RequestBody;
 use crate::instance::{Instance, Phase};
@@ -36,13 +37,25 @@ pub(crate) struct PooledConnection {
     /// None once it has ended.
     driver: Option<Driver>,
     idle_since: Instant,
+    /// Where its socket is registered: used from another runtime, every event would cross threads.
+    runtime: runtime::Id,
 }
 
 impl PooledConnection {
     /// A connection over a stream.
     pub(crate) async fn new(stream: UnixStream) -> hyper::Result<Self> {
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, driver: Some(Box::pin(driver.with_upgrades())), idle_since: Instant::now() })
+        Ok(Self {
+            sender,
+            driver: Some(Box::pin(driver.with_upgrades())),
+            idle_since: Instant::now(),
+            runtime: runtime::Handle::current().id(),
+        })
+    }
+
+    /// Whether it belongs to this runtime.
+    pub(crate) fn belongs_to(&self, runtime: runtime::Id) -> bool {
+        self.runtime == runtime
     }
 
     /// Whether it can take a request now.

@@ -189,9 +189,14 @@ impl Lease {
 
     /// A pooled connection that is open as far as can be known: polling it reads what its peer has sent.
     fn idle_connection(&self, cx: &mut Context<'_>) -> Option<PooledConnection> {
+        let here = tokio::runtime::Handle::current().id();
         loop {
-            // Newest first, so that the oldest go unused.
-            let mut connection = self.instance.idle_connections.lock().pop()?;
+            let mut connection = {
+                let mut idle = self.instance.idle_connections.lock();
+                // Newest first, so that the oldest go unused.
+                let newest = idle.iter().rposition(|connection| connection.belongs_to(here))?;
+                idle.remove(newest)
+            };
             if connection.is_usable(cx) {
                 return Some(connection);
             }

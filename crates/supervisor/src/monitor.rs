@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Death;
+use crate::plan::Event;
 use crate::supervisor::{Running, Shared};
 use crate::watch::{Sample, Watch};
 
@@ -76,6 +77,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(BUSY_LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = 0_u32;
+    let mut machine = Machine::default();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -91,9 +93,33 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             }
             tokio::time::sleep(BUSY_LOOK).await;
         }
+        if let Some(spare) = machine.spare_cores() {
+            shared.tell(Event::Spare(spare));
+        }
         for running in all {
             look(&shared, &running, full);
         }
+    }
+}
+
+/// What the machine's cores do, from `/proc/stat`.
+#[derive(Default)]
+struct Machine {
+    idle: u64,
+    looked: Option<Instant>,
+}
+
+/// Clock ticks a second in `/proc/stat` (proc(5): USER_HZ, 100 on every architecture we run on).
+const TICKS: f64 = 100.0;
+
+impl Machine {
+    /// Cores that were idle since the last look. None at the first, or where it cannot be read.
+    fn spare_cores(&mut self) -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/stat").ok()?;
+        let idle: u64 = text.lines().next()?.split_whitespace().nth(4)?.parse().ok()?;
+        let since = self.looked.replace(Instant::now());
+        let before = std::mem::replace(&mut self.idle, idle);
+        Some(idle.saturating_sub(before) as f64 / TICKS / since?.elapsed().as_secs_f64().max(0.001))
     }
 }
 

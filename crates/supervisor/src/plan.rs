@@ -47,6 +47,8 @@ pub(crate) enum Event {
     Exited(Serial),
     /// What was measured of a process.
     Observed(Serial, Load),
+    /// Cores of the machine that had nothing to do lately.
+    Spare(f64),
     /// The version is no longer routed to.
     Retired(InstanceKey),
     /// Time has passed.
@@ -114,18 +116,29 @@ pub(crate) struct Plan {
     members: BTreeMap<Serial, Member>,
     failures: HashMap<InstanceKey, Failures>,
     next: Serial,
+    spare_cores: f64,
     closing: bool,
 }
 
 /// A process that leaves this soon after its start without having served has failed to start.
 const YOUNG: Duration = Duration::from_secs(10);
 
+/// Cores that must be free before a hot worker gets another process: without them it only takes turns with the rest.
+const ENOUGH_SPARE: f64 = 0.5;
+
 /// Above this share of a core a process is hot.
 const HOT_CPU: f64 = 0.85;
 
 impl Plan {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, members: BTreeMap::new(), failures: HashMap::new(), next: 1, closing: false }
+        Self {
+            rules,
+            members: BTreeMap::new(),
+            failures: HashMap::new(),
+            next: 1,
+            spare_cores: 0.0,
+            closing: false,
+        }
     }
 
     /// Takes an event in and says what follows from it.
@@ -136,6 +149,10 @@ impl Plan {
             Event::Failed(serial) => self.gone(serial, true, now),
             Event::Exited(serial) => self.gone(serial, false, now),
             Event::Observed(serial, load) => self.observed(serial, load, now),
+            Event::Spare(cores) => {
+                self.spare_cores = cores;
+                Vec::new()
+            }
             Event::Retired(key) => self.drain_all(|member| member.key == key, now),
             Event::Tick => self.tick(now),
             Event::Shutdown => {
@@ -221,7 +238,8 @@ impl Plan {
         let all_hot = serving.by_ref().all(hot);
         let count = self.of(key, Stage::Serving);
         let room = count < self.rules.max_per_key && self.members.len() < self.rules.max_processes;
-        if all_hot && room && self.of(key, Stage::Starting) == 0 {
+        let free = self.spare_cores >= ENOUGH_SPARE;
+        if all_hot && room && free && self.of(key, Stage::Starting) == 0 {
             return vec![self.start(key, now)];
         }
         Vec::new()

@@ -128,6 +128,9 @@ fn an_unused_instance_leaves_after_the_idle_timeout() {
 fn a_hot_worker_gets_another_process_up_to_its_bound() {
     let (mut plan, key, serial) = serving();
     let hot = Load { cpu: 0.95, ..load(16, 100, SECOND) };
+    plan.on(Event::Spare(0.2), SECOND);
+    assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), [], "the machine has nothing left");
+    plan.on(Event::Spare(1.5), SECOND);
     let [Effect::Start(second, again)] = plan.on(Event::Observed(serial, hot), SECOND)[..] else { panic!() };
     assert_eq!(again, key);
     assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), []);

@@ -5,11 +5,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use hearth_jail::{Command, InstancePaths, Jailer, Limits as JailLimits, UsageReader};
+use hearth_jail::{Command, InstancePaths, Jailer, Limits as JailLimits, Signal, UsageReader};
+use parking_lot::Mutex;
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::exits::{ExitNotice, Exits};
@@ -21,6 +25,12 @@ const BACKLOG: u32 = 4096;
 
 /// Memory of a process that is only parked or probed, in bytes: what a worker of the default size may use.
 pub(crate) const PARKED_MEMORY: u64 = 320 << 20;
+
+/// Largest file that a worker's process may write, in bytes: it has nowhere to keep one yet.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The pause after a spawn that failed.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A parked process.
 pub(crate) struct Spare {
@@ -84,6 +94,14 @@ impl Nursery {
         Ok(Spare { id, dir, paths, stdin, stdout, stderr, control, sockets, usage: spawned.usage, exit })
     }
 
+    /// Ends a process that nobody wants, and waits until it is gone.
+    pub(crate) async fn discard(&self, mut spare: Spare) {
+        if self.jailer.kill(&spare.id, Signal::Kill).await.is_ok() {
+            // Its end is certain; one whose news is lost is not waited for.
+            let _ = spare.exit.wait_for(Option::is_some).await;
+        }
+    }
+
     /// The jail's limits for a process that may use so many bytes.
     pub(crate) fn limits(&self, memory_bytes: u64) -> JailLimits {
         JailLimits {
@@ -91,7 +109,7 @@ impl Nursery {
             pids: self.config.tasks,
             cpu_cores: None,
             nofile: self.config.open_files,
-            fsize_bytes: 0,
+            fsize_bytes: MAX_FILE,
         }
     }
 }
@@ -129,37 +147,21 @@ fn own(listener: UnixListener) -> io::Result<OwnedFd> {
     Ok(listener.into_std()?.into())
 }
 
-/// Keeps `count` parked processes ready and hands them out.
+/// Keeps parked processes ready and hands them out.
 pub(crate) struct Pool {
+    nursery: Arc<Nursery>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Spare>>,
+    filling: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Pool {
-    /// Begins to fill it. A spare that dies while parked is replaced when it is about to be taken.
-    pub(crate) fn start(
-        nursery: Arc<Nursery>,
-        count: usize,
-        stop: tokio_util::sync::CancellationToken,
-    ) -> Self {
+    /// Begins to keep `count` ready, until told to stop. A spare that dies while parked is replaced when it is about
+    /// to be taken.
+    pub(crate) fn start(nursery: Arc<Nursery>, count: usize, stop: CancellationToken) -> Self {
         // The channel holds all but the one that the filler has in hand.
         let (sender, receiver) = mpsc::channel(count.saturating_sub(1).max(1));
-        tokio::spawn(async move {
-            while !stop.is_cancelled() {
-                match nursery.spawn().await {
-                    Ok(spare) => {
-                        tokio::select! {
-                            sent = sender.send(spare) => if sent.is_err() { return },
-                            () = stop.cancelled() => return,
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "cannot start a parked process; trying again");
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    }
-                }
-            }
-        });
-        Self { ready: tokio::sync::Mutex::new(receiver) }
+        let filling = tokio::spawn(fill(Arc::clone(&nursery), sender, stop));
+        Self { nursery, ready: tokio::sync::Mutex::new(receiver), filling: Mutex::new(Some(filling)) }
     }
 
     /// A parked process that lives. None: the pool is closed.
@@ -169,6 +171,40 @@ impl Pool {
             let spare = ready.recv().await?;
             if spare.exit.borrow().is_none() {
                 return Some(spare);
+            }
+        }
+    }
+
+    /// Ends the parked processes, once the pool was told to stop.
+    pub(crate) async fn close(&self) {
+        let filling = self.filling.lock().take();
+        if let Some(filling) = filling {
+            // It does not panic, and ends because it was told to.
+            let _ = filling.await;
+        }
+        let mut ready = self.ready.lock().await;
+        while let Some(spare) = ready.recv().await {
+            self.nursery.discard(spare).await;
+        }
+    }
+}
+
+async fn fill(nursery: Arc<Nursery>, sender: mpsc::Sender<Spare>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match nursery.spawn().await {
+            Ok(spare) => {
+                let place = tokio::select! {
+                    place = sender.reserve() => place.ok(),
+                    () = stop.cancelled() => None,
+                };
+                match place {
+                    Some(place) => place.send(spare),
+                    None => return nursery.discard(spare).await,
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot start a parked process; trying again");
+                tokio::time::sleep(RETRY).await;
             }
         }
     }

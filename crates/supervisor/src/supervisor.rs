@@ -179,6 +179,7 @@ impl Supervisor {
         if tokio::time::timeout(patience, self.shared.gone.cancelled()).await.is_err() {
             tracing::warn!("some workers did not end in time and are killed");
         }
+        self.shared.spares.close().await;
     }
 
     /// Processes and what is in them.
