@@ -1,5 +1,8 @@
 //! The egress over its real socket: before a real workerd, and against upstreams that misbehave in one way each.
 
+mod ends;
+mod failures;
+mod names;
 mod refusals;
 mod support;
 mod workerd;
