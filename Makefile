@@ -15,6 +15,9 @@ HEARTH_DATA_DIR ?= $(CURDIR)/data
 # `make test-e2e HEARTH_BIN=$PWD/target/release/hearth` tries a release.
 HEARTH_BIN ?= $(CARGO_TARGET_DIR)/debug/hearth
 
+# The pinned runtime, for the tests that hold a crate against it.
+export HEARTH_WORKERD ?= $(CURDIR)/runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd
+
 .PHONY: help
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
