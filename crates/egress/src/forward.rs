@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -213,8 +214,9 @@ impl Egress {
         let path = parts.uri.path_and_query().cloned();
         let host = HeaderValue::try_from(call.destination.authority())
             .map_err(|error| DialError { failure: Failure::BadRequest, detail: error.to_string() })?;
+        let mut fresh = websocket;
         loop {
-            let (mut connection, kept) = self.connection(call, websocket).await?;
+            let (mut connection, kept) = self.connection(call, websocket, fresh).await?;
             let version = connection.version();
             parts.version = version;
             parts.uri = call
@@ -227,8 +229,12 @@ impl Egress {
             } else {
                 parts.headers.insert(HOST, host.clone());
             }
+            // Whether the upstream acted on a request that went out on a kept connection just when that ended, nobody
+            // here knows. Only what does no harm twice is sent twice (RFC 9110 section 9.2.2).
+            let again =
+                (kept && parts.method.is_idempotent() && upload.is_end_stream()).then(|| parts.clone());
             let sending = connection.send(Request::from_parts(parts, upload));
-            let error = tokio::select! {
+            let mut error = tokio::select! {
                 sent = sending => match sent {
                     Ok(response) => return Ok((response, connection)),
                     Err(error) => error,
@@ -237,20 +243,28 @@ impl Egress {
                     return Err(DialError { failure: Failure::ResponseTimeout, detail: "response_timeout".to_owned() });
                 }
             };
-            let mut error = error;
-            match error.take_message() {
+            (parts, upload) = match (error.take_message(), again) {
                 // The upstream closed a kept connection before it was used again: no fault of the request.
-                Some(request) if kept => (parts, upload) = request.into_parts(),
+                (Some(request), _) if kept => request.into_parts(),
+                (None, Some(again)) => {
+                    fresh = true;
+                    (again, Upload::empty())
+                }
                 _ => return Err(DialError { failure: Failure::NotHttp, detail: error.error().to_string() }),
-            }
+            };
         }
     }
 
-    /// A connection for this call, and whether it had been in use before.
-    async fn connection(&self, call: &Call, websocket: bool) -> Result<(Connection, bool), DialError> {
+    /// A connection for this call, and whether it had been in use before; never one that had if it must be `fresh`.
+    async fn connection(
+        &self,
+        call: &Call,
+        websocket: bool,
+        fresh: bool,
+    ) -> Result<(Connection, bool), DialError> {
         let key = self.key(call);
         let rules = call.rules(self);
-        if !websocket {
+        if !fresh {
             let name = call.destination.name();
             let permits =
                 |address| rules.leads_to(&name, address) && rules.judge(&name, address, is_local).is_ok();

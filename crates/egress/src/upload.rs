@@ -13,14 +13,19 @@ use hyper::body::Incoming;
 pub(crate) type Progress = Arc<AtomicU64>;
 
 pub(crate) struct Upload {
-    inner: Incoming,
+    /// `None` for a request that is sent again, which has no body.
+    inner: Option<Incoming>,
     progress: Progress,
 }
 
 impl Upload {
     pub fn new(inner: Incoming) -> (Self, Progress) {
         let progress = Progress::default();
-        (Self { inner, progress: progress.clone() }, progress)
+        (Self { inner: Some(inner), progress: progress.clone() }, progress)
+    }
+
+    pub fn empty() -> Self {
+        Self { inner: None, progress: Progress::default() }
     }
 }
 
@@ -32,7 +37,8 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let frame = Pin::new(inner).poll_frame(cx);
         if frame.is_ready() {
             self.progress.fetch_add(1, Ordering::Relaxed);
         }
@@ -40,10 +46,10 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }

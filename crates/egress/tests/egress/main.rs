@@ -2,7 +2,10 @@
 
 mod ends;
 mod failures;
+mod internal;
 mod names;
+mod pool;
 mod refusals;
 mod support;
+mod tls;
 mod workerd;
