@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,8 +24,9 @@ use crate::download::{Download, Loan};
 use crate::failure::Failure;
 use crate::policy::Rules;
 use crate::pool::{Connection, Key};
+use crate::throttle::{Throttle, Verdict};
 use crate::upload::{Progress, Upload};
-use crate::{Body, Dispatch, Egress, Origin, Policy, headers, tunnel};
+use crate::{Body, Dispatch, Egress, Origin, Policy, headers, throttle, tunnel};
 
 /// How long a request waits for the room that an evicted idle connection leaves.
 const EVICTION_PATIENCE: Duration = Duration::from_secs(1);
@@ -35,6 +37,8 @@ pub(crate) struct Instance {
     pub origin: Arc<ArcSwap<Origin>>,
     pub slots: Arc<Semaphore>,
     pub stop: CancellationToken,
+    /// How many refusals have been written to the operator's log.
+    pub refusals: Arc<Mutex<Throttle>>,
 }
 
 /// What one request is judged by; a snapshot, so that a change of rules never splits a request.
@@ -47,24 +51,6 @@ struct Call {
 impl Call {
     fn rules<'a>(&'a self, egress: &'a Egress) -> Rules<'a> {
         Rules { own: &egress.config.own, caller: &self.origin.policy, installation: &self.installation }
-    }
-
-    fn fail(&self, failure: Failure, detail: &str) -> Response<Body> {
-        let Origin { account, worker, version, .. } = &*self.origin;
-        let destination = &self.destination;
-        match failure {
-            Failure::Refused | Failure::Loop | Failure::TooManyInFlight | Failure::Saturated => {
-                tracing::warn!(%account, %worker, %version, %destination, ?failure, detail, "egress: refused");
-            }
-            _ => {
-                tracing::debug!(%account, %worker, %version, %destination, ?failure, detail, "egress: failed")
-            }
-        }
-        failure.response(&destination.to_string())
-    }
-
-    fn fail_dial(&self, error: DialError) -> Response<Body> {
-        self.fail(error.failure, &error.detail)
     }
 }
 
@@ -83,7 +69,7 @@ impl Instance {
             destination,
         };
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
-            return call.fail(Failure::TooManyInFlight, "max_in_flight_per_instance");
+            return self.fail(&call, Failure::TooManyInFlight, "max_in_flight_per_instance");
         };
         if connect { self.connect(call, request, slot).await } else { self.fetch(call, request, slot).await }
     }
@@ -96,11 +82,11 @@ impl Instance {
     ) -> Response<Body> {
         let egress = &*self.egress;
         let Some(permit) = egress.permit().await else {
-            return call.fail(Failure::Saturated, "max_connections");
+            return self.fail(&call, Failure::Saturated, "max_connections");
         };
         let upstream = match egress.dialer.tcp(&call.destination, &call.rules(egress)).await {
             Ok(upstream) => upstream,
-            Err(error) => return call.fail_dial(error),
+            Err(error) => return self.fail_dial(&call, error),
         };
         let worker = hyper::upgrade::on(&mut request);
         self.spawn(async move {
@@ -120,7 +106,7 @@ impl Instance {
         headers::scrub(request.headers_mut());
         let hops = headers::hops(request.headers());
         if hops >= egress.config.max_hops {
-            return call.fail(Failure::Loop, "max_hops");
+            return self.fail(&call, Failure::Loop, "max_hops");
         }
         request.headers_mut().insert(headers::HOPS, HeaderValue::from(hops + 1));
         let websocket = headers::is_websocket(request.headers());
@@ -146,7 +132,7 @@ impl Instance {
                 });
                 self.answer(response, upgrade, loan, slot, Some(permit))
             }
-            Err(error) => call.fail_dial(error),
+            Err(error) => self.fail_dial(&call, error),
         }
     }
 
@@ -176,6 +162,45 @@ impl Instance {
             tunnel::websocket(worker, upstream).await;
         });
         response.map(|_| Empty::new().map_err(|never| match never {}).boxed())
+    }
+
+    fn fail(&self, call: &Call, failure: Failure, detail: &str) -> Response<Body> {
+        let Origin { account, worker, version, .. } = &*call.origin;
+        let destination = &call.destination;
+        match failure {
+            Failure::Refused | Failure::Loop | Failure::TooManyInFlight | Failure::Saturated => {
+                if self.may_log(&call.origin) {
+                    tracing::warn!(%account, %worker, %version, %destination, ?failure, detail, "egress: refused");
+                }
+            }
+            _ => {
+                tracing::debug!(%account, %worker, %version, %destination, ?failure, detail, "egress: failed")
+            }
+        }
+        failure.response(&destination.to_string())
+    }
+
+    fn fail_dial(&self, call: &Call, error: DialError) -> Response<Body> {
+        self.fail(call, error.failure, &error.detail)
+    }
+
+    /// Whether a refusal may be written to the log. Of those that may not, their number will be.
+    fn may_log(&self, origin: &Arc<Origin>) -> bool {
+        match self.refusals.lock().event(Instant::now()) {
+            Verdict::Write => return true,
+            Verdict::LeaveOut => {}
+            Verdict::LeaveOutAndClose => {
+                let (refusals, origin) = (self.refusals.clone(), origin.clone());
+                // Outlives the instance: a worker that floods and ends has its number written too.
+                tokio::spawn(async move {
+                    sleep(throttle::WINDOW).await;
+                    let count = refusals.lock().close();
+                    let Origin { account, worker, version, .. } = &*origin;
+                    tracing::warn!(%account, %worker, %version, count, "egress: refused more than is listed");
+                });
+            }
+        }
+        false
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

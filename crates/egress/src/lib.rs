@@ -9,7 +9,8 @@
 //! What a worker sees when something fails is what it would see on Cloudflare: `530` with `error code: 1016` for a
 //! name that does not resolve, `521` when nothing listens, `522` on a connect timeout, `523` without a route, `524`
 //! when no answer comes, `525` and `526` for TLS, `520` for an answer that is not HTTP. A refusal by policy is `403`
-//! with a text for the developer; the operator's log has the rest.
+//! with a text for the developer; the operator's log has the rest, at most a few lines a second for each instance and then
+//! a count.
 //!
 //! ```text
 //! egress.sock ─▶ serve ─▶ forward ─▶ Internal (a host of this installation)
@@ -30,6 +31,7 @@ mod policy;
 mod pool;
 mod resolve;
 mod serve;
+mod throttle;
 mod tunnel;
 mod upload;
 

@@ -167,6 +167,7 @@ impl Egress {
             egress: self.clone(),
             origin: origin.clone(),
             stop: stop.clone(),
+            refusals: Arc::default(),
         });
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             let _: Infallible = accept(listener, instance).await;

@@ -3,6 +3,7 @@
 mod ends;
 mod failures;
 mod internal;
+mod log;
 mod names;
 mod pool;
 mod refusals;
