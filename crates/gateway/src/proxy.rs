@@ -8,6 +8,7 @@ use hearth_supervisor::{RequestBody, ResponseBody};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::encoding::{self, Plan};
 use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers;
+use crate::linger::Lingering;
 use crate::table::Match;
 use crate::ws;
 
@@ -184,7 +186,10 @@ fn outgoing(request: Request<Incoming>, found: &Match) -> Request<RequestBody> {
         parts.headers.insert(header::HOST, host);
     }
     parts.headers.insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
-    let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Incoming(body) };
+    let body = match body.is_end_stream() {
+        true => RequestBody::Empty,
+        false => RequestBody::Boxed(Lingering::new(body).boxed_unsync()),
+    };
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
     if found.prefix > 0 {
