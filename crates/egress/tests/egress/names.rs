@@ -2,7 +2,7 @@
 
 use hearth_egress::Policy;
 use http::header::CONNECTION;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Method, Response};
 use tokio::net::TcpListener;
 
 use crate::support::{Answers, Setup, Upstream, full, policy};
@@ -107,4 +107,15 @@ async fn an_internal_name_takes_the_place_of_dns() {
     assert_eq!(rig.socket.get(&upstream.url("/")).await.status, 403, "the address is open for the name only");
     rig.egress.set_policy(Policy::default());
     assert_eq!(rig.socket.get("http://db.corp/").await.status, 403, "now it is DNS again");
+}
+
+#[tokio::test]
+async fn the_host_that_was_judged_is_the_one_that_is_asked_for() {
+    let upstream = Upstream::greeting().await;
+    let rig = Setup { resolver: Some(Answers::new(&[&["127.0.0.1"]])), ..Setup::default() }.start();
+    let url = format!("http://judged.test:{}/", upstream.address.port());
+    let answer = rig.socket.fetch(Method::GET, &url, &[("host", "another.test")]).await;
+    assert_eq!(answer.status, 200);
+    let hosts: Vec<_> = upstream.seen()[0].headers.get_all("host").iter().cloned().collect();
+    assert_eq!(hosts, [format!("judged.test:{}", upstream.address.port())]);
 }

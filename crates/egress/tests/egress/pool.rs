@@ -195,13 +195,17 @@ async fn a_request_of_which_nothing_has_left_takes_another_connection() {
 
 #[tokio::test]
 async fn too_much_in_flight_is_503_until_something_ends() {
-    let config = Config { max_in_flight_per_instance: 2, ..Config::default() };
+    let config = Config { max_in_flight_per_instance: 3, ..Config::default() };
     let rig = Setup { config, ..Setup::default() }.start();
     let (listener, address) = listen().await;
     let socket = rig.socket.raw(&format!("CONNECT {address} HTTP/1.1")).await;
     let _tunnel = soon("a connection", listener.accept()).await.unwrap();
     let request = rig.socket.raw(&format!("GET http://{address}/ HTTP/1.1")).await;
     let _waiting = next(&listener).await;
+    let mut download = rig.socket.raw(&format!("GET http://{address}/ HTTP/1.1")).await;
+    let (mut streaming, _) = next(&listener).await;
+    streaming.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin").await.unwrap();
+    assert_eq!(crate::support::status(&mut download).await, 200);
     let upstream = Upstream::greeting().await;
     let refused = rig.socket.get(&upstream.url("/")).await;
     assert_eq!(refused.status, 503);
@@ -209,7 +213,7 @@ async fn too_much_in_flight_is_503_until_something_ends() {
     assert_eq!(upstream.connections(), 0);
     let other = serve(&rig.egress, "other");
     assert_eq!(other.get(&upstream.url("/")).await.status, 200, "each instance has its own");
-    drop((socket, request));
+    drop((socket, request, download));
     soon("room", async { while rig.socket.get(&upstream.url("/")).await.status != 200 {} }).await;
 }
 
