@@ -58,6 +58,12 @@ build: setup ## Release build; leaves target/release/hearth
 	@ln -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth 2>/dev/null \
 		|| cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth
 
+.PHONY: dist
+dist: setup ## Release build with workerd inside: one file to copy; leaves target/release/hearth-with-runtime
+	cargo build --release --locked -p hearth --features embedded-runtime
+	@mkdir -p target/release
+	@cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth-with-runtime
+
 .PHONY: serve
 serve: export HEARTH_LISTEN := $(HEARTH_LISTEN)
 serve: export HEARTH_DATA_DIR := $(HEARTH_DATA_DIR)
