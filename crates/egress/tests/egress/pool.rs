@@ -181,7 +181,7 @@ async fn what_may_have_had_an_effect_is_never_tried_again() {
 }
 
 #[tokio::test]
-async fn a_request_of_which_nothing_has_left_takes_another_connection() {
+async fn a_kept_connection_that_has_ended_is_no_requests_end() {
     let rig = Setup::default().start();
     let (listener, address) = listen().await;
     drop(kept(&rig, &listener).await);
