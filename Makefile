@@ -98,4 +98,6 @@ test-e2e: setup-tests ## The real binary, driven by the real clients
 .PHONY: bench
 bench: setup-tests build ## The ratios of SPECIFICATION.md; ONLY="cold deploy" picks some
 	@scripts/packages bench
-	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/spine.py $(ONLY)
+	cargo build --release --locked -p hearth-testing --example relay
+	HEARTH_BIN=$(CURDIR)/target/release/hearth HEARTH_RELAY="$(CARGO_TARGET_DIR)/release/examples/relay" \
+		bench/spine.py $(ONLY)
