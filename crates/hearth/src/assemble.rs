@@ -29,8 +29,8 @@ use crate::wiring::{Attach, Code, Inside, Platform, parse_policy};
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
 
-/// Descriptors that one process needs of us: its listeners, its output, its heartbeat, and some for calls.
-const FILES_PER_PROCESS: usize = 16;
+/// Descriptors that one process needs of us: four listeners, two pipes, its heartbeat and a connection.
+const FILES_PER_PROCESS: usize = 8;
 
 /// A running server.
 pub struct Server {

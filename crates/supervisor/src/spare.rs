@@ -29,6 +29,10 @@ pub(crate) const PARKED_MEMORY: u64 = 320 << 20;
 /// Largest file that a worker's process may write, in bytes: it has nowhere to keep one yet.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How long the next spare waits while others are ready: the one just taken is starting, and a spawn beside it costs it
+/// half of its cores.
+const COURTESY: Duration = Duration::from_millis(60);
+
 /// The pause after a spawn that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -158,8 +162,7 @@ impl Pool {
     /// Begins to keep `count` ready, until told to stop. A spare that dies while parked is replaced when it is about
     /// to be taken.
     pub(crate) fn start(nursery: Arc<Nursery>, count: usize, stop: CancellationToken) -> Self {
-        // The channel holds all but the one that the filler has in hand.
-        let (sender, receiver) = mpsc::channel(count.saturating_sub(1).max(1));
+        let (sender, receiver) = mpsc::channel(count.max(1));
         let filling = tokio::spawn(fill(Arc::clone(&nursery), sender, stop));
         Self { nursery, ready: tokio::sync::Mutex::new(receiver), filling: Mutex::new(Some(filling)) }
     }
@@ -190,18 +193,13 @@ impl Pool {
 }
 
 async fn fill(nursery: Arc<Nursery>, sender: mpsc::Sender<Spare>, stop: CancellationToken) {
-    while !stop.is_cancelled() {
+    while let Some(Ok(place)) = stop.run_until_cancelled(sender.reserve()).await {
+        let others_are_ready = sender.capacity() + 1 < sender.max_capacity();
+        if others_are_ready && stop.run_until_cancelled(tokio::time::sleep(COURTESY)).await.is_none() {
+            return;
+        }
         match nursery.spawn().await {
-            Ok(spare) => {
-                let place = tokio::select! {
-                    place = sender.reserve() => place.ok(),
-                    () = stop.cancelled() => None,
-                };
-                match place {
-                    Some(place) => place.send(spare),
-                    None => return nursery.discard(spare).await,
-                }
-            }
+            Ok(spare) => place.send(spare),
             Err(error) => {
                 tracing::error!(%error, "cannot start a parked process; trying again");
                 tokio::time::sleep(RETRY).await;
