@@ -252,19 +252,67 @@ def dev(quick):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def parked_answer(config, folder):
+    """The floor of a cold start: a parked workerd without jail, gateway or store, from its configuration to its answer."""
+    names, listeners = ["http", "hb"], []
+    for name in names:
+        path = folder / f"{name}.sock"
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen(16)
+        listeners.append(listener)
+    arguments = [f"--socket-fd={name}={listener.fileno()}" for name, listener in zip(names, listeners)]
+    process = subprocess.Popen(
+        [WORKERD, "serve", "-b", "-", *arguments],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[listener.fileno() for listener in listeners],
+    )
+    time.sleep(0.15)
+    began = time.perf_counter()
+    process.stdin.write(config)
+    process.stdin.close()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(folder / "http.sock"))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: hello\r\nConnection: close\r\n\r\n")
+        assert client.recv(64).startswith(b"HTTP/1.1 200")
+    took = (time.perf_counter() - began) * 1e3
+    process.kill()
+    process.wait()
+    for listener in listeners:
+        listener.close()
+    return took
+
+
 def cold(quick):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="hearth-bench-"))
+    (folder / "index.js").write_text(SOURCE)
+    (folder / "config.capnp").write_text(
+        'using W = import "/workerd/workerd.capnp";\n'
+        'const config :W.Config = (services = [(name = "main", worker = (modules = [(name = "index.js", '
+        f'esModule = embed "index.js")], compatibilityDate = "{DATE}")), (name = "beat", disk = "{folder}"), '
+        '(name = "internet", external = (address = "unix:none"))], sockets = [(name = "http", http = (), '
+        'service = "main"), (name = "hb", http = (), service = "beat")]);\n'
+    )
+    command = [WORKERD, "compile", "--config-only", "config.capnp"]
+    config = subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
     hearth = Hearth()
     count = 40 if quick else 150
     for n in range(count):
         hearth.deploy(f"cold-{n}", SOURCE + f"// {n}\n")
     time.sleep(1)
-    times = []
+    times, floor = [], []
     for n in range(count):
+        floor.append(parked_answer(config, folder))
         times.append(first_answer(hearth.port, hearth.host(f"cold-{n}")))
         # The pool of parked processes fills again: the promise is about a start, not about a queue of them.
         time.sleep(0.15)
     report(f"cold start, jailed, request to answer ({count} workers), p50", f"{quantile(times, 0.5):.1f} ms", "<= 10 ms")
     report("cold start, p99", f"{quantile(times, 0.99):.1f} ms", "<= 20 ms")
+    a, b = quantile(floor, 0.5), quantile(floor, 0.99)
+    report("  a parked workerd alone, p50 and p99", f"{a:.1f} and {b:.1f} ms", "the floor")
+    shutil.rmtree(folder, ignore_errors=True)
     hearth.stop()
 
 

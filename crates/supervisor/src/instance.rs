@@ -66,6 +66,7 @@ pub struct Instance {
     pub(crate) served: AtomicU64,
     pub(crate) last_used: Mutex<tokio::time::Instant>,
     pub(crate) phase: watch::Sender<Phase>,
+    open: watch::Sender<bool>,
     pub(crate) idle_connections: Mutex<Vec<PooledConnection>>,
 }
 
@@ -81,8 +82,47 @@ impl Instance {
             served: AtomicU64::new(0),
             last_used: Mutex::new(tokio::time::Instant::now()),
             phase: watch::Sender::new(Phase::Serving),
+            open: watch::Sender::new(true),
             idle_connections: Mutex::new(Vec::new()),
         })
+    }
+
+    /// A handle on a process that has been told what to run and does not listen yet. Its sockets are bound, so requests
+    /// may be sent; its debug port is not there before [`Self::opened`].
+    pub(crate) fn starting(
+        key: InstanceKey,
+        serial: u64,
+        http_socket: PathBuf,
+        debug_socket: PathBuf,
+    ) -> Arc<Self> {
+        let instance = Self::new(key, serial, http_socket, debug_socket);
+        instance.open.send_replace(false);
+        instance
+    }
+
+    /// Says that it listens.
+    pub(crate) fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Whether it has come to listen.
+    pub(crate) fn is_open(&self) -> bool {
+        *self.open.borrow()
+    }
+
+    /// Waits until it listens, its debug port too.
+    ///
+    /// # Errors
+    /// What it died of before.
+    pub async fn opened(&self) -> Result<(), Death> {
+        let (mut open, mut phase) = (self.open.subscribe(), self.phase.subscribe());
+        // The senders are ours, so both waits end by what they wait for.
+        tokio::select! {
+            _ = open.wait_for(|open| *open) => Ok(()),
+            _ = phase.wait_for(|phase| matches!(phase, Phase::Dead(_))) => {
+                Err(self.death().unwrap_or(Death::Crashed))
+            }
+        }
     }
 
     /// Requests and calls in it now.

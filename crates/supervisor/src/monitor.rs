@@ -128,7 +128,8 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     let instance = &running.instance;
     let mut monitored = running.monitored.lock();
     let in_flight = instance.in_flight();
-    if !full && in_flight == 0 && !monitored.busy {
+    // One that still starts has the start's own time limit.
+    if !instance.is_open() || !full && in_flight == 0 && !monitored.busy {
         return;
     }
     let Ok(usage) = running.process.usage.read() else {
@@ -143,6 +144,9 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     // An idle process that burns CPU is looked at like a busy one: `waitUntil` may loop too.
     monitored.busy = in_flight > 0 || monitored.share > 0.05;
 
+    // What the start has burned is no request's: the account begins at the first look.
+    let burned = u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX);
+    let _ = monitored.heart.cpu_at_beat.compare_exchange(0, burned, Ordering::Relaxed, Ordering::Relaxed);
     let sample = Sample {
         cpu: usage.cpu,
         cpu_at_beat: Duration::from_micros(monitored.heart.cpu_at_beat.load(Ordering::Relaxed)),

@@ -9,6 +9,7 @@ use hearth_jail::{ExitCause, UsageReader};
 use hearth_model::Launch;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 use crate::Death;
@@ -46,42 +47,44 @@ pub(crate) enum StartError {
     Io(io::Error),
 }
 
-/// Tells a parked process what to run and waits until it listens. On failure the caller kills it by its id.
+/// Tells a parked process what to run. Its sockets are bound already, so what is sent to them now is read once it
+/// listens; [`listening`] says when that is.
 pub(crate) async fn configure(
     spare: Spare,
     launch: &Launch,
     purpose: &Purpose<'_>,
     source: Source,
-    patience: Duration,
-) -> (Process, InstanceSockets, Result<(), StartError>) {
+) -> (Process, InstanceSockets, pipe::Receiver) {
     let message = build(launch, purpose, &Paths { hearth: &spare.paths.hearth });
-    let output = Output::follow(source, spare.stdout, spare.stderr);
     let process = Process {
         id: spare.id,
         dir: spare.dir,
         usage: spare.usage,
         exit: spare.exit,
         sentence: Mutex::new(None),
-        output,
+        output: Output::follow(source, spare.stdout, spare.stderr),
     };
     let mut stdin = spare.stdin;
-    let start = async {
-        stdin.write_all(&message).await?;
-        drop(stdin);
-        control::ready(spare.control).await
-    };
-    let result = match tokio::time::timeout(patience, start).await {
+    // It does not read when it has ended, which `listening` learns too.
+    let _ = stdin.write_all(&message).await;
+    (process, spare.sockets, spare.control)
+}
+
+/// Waits until a configured process listens. On failure the caller kills it by its id.
+pub(crate) async fn listening(
+    process: &Process,
+    control: pipe::Receiver,
+    patience: Duration,
+) -> Result<(), StartError> {
+    match tokio::time::timeout(patience, control::ready(control)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error))
-            if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) =>
-        {
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let death = process.ended().await;
             Err(StartError::Ended(death, process.output.errors()))
         }
         Ok(Err(error)) => Err(StartError::Io(error)),
         Err(_) => Err(StartError::Timeout),
-    };
-    (process, spare.sockets, result)
+    }
 }
 
 impl Process {

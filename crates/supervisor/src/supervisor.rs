@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use hearth_jail::{Jailer, Signal};
 use hearth_model::{Launch, ProbeError, Probed, VersionId, WorkerId};
 use parking_lot::{Mutex, RwLock};
+use tokio::net::unix::pipe;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
 use crate::output::Source;
 use crate::plan::{Effect, Event, Load, Plan, Serial};
-use crate::process::{Process, StartError, configure};
+use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Nursery, PARKED_MEMORY, Pool};
 use crate::workerd::config::Purpose;
@@ -138,10 +139,11 @@ impl Supervisor {
     /// [`AcquireError`].
     pub async fn warm(&self, worker: WorkerId, version: VersionId) -> Result<(), AcquireError> {
         let key = InstanceKey::fused(worker, version);
-        match self.shared.serving(key) {
-            Some(_) => Ok(()),
-            None => self.shared.wait_for(key).await.map(drop),
-        }
+        let instance = match self.shared.serving(key) {
+            Some(instance) => instance,
+            None => self.shared.wait_for(key).await?,
+        };
+        instance.opened().await.map_err(AcquireError::Died)
     }
 
     /// Whether a process of any version of this worker serves.
@@ -347,33 +349,62 @@ impl Shared {
 
     async fn start(self: Arc<Self>, serial: Serial, key: InstanceKey) {
         let began = Instant::now();
-        match self.try_start(serial, key).await {
-            Ok(running) => {
-                let group = self.group(key);
-                *group.refusal.lock() = None;
-                let instance = Arc::clone(&running.instance);
-                self.running.lock().insert(serial, Arc::clone(&running));
-                tokio::spawn(Arc::clone(&self).follow(serial, running));
-                {
-                    let mut waiting = group.waiting.lock();
-                    group.serving.write().push(Arc::clone(&instance));
-                    for waiter in waiting.drain(..) {
-                        let _ = waiter.send(Ok(Arc::clone(&instance)));
-                    }
-                }
-                self.tell(Event::Started(serial));
-                tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
-            }
+        let Ok(_permit) = self.starting.acquire().await else { return };
+        let (running, control) = match self.configured(serial, key).await {
+            Ok(pair) => pair,
             Err(error) => {
                 tracing::warn!(%key, %error, "instance did not start");
                 *self.group(key).refusal.lock() = Some(error);
-                self.tell(Event::Failed(serial));
+                return self.tell(Event::Failed(serial));
+            }
+        };
+        // Those who wait need not wait for it to listen: its sockets are bound, and what they send is read when it does.
+        self.publish(serial, &running);
+        let listens = listening(&running.process, control, self.config.start_timeout).await;
+        let sealed = match listens {
+            Ok(()) => self.jailer.seal(&running.process.id).await.map_err(StartError::Io),
+            Err(error) => Err(error),
+        };
+        match sealed {
+            Ok(()) => {
+                running.instance.open();
+                tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
+            }
+            // `follow` has the news already.
+            Err(StartError::Ended(_, errors)) => {
+                tracing::warn!(%key, errors, "instance ended while it started")
+            }
+            Err(StartError::Timeout) => self.signal(serial, Death::StartTimeout, Signal::Kill),
+            Err(StartError::Io(error)) => {
+                tracing::error!(%key, %error, "instance cannot be used");
+                self.signal(serial, Death::Crashed, Signal::Kill);
             }
         }
     }
 
-    async fn try_start(&self, serial: Serial, key: InstanceKey) -> Result<Arc<Running>, AcquireError> {
-        let _permit = self.starting.acquire().await.map_err(|_| AcquireError::ShuttingDown)?;
+    /// Hands a process to those who wait for one.
+    fn publish(self: &Arc<Self>, serial: Serial, running: &Arc<Running>) {
+        let instance = &running.instance;
+        let group = self.group(instance.key);
+        *group.refusal.lock() = None;
+        self.running.lock().insert(serial, Arc::clone(running));
+        tokio::spawn(Arc::clone(self).follow(serial, Arc::clone(running)));
+        let mut waiting = group.waiting.lock();
+        group.serving.write().push(Arc::clone(instance));
+        for waiter in waiting.drain(..) {
+            // One who no longer waits does not mind.
+            let _ = waiter.send(Ok(Arc::clone(instance)));
+        }
+        drop(waiting);
+        self.tell(Event::Started(serial));
+    }
+
+    /// A spare that has been told to run the key's version.
+    async fn configured(
+        &self,
+        serial: Serial,
+        key: InstanceKey,
+    ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
         let launch = self.code.launch(key.version).await?;
         let identity = Identity::of(key, &launch);
         let spare = self.spares.take().await.ok_or(AcquireError::ShuttingDown)?;
@@ -382,45 +413,32 @@ impl Shared {
             self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
         }
         let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
-        let (process, sockets, result) =
-            configure(spare, &launch, &Purpose::Serve, source, self.config.start_timeout).await;
-        if let Err(error) = result {
-            return Err(self.failed(&process, error).await);
-        }
-        self.jailer.seal(&process.id).await.map_err(internal)?;
+        let (process, sockets, control) = configure(spare, &launch, &Purpose::Serve, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
         let limit = Duration::from_millis(launch.limits.cpu_ms());
-        Ok(Arc::new(Running {
-            instance: Instance::new(key, serial, out.join("http.sock"), debug),
+        let running = Running {
+            instance: Instance::starting(key, serial, out.join("http.sock"), debug),
             monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
             _attached: self.services.attach(identity, sockets),
             process,
-        }))
-    }
-
-    async fn failed(&self, process: &Process, error: StartError) -> AcquireError {
-        let refusal = match error {
-            StartError::Ended(death, errors) => {
-                tracing::warn!(id = process.id, ?death, errors, "process ended while starting");
-                AcquireError::Died(death)
-            }
-            StartError::Timeout => AcquireError::Died(Death::StartTimeout),
-            StartError::Io(error) => internal(error),
         };
-        if let Err(error) = self.jailer.kill(&process.id, Signal::Kill).await {
-            tracing::debug!(%error, id = process.id, "a process that did not start is gone already");
-        }
-        refusal
+        Ok((Arc::new(running), control))
     }
 
     /// Waits for a process's end and tells everybody.
     async fn follow(self: Arc<Self>, serial: Serial, running: Arc<Running>) {
         let death = running.process.ended().await;
         self.stop_serving(&running.instance);
+        let opened = running.instance.is_open();
         running.instance.bury(death);
         self.running.lock().remove(&serial);
-        self.tell(Event::Exited(serial));
+        if opened {
+            self.tell(Event::Exited(serial));
+        } else {
+            *self.group(running.instance.key).refusal.lock() = Some(AcquireError::Died(death));
+            self.tell(Event::Failed(serial));
+        }
         let (key, served) = (running.instance.key, running.instance.served.load(Ordering::Relaxed));
         if death == Death::Stopped {
             tracing::debug!(%key, served, "instance stopped");
@@ -438,9 +456,8 @@ impl Shared {
         let output = Source { worker: candidate.name.clone(), version: candidate.version, silent: true };
         let http = spare.dir.join("out").join("http.sock");
         let began = Instant::now();
-        let (process, _sockets, result) =
-            configure(spare, &candidate, &purpose, output, self.config.start_timeout).await;
-        let found = match result {
+        let (process, _sockets, control) = configure(spare, &candidate, &purpose, output).await;
+        let found = match listening(&process, control, self.config.start_timeout).await {
             Ok(()) => crate::inquiry::ask(&http, self.config.start_timeout).await,
             Err(StartError::Ended(Death::Memory, _)) => {
                 Err(ProbeError::Invalid("Script startup exceeded memory limit.".into()))

@@ -40,6 +40,8 @@ impl Router for Calls {
         let version = split.choose(VersionChoice::default(), rand::random());
         let lease =
             self.supervisor.acquire(worker.id, version).await.map_err(|error| refused(service, &error))?;
+        // The debug port, which calls with an entrypoint or props need, comes later than the process.
+        lease.instance().opened().await.map_err(|death| refused(service, &AcquireError::Died(death)))?;
         let lease = Arc::new(lease);
         let direct = entrypoint.is_none() && props.is_none();
         Ok(Callee {
