@@ -109,6 +109,16 @@ fn log(source: &Source, level: &str, message: &str) {
     }
 }
 
+/// The messages of lines that a process printed, in whichever form.
+#[cfg(test)]
+pub(crate) fn messages(text: &str) -> String {
+    let message = |line: &str| match serde_json::from_str::<ConsoleLine>(line) {
+        Ok(entry) => entry.message,
+        Err(_) => line.to_owned(),
+    };
+    text.lines().map(message).collect::<Vec<_>>().join("\n")
+}
+
 async fn each_line(stream: impl AsyncRead + Unpin, mut take: impl FnMut(&str)) {
     let mut reader = BufReader::with_capacity(MAX_LINE, stream);
     let mut line = Vec::new();

@@ -1,0 +1,236 @@
+//! Holds our description of workerd's configuration against the pinned binary: what is built here is what it starts.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use bytes::Bytes;
+use hearth_model::{
+    AccountId, Binding, Compatibility, Exports, Format, Launch, LaunchModule, Limits, ModuleKind, VersionId,
+    WorkerId,
+};
+use serde_json::json;
+
+use super::config::{Paths, Purpose, SOCKETS, build};
+use super::{control, probe};
+
+fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serde_json::Value]) -> Launch {
+    Launch {
+        account: AccountId::random(),
+        worker: WorkerId::random(),
+        name: "contract".parse().unwrap(),
+        version: VersionId::random(),
+        tag: "v1".to_owned(),
+        created_on: "2026-11-20T00:00:00Z".to_owned(),
+        format,
+        modules: modules
+            .iter()
+            .map(|(name, kind, content)| LaunchModule {
+                name: (*name).to_owned(),
+                kind: *kind,
+                content: Bytes::copy_from_slice(content.as_bytes()),
+            })
+            .collect(),
+        bindings: bindings.iter().map(|binding| Binding::from_wire(binding).unwrap()).collect(),
+        compatibility: Compatibility {
+            date: "2026-01-01".to_owned(),
+            flags: vec!["nodejs_compat".to_owned()],
+        },
+        limits: Limits::default(),
+        exports: Exports::default(),
+    }
+}
+
+fn module(source: &str) -> Launch {
+    launch(
+        Format::Modules { main: "index.js".to_owned() },
+        &[("index.js", ModuleKind::EsModule, source)],
+        &[],
+    )
+}
+
+struct Running {
+    child: Child,
+    folder: tempfile::TempDir,
+    stderr: File,
+}
+
+impl Running {
+    /// A workerd without a jail that has been told to run this. It inherits its descriptors under the numbers that they
+    /// have here.
+    fn start(launch: &Launch, purpose: &Purpose<'_>) -> (Self, tokio::net::unix::pipe::Receiver) {
+        let binary =
+            std::env::var("HEARTH_WORKERD").expect("HEARTH_WORKERD names workerd; `make test-unit` sets it");
+        let folder = tempfile::tempdir().unwrap();
+        let listeners: Vec<_> = SOCKETS
+            .iter()
+            .map(|name| UnixListener::bind(folder.path().join(format!("{name}.sock"))).unwrap())
+            .collect();
+        let (control_writer, control) = tokio::net::unix::pipe::pipe().unwrap();
+        let control_writer = control_writer.into_blocking_fd().unwrap();
+        for listener in &listeners {
+            rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::empty()).unwrap();
+        }
+        rustix::io::fcntl_setfd(&control_writer, rustix::io::FdFlags::empty()).unwrap();
+        let stderr = tempfile::tempfile().unwrap();
+        let mut command = Command::new(binary);
+        command.args(["serve", "-b", "-", &format!("--control-fd={}", control_writer.as_raw_fd())]);
+        for (name, listener) in SOCKETS.iter().zip(&listeners) {
+            command.arg(format!("--socket-fd={name}={}", listener.as_raw_fd()));
+        }
+        command.arg(format!("--debug-port=unix:{}", folder.path().join("debug.sock").display()));
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(stderr.try_clone().unwrap())
+            .stderr(stderr.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let message = build(launch, purpose, &Paths { hearth: folder.path() });
+        child.stdin.take().unwrap().write_all(&message).unwrap();
+        (Self { child, folder, stderr }, control)
+    }
+
+    fn ask(&self, socket: &str, path: &str) -> String {
+        let mut stream = UnixStream::connect(self.path(&format!("{socket}.sock"))).unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: contract.test\r\nX-Hearth-CF: {{\"colo\":\"TST\"}}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        Path::new(self.folder.path()).join(name)
+    }
+
+    fn errors(mut self) -> String {
+        use std::io::Seek;
+        self.child.wait().unwrap();
+        let mut text = String::new();
+        self.stderr.rewind().unwrap();
+        self.stderr.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_module_and_binding_arrives() {
+    let source = "
+        import text from './t.txt';
+        import data from './d.bin';
+        import common from './c.js';
+        import config from './j.json';
+        export default {
+          fetch(request, env) {
+            return Response.json({
+              text, data: new TextDecoder().decode(data), value: common.value, config, env,
+              url: request.url, colo: request.cf.colo,
+            });
+          },
+        };";
+    let modules = [
+        ("index.js", ModuleKind::EsModule, source),
+        ("t.txt", ModuleKind::Text, "a text"),
+        ("d.bin", ModuleKind::Data, "some data"),
+        ("c.js", ModuleKind::CommonJs, "exports.value = 7;"),
+        ("j.json", ModuleKind::Json, "{\"a\":[1]}"),
+    ];
+    let bindings = [
+        json!({ "name": "PLAIN", "type": "plain_text", "text": "p\"lain" }),
+        json!({ "name": "SECRET", "type": "secret_text", "text": "s" }),
+        json!({ "name": "JSON", "type": "json", "json": { "deep": [true] } }),
+        json!({ "name": "VERSION", "type": "version_metadata" }),
+    ];
+    let launch = launch(Format::Modules { main: "index.js".to_owned() }, &modules, &bindings);
+    let (running, control) = Running::start(&launch, &Purpose::Serve);
+    control::ready(control).await.unwrap();
+    let answer = running.ask("http", "/path?q=1");
+    let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "text": "a text", "data": "some data", "value": 7, "config": { "a": [1] },
+            "env": {
+                "PLAIN": "p\"lain", "SECRET": "s", "JSON": { "deep": [true] },
+                "VERSION": { "id": launch.version.to_string(), "tag": "v1", "timestamp": "2026-11-20T00:00:00Z" },
+            },
+            "url": "https://contract.test/path?q=1", "colo": "TST",
+        })
+    );
+    assert!(running.ask("hb", "/").starts_with("HTTP/1.1 "), "the heartbeat answers");
+    assert!(running.path("debug.sock").exists());
+}
+
+#[tokio::test]
+async fn a_service_worker_runs_and_a_probe_describes_it() {
+    let script = "addEventListener('fetch', (event) => event.respondWith(new Response('old')));
+        addEventListener('scheduled', () => {});";
+    let format = Format::ServiceWorker { body: "worker.js".to_owned() };
+    let launch = launch(format, &[("worker.js", ModuleKind::CommonJs, script)], &[]);
+    let (running, control) = Running::start(&launch, &Purpose::Serve);
+    control::ready(control).await.unwrap();
+    assert!(running.ask("http", "/").ends_with("old"));
+
+    let (name, source) = probe::entry(&launch.format);
+    let (running, control) = Running::start(&launch, &Purpose::Probe(probe::as_entry(name, &source)));
+    control::ready(control).await.unwrap();
+    assert!(running.ask("http", "/").ends_with(r#"{"handlers":["fetch","scheduled"],"entrypoints":[]}"#));
+}
+
+#[tokio::test]
+async fn a_probe_describes_handlers_and_classes() {
+    let launch = module(
+        "import { DurableObject, WorkerEntrypoint } from 'cloudflare:workers';
+        export class Named extends WorkerEntrypoint { greet() {} get trap() { throw new Error('read'); } }
+        export class Room extends DurableObject { join() {} }
+        export default { fetch() {}, queue() {} };",
+    );
+    let (name, source) = probe::entry(&launch.format);
+    let (running, control) = Running::start(&launch, &Purpose::Probe(probe::as_entry(name, &source)));
+    control::ready(control).await.unwrap();
+    let answer = running.ask("http", "/");
+    let exports: Exports = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(exports.handlers, ["fetch", "queue"]);
+    let kinds: Vec<_> = exports.entrypoints.iter().map(|e| (e.name.as_str(), &e.handlers[..])).collect();
+    assert_eq!(kinds, [("Named", &["greet".to_owned()][..]), ("Room", &["join".to_owned()][..])]);
+}
+
+#[tokio::test]
+async fn what_workerd_refuses_reads_as_cloudflares_refusals_do() {
+    for (source, expected) in [
+        ("export default { fetch( {", "Uncaught SyntaxError"),
+        ("throw new Error('at start');", "Uncaught Error: at start\n  at index.js:1:"),
+        ("export const number = 3; export default {};", "Incorrect type for map entry 'number'"),
+    ] {
+        let launch = module(source);
+        let (name, entry) = probe::entry(&launch.format);
+        let (running, control) = Running::start(&launch, &Purpose::Probe(probe::as_entry(name, &entry)));
+        assert!(control::ready(control).await.is_err(), "{source}");
+        let output = crate::output::messages(&running.errors());
+        let complaint = probe::complaint(&output);
+        assert!(complaint.contains(expected) && complaint.starts_with("Uncaught"), "{source}: {complaint}");
+    }
+}
+
+#[tokio::test]
+async fn experimental_and_unknown_flags_are_refused() {
+    for flag in ["no_such_flag_at_all", "experimental"] {
+        let mut launch = module("export default {};");
+        launch.compatibility.flags = vec![flag.to_owned()];
+        let (running, control) = Running::start(&launch, &Purpose::Serve);
+        assert!(control::ready(control).await.is_err(), "{flag}");
+        assert!(running.errors().contains(flag), "{flag}");
+    }
+}
