@@ -21,12 +21,12 @@ async fn a_request_in_flight_outlives_the_order_to_stop() {
     let subdomain = "/accounts/:a/workers/scripts/slow/subdomain";
     hearth.api("POST", subdomain, Some(json!({ "enabled": true }))).await.result();
     let run = hearth.data().join("run");
-    assert!(instances(&run) > 0, "parked processes are there");
 
     let mut client = TcpStream::connect(hearth.address()).await.expect("the server listens");
     let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", hearth.host("slow"));
     client.write_all(request.as_bytes()).await.expect("the server reads");
     tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(instances(&run) > 0, "the worker's process has a folder");
     let answer = tokio::spawn(async move {
         let mut text = String::new();
         client.read_to_string(&mut text).await.map(|_| text)
