@@ -1,0 +1,83 @@
+//! `hearth egress` opens and closes what running workers reach, and never Hearth's own listener.
+
+use std::process::Command;
+
+use hearth_testing::{Form, Hearth, Options};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const SOURCE: &str = "export default {
+  async fetch(request) {
+    const answer = await fetch(new URL(request.url).searchParams.get('of'));
+    return new Response(`${answer.status} ${await answer.text()}`);
+  },
+};";
+
+/// An intranet's server.
+async fn intranet() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nintranet";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    port
+}
+
+/// Runs `hearth egress …` against the server, as its operator.
+fn egress(hearth: &Hearth, args: &[&str]) -> String {
+    let binary = std::env::var_os("HEARTH_BIN").expect("HEARTH_BIN names the binary under test");
+    let output = Command::new(binary)
+        .arg("egress")
+        .args(args)
+        .env("CLOUDFLARE_API_BASE_URL", hearth.api_base())
+        .env("CLOUDFLARE_API_TOKEN", hearth.token())
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{args:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+async fn fetched(hearth: &Hearth, url: &str) -> String {
+    hearth.get(&hearth.host("out"), &format!("/?of={url}")).await.text()
+}
+
+/// Under `--dev` too, where the control host would let a local caller in without a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_opens_and_closes_the_intranet() {
+    let options = Options { args: vec!["--dev".to_owned()], ..Options::default() };
+    let hearth = Hearth::start_with(options).await;
+    hearth.upload("out", Form::module(SOURCE).finish()).await.result();
+    let subdomain = "/accounts/:a/workers/scripts/out/subdomain";
+    hearth.api("POST", subdomain, Some(json!({ "enabled": true }))).await.result();
+    let port = intranet().await;
+    let (by_address, by_name) = (format!("http://127.0.0.1:{port}/"), "http://files.corp.test/");
+    let refused = |text: &str| text.starts_with("403 ") && text.contains("hearth egress allow");
+
+    assert!(egress(&hearth, &["list"]).contains("Only the public internet"));
+    let before = fetched(&hearth, &by_address).await;
+    assert!(refused(&before), "{before}");
+
+    egress(&hearth, &["allow", "127.0.0.1", "--port", &port.to_string(), "--worker", "out"]);
+    assert_eq!(fetched(&hearth, &by_address).await, "200 intranet");
+    egress(&hearth, &["remove", "127.0.0.1", "--worker", "out"]);
+    let after = fetched(&hearth, &by_address).await;
+    assert!(refused(&after), "{after}");
+
+    egress(&hearth, &["allow", &format!("files.corp.test=127.0.0.1:{port}")]);
+    assert_eq!(fetched(&hearth, by_name).await, "200 intranet");
+
+    egress(&hearth, &["allow", "0.0.0.0/0"]);
+    for own in [
+        format!("http://{}/client/v4/accounts", hearth.address()),
+        format!("http://{}/health", hearth.address()),
+    ] {
+        let answer = fetched(&hearth, &own).await;
+        assert!(answer.starts_with("403 "), "{own}: {answer}");
+    }
+}
