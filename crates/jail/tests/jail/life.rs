@@ -127,6 +127,11 @@ fn kill_hearth(folder: &Path) -> Option<[String; 2]> {
     let pids = lines.map_while(Result::ok).find_map(|line| Some(line.strip_prefix("pids ")?.to_owned()));
     let pids = pids.as_deref().and_then(|pids| pids.split_once(' '));
     let pids = pids.map(|(one, two)| [one.to_owned(), two.to_owned()]);
+    // Otherwise the jailer may be quick enough to see its socket close and end its instances in order, and nothing would
+    // be said of what happens when it is not.
+    if let Some([one, _]) = &pids {
+        stop(&parent_of(one));
+    }
     // SIGKILL.
     hearth.kill().unwrap();
     hearth.wait().unwrap();
@@ -134,6 +139,16 @@ fn kill_hearth(folder: &Path) -> Option<[String; 2]> {
         eprintln!("SKIPPED, NOTHING IS TESTED HERE: the full tier is not available");
     }
     pids
+}
+
+fn parent_of(pid: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
+}
+
+fn stop(pid: &str) {
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
 }
 
 fn lives(pid: &str) -> bool {
