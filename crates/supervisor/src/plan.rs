@@ -201,7 +201,8 @@ impl Plan {
     fn started(&mut self, serial: Serial, now: Duration) -> Vec<Effect> {
         let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
         if member.stage != Stage::Starting {
-            // It was retired, or everything shut down, while it started.
+            // It was retired, or everything shut down, while it started. Its time to drain begins now.
+            member.stage = Stage::Draining(now);
             return vec![Effect::Drain(serial)];
         }
         member.stage = Stage::Serving;
