@@ -29,5 +29,5 @@ pub use death::Death;
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Services};
-pub use supervisor::{Overview, Supervisor};
+pub use supervisor::Supervisor;
 pub use workerd::config::{MAIN_SERVICE, binding_key};

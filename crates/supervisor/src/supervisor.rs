@@ -89,15 +89,6 @@ impl Running {
     }
 }
 
-/// How many processes there are, and what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overview {
-    /// Processes with a worker.
-    pub instances: usize,
-    /// Requests and calls in them.
-    pub in_flight: usize,
-}
-
 impl Supervisor {
     /// Begins: fills the pool of spares and follows the jailer's news.
     pub fn start(
@@ -182,15 +173,6 @@ impl Supervisor {
             tracing::warn!("some workers did not end in time and are killed");
         }
         self.shared.spares.close().await;
-    }
-
-    /// Processes and what is in them.
-    pub fn overview(&self) -> Overview {
-        let running = self.shared.running.lock();
-        Overview {
-            instances: running.len(),
-            in_flight: running.values().map(|running| running.instance.in_flight()).sum(),
-        }
     }
 }
 
