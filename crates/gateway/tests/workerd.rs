@@ -130,11 +130,12 @@ async fn a_script_sees_the_request_as_on_cloudflare() {
 #[tokio::test]
 async fn bodies_errors_and_encodings_pass() {
     let (rig, _workerd) = rig().await;
-    for path in ["/upload", "/early"] {
+    // What a script leaves unread must fit into the socket: of more, workerd resets the connection after its answer, and
+    // that answer is lost now and then (docs/compatibility.md).
+    for (path, size, expected) in [("/upload", 3_000_000, "3000000"), ("/early", 1_000, "early")] {
         let mut request = get("app.localhost", path);
         *request.method_mut() = Method::POST;
-        *request.body_mut() = full(Bytes::from(vec![0; 3_000_000]));
-        let expected = if path == "/upload" { "3000000" } else { "early" };
+        *request.body_mut() = full(Bytes::from(vec![0; size]));
         assert_eq!(text(rig.fetch(request).await).await, expected);
     }
     let threw = rig.get("app.localhost", "/throw").await;
