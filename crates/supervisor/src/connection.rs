@@ -22,6 +22,7 @@ use tokio::runtime;
 
 use crate::RequestBody;
 use crate::instance::{Instance, Phase};
+use crate::stream::InstanceStream;
 
 /// Idle connections kept for one instance; more are closed when their response ends.
 const MAX_IDLE_CONNECTIONS: usize = 256;
@@ -44,7 +45,7 @@ pub(crate) struct PooledConnection {
 impl PooledConnection {
     /// A connection over a stream.
     pub(crate) async fn new(stream: UnixStream) -> hyper::Result<Self> {
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, driver) = http1::handshake(TokioIo::new(InstanceStream::new(stream))).await?;
         Ok(Self {
             sender,
             driver: Some(Box::pin(driver.with_upgrades())),

@@ -19,6 +19,7 @@ mod plan;
 mod process;
 mod services;
 mod spare;
+mod stream;
 mod supervisor;
 mod watch;
 mod workerd;
