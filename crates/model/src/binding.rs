@@ -53,6 +53,25 @@ pub enum BindingKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         props: Option<Value>,
     },
+    /// A Workers KV namespace.
+    KvNamespace {
+        /// Its id.
+        namespace_id: String,
+    },
+    /// An R2 bucket.
+    R2Bucket {
+        /// Its name.
+        bucket_name: String,
+        /// Accepted and shown; everything lies on this installation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        jurisdiction: Option<String>,
+    },
+    /// A D1 database.
+    D1 {
+        /// Its id.
+        #[serde(alias = "database_id")]
+        id: String,
+    },
     /// `{id, tag, timestamp}` of the running version.
     VersionMetadata {},
     /// Service-worker format: a part of the upload as `WebAssembly.Module`.
@@ -95,12 +114,15 @@ pub enum BindingError {
     },
 }
 
-const SUPPORTED: [&str; 9] = [
+const SUPPORTED: [&str; 12] = [
     "plain_text",
     "json",
     "secret_text",
     "inherit",
     "service",
+    "kv_namespace",
+    "r2_bucket",
+    "d1",
     "version_metadata",
     "wasm_module",
     "text_blob",
@@ -138,6 +160,9 @@ impl Binding {
             BindingKind::SecretText { .. } => "secret_text",
             BindingKind::Inherit { .. } => "inherit",
             BindingKind::Service { .. } => "service",
+            BindingKind::KvNamespace { .. } => "kv_namespace",
+            BindingKind::R2Bucket { .. } => "r2_bucket",
+            BindingKind::D1 { .. } => "d1",
             BindingKind::VersionMetadata {} => "version_metadata",
             BindingKind::WasmModule { .. } => "wasm_module",
             BindingKind::TextBlob { .. } => "text_blob",
@@ -172,6 +197,9 @@ mod tests {
             json!({"name": "A", "type": "json", "json": {"a": [1, null]}}),
             json!({"name": "A", "type": "secret_text", "text": "x"}),
             json!({"name": "A", "type": "service", "service": "b", "entrypoint": "E", "props": {"p": 1}}),
+            json!({"name": "A", "type": "kv_namespace", "namespace_id": "x"}),
+            json!({"name": "A", "type": "r2_bucket", "bucket_name": "x", "jurisdiction": "eu"}),
+            json!({"name": "A", "type": "d1", "id": "x"}),
             json!({"name": "A", "type": "version_metadata"}),
             json!({"name": "A", "type": "wasm_module", "part": "w"}),
         ] {
@@ -183,8 +211,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_by_name() {
-        let error = Binding::from_wire(&json!({"name": "DB", "type": "d1", "id": "x"})).unwrap_err();
-        assert!(error.to_string().contains("binding DB of type d1"), "{error}");
+        let error =
+            Binding::from_wire(&json!({"name": "Q", "type": "queue", "queue_name": "x"})).unwrap_err();
+        assert!(error.to_string().contains("binding Q of type queue"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::ResourceKind;
+
 /// A result of this crate.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -29,6 +31,8 @@ pub enum Entity {
     Route,
     /// A custom domain.
     Domain,
+    /// What a worker binds and what has data of its own.
+    Resource(ResourceKind),
 }
 
 impl fmt::Display for Entity {
@@ -44,6 +48,7 @@ impl fmt::Display for Entity {
             Self::Zone => "zone",
             Self::Route => "route",
             Self::Domain => "domain",
+            Self::Resource(kind) => kind.title(),
         })
     }
 }
