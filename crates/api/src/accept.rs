@@ -7,7 +7,9 @@ use hearth_model::{
     AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Exports, Format, Launch,
     LaunchModule, Limits, ModuleKind, ProbeError, Probed, Version, VersionId, WorkerId, WorkerName,
 };
-use hearth_store::{Account, NewModule, NewVersion, Origin, Release, Worker, WorkerChanges};
+use hearth_store::{
+    Account, Entity, NewModule, NewVersion, Origin, Release, ResourceKind, StoreError, Worker, WorkerChanges,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -109,6 +111,7 @@ impl Call<'_> {
         then: Then,
     ) -> Result<Accepted, ApiError> {
         self.check_services(&candidate.bindings).await?;
+        self.check_resources(&candidate.bindings).await?;
         let bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
         let id = VersionId::random();
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
@@ -209,6 +212,45 @@ impl Call<'_> {
                         "Service binding '{binding}' references Worker '{service}' which was not found. Deploy '{service}' first."
                     ),
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every binding to data leads to data of this account.
+    async fn check_resources(self, planned: &PlannedBindings) -> Result<(), ApiError> {
+        let store = self.api.store();
+        let account = &self.account.id;
+        for binding in &planned.bindings {
+            let (found, error) = match &binding.kind {
+                BindingKind::KvNamespace { namespace_id } => (
+                    store.resource(ResourceKind::KvNamespace, account, namespace_id).await,
+                    ApiError::bad_request(
+                        code::KV_NAMESPACE_BINDING,
+                        format!("KV namespace '{namespace_id}' (binding {}) not found.", binding.name),
+                    ),
+                ),
+                BindingKind::R2Bucket { bucket_name, .. } => (
+                    store.resource_by_name(ResourceKind::R2Bucket, account, bucket_name).await,
+                    ApiError::bad_request(
+                        code::R2_BUCKET_BINDING,
+                        format!("R2 bucket '{bucket_name}' (binding {}) not found.", binding.name),
+                    ),
+                ),
+                // The words are wrangler's cue to explain (wrangler-api.md 13).
+                BindingKind::D1 { id } => (
+                    store.resource(ResourceKind::D1Database, account, id).await,
+                    ApiError::invalid_upload(format!(
+                        "binding {} of type d1 must have a valid `id` specified",
+                        binding.name
+                    )),
+                ),
+                _ => continue,
+            };
+            match found {
+                Ok(_) => {}
+                Err(StoreError::NotFound { what: Entity::Resource(_), .. }) => return Err(error),
+                Err(other) => return Err(other.into()),
             }
         }
         Ok(())

@@ -42,7 +42,7 @@ impl Caller {
 
 /// The account in the path, which the caller may touch.
 #[derive(Debug, Clone)]
-pub(crate) struct InAccount(pub Account);
+pub struct InAccount(pub Account);
 
 /// Lets a call pass with a [`Caller`], and with an [`InAccount`] when its path names an account.
 pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {

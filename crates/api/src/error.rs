@@ -72,6 +72,22 @@ pub mod code {
     pub const NO_VERSIONS: u32 = 10222;
     /// Ours: Cloudflare has it, this installation does not yet.
     pub const NOT_SUPPORTED: u32 = 10501;
+    /// A binding to a KV namespace that is not there.
+    pub const KV_NAMESPACE_BINDING: u32 = 10041;
+    /// A binding to an R2 bucket that is not there.
+    pub const R2_BUCKET_BINDING: u32 = 10085;
+    /// No such KV namespace.
+    pub const KV_NAMESPACE_NOT_FOUND: u32 = 10013;
+    /// A KV namespace's title that the account has already.
+    pub const KV_TITLE_TAKEN: u32 = 10014;
+    /// No such R2 bucket: wrangler then makes it.
+    pub const R2_BUCKET_NOT_FOUND: u32 = 10006;
+    /// An R2 bucket's name that the account has already.
+    pub const R2_BUCKET_TAKEN: u32 = 10004;
+    /// No such D1 database.
+    pub const D1_NOT_FOUND: u32 = 7404;
+    /// A D1 database's name that the account has already.
+    pub const D1_NAME_TAKEN: u32 = 7502;
     /// No such route or custom domain.
     pub const ROUTE_NOT_FOUND: u32 = 10009;
 }

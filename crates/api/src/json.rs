@@ -12,7 +12,7 @@ use crate::error::{ApiError, code};
 const MAX_JSON_BYTES: usize = 4 << 20;
 
 /// A JSON body.
-pub(crate) struct Json<T>(pub T);
+pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -23,7 +23,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 }
 
 /// Reads a body of at most `limit` bytes.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+///
+/// # Errors
+/// 413 when it is longer, 400 when it breaks off.
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     to_bytes(body, limit).await.map_err(|error| {
         if is_length_limit(&error) {
             ApiError::new(

@@ -5,6 +5,9 @@
 //! pure code ([`page`], [`upload`]) and acts on the [`Store`](hearth_store::Store). What the data plane has to do,
 //! probing a candidate and following a change, is behind [`Runtime`].
 //!
+//! A capability (KV, R2, D1, …) brings its own [`Operation`]s: their handlers take the same extractors ([`Caller`],
+//! [`InAccount`], [`Params`], [`Query`], [`Json`]) and give a [`Reply`] or an [`ApiError`].
+//!
 //! Every call but none is authenticated before it is routed, the account in its path is checked against the
 //! caller's scope in the same place, and a call that writes runs to its end even when its client goes away, so that
 //! the data plane never misses a change that the store has.
@@ -45,13 +48,15 @@ mod view;
 mod workers;
 mod zones;
 
-pub use auth::Caller;
+pub use auth::{Caller, InAccount};
 pub use config::{ApiConfig, PublicUrl};
 pub use envelope::Reply;
 pub use error::{ApiError, code};
+pub use json::{Json, read};
 pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
+pub use params::Params;
 pub use path::PREFIX;
 pub use query::Query;
 pub use routes::{Operation, operations, router};
 pub use runtime::{Change, Runtime};
-pub use state::Api;
+pub use state::{Api, store_page};

@@ -7,7 +7,7 @@ use http::request::Parts;
 use crate::error::{ApiError, code};
 
 /// The named segments of the matched path.
-pub(crate) struct Params(Vec<(String, String)>);
+pub struct Params(Vec<(String, String)>);
 
 impl Params {
     /// A segment by the name that the route table gives it; empty when the table has none of that name.
@@ -16,11 +16,17 @@ impl Params {
     }
 
     /// The segment `{worker}`.
+    ///
+    /// # Errors
+    /// 400 when it cannot be a name.
     pub fn worker(&self) -> Result<WorkerName, ApiError> {
         Ok(self.get("worker").parse::<WorkerName>()?)
     }
 
     /// The segment `{version}`.
+    ///
+    /// # Errors
+    /// 404 when it cannot be an id.
     pub fn version(&self) -> Result<VersionId, ApiError> {
         let text = self.get("version");
         text.parse().map_err(|_: IdError| ApiError::version_not_found(format_args!("{text:?}")))

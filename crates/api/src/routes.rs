@@ -30,17 +30,35 @@ pub struct Operation {
     handler: MethodRouter<Api, Infallible>,
 }
 
+impl Operation {
+    /// An operation of a capability, whose handler has a state of its own. The path is account-scoped: it begins with
+    /// `/accounts/{account}`, which is checked before the handler runs ([`crate::InAccount`]).
+    pub fn new<H, T, S>(method: Method, path: &'static str, handler: H, state: &S) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        let handler = on(filter(&method), handler).with_state(state.clone());
+        Self { method, path, handler }
+    }
+}
+
 fn op<H, T>(method: Method, path: &'static str, handler: H) -> Operation
 where
     H: Handler<T, Api>,
     T: 'static,
 {
-    // The table names only methods that a filter exists for.
-    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-    Operation { method, path, handler: on(filter, handler) }
+    let handler = on(filter(&method), handler);
+    Operation { method, path, handler }
 }
 
-/// Every operation. What is not in here does not exist.
+/// Tables name only methods that a filter exists for.
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
+}
+
+/// Every operation that needs no capability. What is neither in here nor brought along does not exist.
 pub fn operations() -> Vec<Operation> {
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     let (patch, delete) = (Method::PATCH, Method::DELETE);
@@ -180,10 +198,10 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-/// The API as a router for whole paths, `/client/v4` included.
-pub fn router(state: Api) -> Router {
+/// The API as a router for whole paths, `/client/v4` included. `capabilities` are the operations that others bring.
+pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
     let mut inner = Router::new();
-    for operation in operations() {
+    for operation in operations().into_iter().chain(capabilities) {
         inner = inner.route(&format!("{PREFIX}{}", operation.path), operation.handler);
     }
     let inner = inner

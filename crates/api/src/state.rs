@@ -28,7 +28,8 @@ impl Api {
         Self(Arc::new(Inner { store, runtime, config, locks: Locks::default() }))
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The metadata.
+    pub fn store(&self) -> &Store {
         &self.0.store
     }
 
@@ -36,7 +37,8 @@ impl Api {
         self.0.runtime.as_ref()
     }
 
-    pub(crate) fn config(&self) -> &ApiConfig {
+    /// How the API is set.
+    pub fn config(&self) -> &ApiConfig {
         &self.0.config
     }
 
@@ -85,6 +87,6 @@ impl Api {
 }
 
 /// A window as the store takes it.
-pub(crate) fn store_page(window: &Window) -> Page {
+pub fn store_page(window: &Window) -> Page {
     Page { offset: window.offset(), limit: window.limit() }
 }

@@ -1,6 +1,6 @@
 //! The store's errors in Cloudflare's codes.
 
-use hearth_store::{Entity, StoreError};
+use hearth_store::{Entity, ResourceKind, StoreError};
 use http::StatusCode;
 
 use crate::error::{ApiError, code};
@@ -25,6 +25,9 @@ fn not_found(what: Entity) -> u32 {
         Entity::Secret => code::SECRET_NOT_FOUND,
         Entity::Deployment => code::VERSION_NOT_FOUND,
         Entity::Route | Entity::Domain => code::ROUTE_NOT_FOUND,
+        Entity::Resource(ResourceKind::KvNamespace) => code::KV_NAMESPACE_NOT_FOUND,
+        Entity::Resource(ResourceKind::R2Bucket) => code::R2_BUCKET_NOT_FOUND,
+        Entity::Resource(ResourceKind::D1Database) => code::D1_NOT_FOUND,
         _ => code::BAD_IDENTIFIER,
     }
 }
@@ -34,6 +37,9 @@ fn conflict(what: Entity) -> u32 {
         Entity::Account => code::SUBDOMAIN_TAKEN,
         Entity::Secret | Entity::Version => code::BINDING_NAME_TAKEN,
         Entity::Worker => code::BAD_WORKER_NAME,
+        Entity::Resource(ResourceKind::KvNamespace) => code::KV_TITLE_TAKEN,
+        Entity::Resource(ResourceKind::R2Bucket) => code::R2_BUCKET_TAKEN,
+        Entity::Resource(ResourceKind::D1Database) => code::D1_NAME_TAKEN,
         _ => code::ROUTE_TAKEN,
     }
 }

@@ -128,7 +128,7 @@ impl Hearth {
         let store = Store::open(folder.path()).await.unwrap();
         let account = store.bootstrap(Some(TOKEN)).await.unwrap().account.id.to_string();
         let notes = Arc::new(Notes::default());
-        let router = router(Api::new(store.clone(), notes.clone(), config));
+        let router = router(Api::new(store.clone(), notes.clone(), config), Vec::new());
         Self { router, store, notes, account, _folder: folder }
     }
 
