@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::settings::Settings;
-use crate::wiring::{Attach, Code, Inside, Platform, parse_policy};
+use crate::wiring::{Attach, Capabilities, Code, Inside, Platform, parse_policy};
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
@@ -67,7 +67,14 @@ impl Server {
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
-        let services = Attach::new(store.clone(), egress, Arc::clone(&table), RpcThreads::new(RPC_THREADS)?);
+        let capabilities = Capabilities {};
+        let services = Attach::new(
+            store.clone(),
+            egress,
+            Arc::clone(&table),
+            RpcThreads::new(RPC_THREADS)?,
+            capabilities,
+        );
         let (jailer, exits) = jailer.into_async()?;
         let supervisor = Supervisor::start(
             processes(settings, run_dir),
@@ -85,7 +92,7 @@ impl Server {
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
-            Arc::new(control(hearth_api::router(api))),
+            Arc::new(control(hearth_api::router(api, Vec::new()))),
         )?;
         inside.begin(Arc::clone(&gateway));
 

@@ -87,7 +87,19 @@ struct Worker {
       wasmModule @7 :Data;
       cryptoKey @8 :AnyPointer;
       service @9 :ServiceDesignator;
+      durableObjectNamespace @10 :AnyPointer;
+      kvNamespace @11 :ServiceDesignator;
+      r2Bucket @12 :ServiceDesignator;
+      obsolete0 @13 :ServiceDesignator;
+      wrapped @14 :WrappedBinding;
+      queue @15 :ServiceDesignator;
     }
+  }
+
+  struct WrappedBinding {
+    moduleName @0 :Text;
+    entrypoint @1 :Text = "default";
+    innerBindings @2 :List(Binding);
   }
 
   globalOutbound @6 :ServiceDesignator = (name = "internet");

@@ -31,4 +31,4 @@ pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Services};
 pub use supervisor::Supervisor;
-pub use workerd::config::{MAIN_SERVICE, binding_key};
+pub use workerd::config::{BINDING_HEADER, MAIN_SERVICE, binding_key};

@@ -49,6 +49,8 @@ pub(crate) enum Event {
     Observed(Serial, Load),
     /// Cores of the machine that had nothing to do lately.
     Spare(f64),
+    /// The version is routed to, perhaps again.
+    Routed(InstanceKey),
     /// The version is no longer routed to.
     Retired(InstanceKey),
     /// Time has passed.
@@ -115,6 +117,9 @@ pub(crate) struct Plan {
     rules: Rules,
     members: BTreeMap<Serial, Member>,
     failures: HashMap<InstanceKey, Failures>,
+    /// Versions that are no longer routed to, and since when. A call that chose its version just before may start a
+    /// process for one once more, and so may a preview; it leaves soon after.
+    retired: HashMap<InstanceKey, Duration>,
     next: Serial,
     spare_cores: f64,
     closing: bool,
@@ -135,6 +140,7 @@ impl Plan {
             rules,
             members: BTreeMap::new(),
             failures: HashMap::new(),
+            retired: HashMap::new(),
             next: 1,
             spare_cores: 0.0,
             closing: false,
@@ -153,7 +159,14 @@ impl Plan {
                 self.spare_cores = cores;
                 Vec::new()
             }
-            Event::Retired(key) => self.drain_all(|member| member.key == key, now),
+            Event::Routed(key) => {
+                self.retired.remove(&key);
+                Vec::new()
+            }
+            Event::Retired(key) => {
+                self.retired.insert(key, now);
+                self.drain_all(|member| member.key == key, now)
+            }
             Event::Tick => self.tick(now),
             Event::Shutdown => {
                 self.closing = true;
@@ -279,7 +292,16 @@ impl Plan {
             }
         }
         let timeout = self.rules.idle_timeout;
-        effects.extend(self.drain_all(|m| is_idle(m) && now.saturating_sub(m.load.last_used) > timeout, now));
+        self.retired.retain(|_, since| now.saturating_sub(*since) <= timeout);
+        let stragglers: Vec<_> = self.retired.keys().copied().collect();
+        let linger = self.rules.linger;
+        effects.extend(self.drain_all(
+            |m| {
+                let patience = if stragglers.contains(&m.key) { linger } else { timeout };
+                is_idle(m) && now.saturating_sub(m.load.last_used) > patience
+            },
+            now,
+        ));
         effects.extend(self.relieve(now));
         self.failures.retain(|_, failures| now < failures.until + YOUNG);
         effects

@@ -95,6 +95,24 @@ fn a_process_retired_while_it_starts_drains_once_it_has() {
 }
 
 #[test]
+fn a_straggler_of_a_retired_version_leaves_soon_and_one_that_is_routed_to_again_stays() {
+    for again in [false, true] {
+        let mut plan = Plan::new(rules());
+        let key = key();
+        plan.on(Event::Retired(key), Duration::ZERO);
+        let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key), SECOND)[..] else { panic!() };
+        assert_eq!(plan.on(Event::Started(serial), SECOND), []);
+        plan.on(Event::Observed(serial, load(0, 1, 2 * SECOND)), 2 * SECOND);
+        if again {
+            plan.on(Event::Routed(key), 3 * SECOND);
+        }
+        assert_eq!(plan.on(Event::Tick, 32 * SECOND), []);
+        let expected = if again { vec![] } else { vec![Effect::Drain(serial)] };
+        assert_eq!(plan.on(Event::Tick, 33 * SECOND), expected);
+    }
+}
+
+#[test]
 fn a_draining_process_does_not_keep_a_version_from_starting_again() {
     let (mut plan, key, _) = serving();
     plan.on(Event::Retired(key), SECOND);

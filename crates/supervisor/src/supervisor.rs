@@ -143,6 +143,11 @@ impl Supervisor {
         groups.iter().any(|(key, group)| key.worker == worker && !group.serving.read().is_empty())
     }
 
+    /// Says that requests are routed to a version from now on.
+    pub fn routed(&self, worker: WorkerId, version: VersionId) {
+        self.shared.tell(Event::Routed(InstanceKey::fused(worker, version)));
+    }
+
     /// Lets the processes of a version drain: nothing is routed to it any more.
     pub fn retire(&self, worker: WorkerId, version: VersionId) {
         self.shared.tell(Event::Retired(InstanceKey::fused(worker, version)));

@@ -1,11 +1,13 @@
 //! Joins the crates: each asks for what it needs by a trait, and what answers it stands here.
 
+mod bindings;
 mod calls;
 mod code;
 mod internal;
 mod platform;
 mod services;
 
+pub use bindings::Capabilities;
 pub use code::Code;
 pub use internal::Inside;
 pub use platform::Platform;

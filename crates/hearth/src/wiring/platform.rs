@@ -56,11 +56,11 @@ impl Platform {
         };
         let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
         let current = shares(Some(&new));
-        if self.supervisor.is_live(id) {
-            for version in current.iter().filter(|version| !old.contains(version)) {
-                if let Err(error) = self.supervisor.warm(id, *version).await {
-                    tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
-                }
+        let live = self.supervisor.is_live(id);
+        for version in current.iter().filter(|version| !old.contains(version)) {
+            self.supervisor.routed(id, *version);
+            if live && let Err(error) = self.supervisor.warm(id, *version).await {
+                tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
             }
         }
         self.table.upsert_worker(new);

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::bindings::{Bindings, Capabilities};
 use super::calls::Calls;
 
 /// Serves the sockets of every instance.
@@ -22,6 +23,7 @@ pub struct Attach {
     pub(super) egress: Arc<Egress>,
     table: Arc<RouteTable>,
     threads: RpcThreads,
+    capabilities: Capabilities,
     /// Set once the supervisor is there, which itself is made with this.
     supervisor: OnceLock<Supervisor>,
     ways_out: Mutex<HashMap<u64, Weak<WayOut>>>,
@@ -36,6 +38,7 @@ struct WayOut {
 
 /// Everything that serves one instance; dropping it ends that.
 struct Attached {
+    _bindings: Bindings,
     _calls: hearth_rpc::ServeHandle,
     _way_out: Arc<WayOut>,
     opening: JoinHandle<()>,
@@ -49,12 +52,19 @@ impl Drop for Attached {
 
 impl Attach {
     /// Services over these parts.
-    pub fn new(store: Store, egress: Arc<Egress>, table: Arc<RouteTable>, threads: RpcThreads) -> Arc<Self> {
+    pub fn new(
+        store: Store,
+        egress: Arc<Egress>,
+        table: Arc<RouteTable>,
+        threads: RpcThreads,
+        capabilities: Capabilities,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             egress,
             table,
             threads,
+            capabilities,
             supervisor: OnceLock::new(),
             ways_out: Mutex::default(),
             next: 0.into(),
@@ -103,9 +113,11 @@ impl Services for Attach {
     fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync> {
         let supervisor =
             self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
-        let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
         let (way_out, opening) = self.open_way_out(&identity, sockets.egress);
+        let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
+        let capabilities = self.capabilities.clone();
         Box::new(Attached {
+            _bindings: Bindings::serve(sockets.bindings, Arc::clone(&identity), capabilities),
             _calls: hearth_rpc::serve(sockets.rpc, Arc::new(calls), &self.threads),
             _way_out: way_out,
             opening,

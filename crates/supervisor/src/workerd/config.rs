@@ -20,7 +20,10 @@ pub const MAIN_SERVICE: &str = "main";
 
 /// The header that carries `request.cf` as JSON; workerd parses and removes it.
 pub(crate) const CF_HEADER: &str = "X-Hearth-CF";
-const BINDING_HEADER: &str = "X-Hearth-Binding";
+/// The header by which a request on `bindings.sock` says on which binding it is made: a [`binding_key`].
+pub const BINDING_HEADER: &str = "X-Hearth-Binding";
+/// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
+const D1_MODULE: &str = "cloudflare-internal:d1-api";
 const PROTO_HEADER: &str = "X-Forwarded-Proto";
 
 /// Where the process sees Hearth's sockets.
@@ -76,18 +79,22 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
         socket.init_service().set_name(target);
     }
 
-    let calls: Vec<usize> = match purpose {
-        Purpose::Serve => service_bindings(launch).collect(),
+    let outside: Vec<(usize, &BindingKind)> = match purpose {
+        Purpose::Serve => outside(launch).collect(),
         Purpose::Probe(_) => Vec::new(),
     };
-    let mut services = root.init_services(3 + calls.len() as u32);
+    let mut services = root.init_services(3 + outside.len() as u32);
     fill_internet(services.reborrow().get(0), paths);
     fill_beat(services.reborrow().get(1), paths);
     let mut main = services.reborrow().get(2);
     main.set_name(MAIN_SERVICE);
     fill_worker(main.init_worker(), launch, purpose);
-    for (index, binding) in calls.into_iter().enumerate() {
-        fill_call(services.reborrow().get(3 + index as u32), binding, paths);
+    for (index, (position, kind)) in outside.into_iter().enumerate() {
+        let service = services.reborrow().get(3 + index as u32);
+        match kind {
+            BindingKind::Service { .. } => fill_call(service, position, paths),
+            _ => fill_capability(service, position, paths),
+        }
     }
 }
 
@@ -111,27 +118,48 @@ fn fill_beat(mut service: service::Builder<'_>, paths: &Paths<'_>) {
 /// A call to another worker goes to Rust, which chooses version and process for each event.
 fn fill_call(mut service: service::Builder<'_>, position: usize, paths: &Paths<'_>) {
     let key = binding_key(position);
-    service.set_name(call_service(position));
+    service.set_name(outside_service(position));
     let mut external = service.init_external();
     set_socket(external.reborrow(), paths, "rpc.sock");
     let mut http = external.init_http();
     http.set_capnp_connect_host(&key);
     http.set_cf_blob_header(CF_HEADER);
     http.set_forwarded_proto_header(PROTO_HEADER);
+    set_binding(http, &key);
+}
+
+/// KV, R2, D1, …: HTTP to Rust, with a header that says on which binding. workerd replaces one of that name that user
+/// code sends (workerd.md 1).
+fn fill_capability(mut service: service::Builder<'_>, position: usize, paths: &Paths<'_>) {
+    service.set_name(outside_service(position));
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "bindings.sock");
+    set_binding(external.init_http(), &binding_key(position));
+}
+
+fn set_binding(http: http_options::Builder<'_>, key: &str) {
     let mut header = http.init_inject_request_headers(1).get(0);
     header.set_name(BINDING_HEADER);
-    header.set_value(&key);
+    header.set_value(key);
 }
 
 fn set_socket(mut external: external_server::Builder<'_>, paths: &Paths<'_>, name: &str) {
     external.set_address(format!("unix:{}", paths.hearth.join(name).display()));
 }
 
-/// Positions of the service bindings among the bindings.
-fn service_bindings(launch: &Launch) -> impl Iterator<Item = usize> {
-    let is_call = |kind: &BindingKind| matches!(kind, BindingKind::Service { .. });
-    let numbered = launch.bindings.iter().enumerate();
-    numbered.filter(move |(_, binding)| is_call(&binding.kind)).map(|(position, _)| position)
+/// The bindings that Rust serves, with their positions among the bindings.
+fn outside(launch: &Launch) -> impl Iterator<Item = (usize, &BindingKind)> {
+    let is_outside = |kind: &BindingKind| {
+        matches!(
+            kind,
+            BindingKind::Service { .. }
+                | BindingKind::KvNamespace { .. }
+                | BindingKind::R2Bucket { .. }
+                | BindingKind::D1 { .. }
+        )
+    };
+    let numbered = launch.bindings.iter().map(|binding| &binding.kind).enumerate();
+    numbered.filter(move |(_, kind)| is_outside(kind))
 }
 
 /// What a call says of the binding it is made on: its position among the version's bindings, since a name may hold
@@ -140,8 +168,8 @@ pub fn binding_key(position: usize) -> String {
     format!("binding-{position}")
 }
 
-fn call_service(position: usize) -> String {
-    format!("call:{position}")
+fn outside_service(position: usize) -> String {
+    format!("outside:{position}")
 }
 
 fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
@@ -204,6 +232,11 @@ fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose
     let numbered = launch.bindings.iter().enumerate();
     let bindings: Vec<_> =
         numbered.filter(|(_, binding)| !matches!(binding.kind, BindingKind::Inherit { .. })).collect();
+    // A probe's bindings lead to no data: a worker that is only looked at must not touch any.
+    let target = |position| match purpose {
+        Purpose::Serve => outside_service(position),
+        Purpose::Probe(_) => "internet".to_owned(),
+    };
     let mut list = worker.init_bindings(bindings.len() as u32);
     for (index, (position, binding)) in bindings.into_iter().enumerate() {
         let mut to = list.reborrow().get(index as u32);
@@ -213,12 +246,15 @@ fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose
             BindingKind::SecretText { text } => to.set_text(text.as_deref().unwrap_or_default()),
             BindingKind::Json { json } => to.set_json(json.to_string()),
             BindingKind::VersionMetadata {} => to.set_json(version_metadata(launch)),
-            BindingKind::Service { .. } => {
-                let target = match purpose {
-                    Purpose::Serve => call_service(position),
-                    Purpose::Probe(_) => "internet".to_owned(),
-                };
-                to.init_service().set_name(target);
+            BindingKind::Service { .. } => to.init_service().set_name(target(position)),
+            BindingKind::KvNamespace { .. } => to.init_kv_namespace().set_name(target(position)),
+            BindingKind::R2Bucket { .. } => to.init_r2_bucket().set_name(target(position)),
+            BindingKind::D1 { .. } => {
+                let mut wrapped = to.init_wrapped();
+                wrapped.set_module_name(D1_MODULE);
+                let mut fetcher = wrapped.init_inner_bindings(1).get(0);
+                fetcher.set_name("fetcher");
+                fetcher.init_service().set_name(target(position));
             }
             BindingKind::WasmModule { part } => to.set_wasm_module(content(launch, part)),
             BindingKind::TextBlob { part } => to.set_text(&*String::from_utf8_lossy(content(launch, part))),

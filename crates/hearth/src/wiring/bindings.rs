@@ -1,0 +1,93 @@
+//! An instance's `bindings.sock`: KV, R2, D1, … for one worker. Which socket a request arrives on says who asks, a
+//! header says on which of its bindings.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use hearth_model::BindingKind;
+use hearth_supervisor::{BINDING_HEADER, Identity, binding_key};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Connections of one instance that are served at once. workerd opens one for each call in flight; more wait in the
+/// socket's backlog, which costs no descriptor of ours.
+const CONNECTIONS: usize = 256;
+
+/// What bindings lead to. One for the whole server.
+#[derive(Clone)]
+pub struct Capabilities {}
+
+/// Serves the socket of one instance until it is dropped.
+pub struct Bindings(JoinHandle<()>);
+
+impl Drop for Bindings {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Bindings {
+    /// Begins to serve.
+    pub fn serve(listener: UnixListener, identity: Arc<Identity>, capabilities: Capabilities) -> Self {
+        Self(tokio::spawn(accept(listener, identity, capabilities)))
+    }
+}
+
+async fn accept(listener: UnixListener, identity: Arc<Identity>, capabilities: Capabilities) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, worker = %identity.name, "a connection to a binding cannot be taken");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let (identity, capabilities) = (Arc::clone(&identity), capabilities.clone());
+        connections.spawn(async move {
+            let _place = place;
+            let answer = service_fn(|request| {
+                let (identity, capabilities) = (Arc::clone(&identity), capabilities.clone());
+                async move { Ok::<_, std::convert::Infallible>(capabilities.answer(&identity, request).await) }
+            });
+            let mut server = hyper::server::conn::http1::Builder::new();
+            // An end in the middle is the worker's affair: its process was stopped, or it gave up.
+            let _ = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+impl Capabilities {
+    async fn answer(&self, identity: &Identity, request: Request<Incoming>) -> Response<Body> {
+        let Some(kind) = binding(identity, &request) else {
+            return refusal(StatusCode::NOT_FOUND, "There is no such binding.");
+        };
+        let _request = request.map(Body::new);
+        match kind {
+            _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
+        }
+    }
+}
+
+/// The binding that a request is made on.
+fn binding<'a>(identity: &'a Identity, request: &Request<Incoming>) -> Option<&'a BindingKind> {
+    let key = request.headers().get(BINDING_HEADER)?.to_str().ok()?;
+    let mut numbered = identity.bindings.iter().enumerate();
+    numbered.find(|(position, _)| binding_key(*position) == key).map(|(_, binding)| &binding.kind)
+}
+
+fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+}
