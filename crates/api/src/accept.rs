@@ -64,8 +64,10 @@ impl Call<'_> {
     pub async fn upload(self, form: Form, inherit: Inherit, then: Then) -> Result<Accepted, ApiError> {
         let _writer = self.api.lock(self.account, self.name).await;
         let existing = self.api.find_worker(self.account, self.name).await?;
-        if existing.is_none() && then == Then::Keep {
-            return Err(ApiError::worker_not_found());
+        match &existing {
+            Some(worker) => worker.check_spelling(self.name)?,
+            None if then == Then::Keep => return Err(ApiError::worker_not_found()),
+            None => {}
         }
         let previous = self.latest(existing.as_ref()).await?;
         let before: &[Binding] = previous.as_ref().map_or(&[], |version| &version.bindings);

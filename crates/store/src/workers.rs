@@ -63,14 +63,37 @@ pub struct WorkerChanges {
     pub migration_tag: Option<Option<String>>,
 }
 
-impl Store {
-    /// The worker of that name, compared without case, made when there is none. The flag says whether it was made.
+impl Worker {
+    /// Refuses to write to this worker under a name that differs from its own in case: names are unique without regard
+    /// to case, so two spellings are two people's different ideas, or one's mistake.
     ///
     /// # Errors
-    /// Account not found; conflict when the default account's worker would take another account's host label.
+    /// Conflict, with both spellings.
+    pub fn check_spelling(&self, name: &WorkerName) -> Result<()> {
+        if name.as_str() == self.name.as_str() {
+            return Ok(());
+        }
+        Err(StoreError::conflict(
+            Entity::Worker,
+            format!(
+                "the name `{name}` differs from that of the existing worker `{}` in case only; use that spelling, \
+                 or another name",
+                self.name
+            ),
+        ))
+    }
+}
+
+impl Store {
+    /// The worker of that name, made when there is none. The flag says whether it was made.
+    ///
+    /// # Errors
+    /// Account not found; conflict when there is one whose name differs in case only, or when the default account's
+    /// worker would take another account's host label.
     pub async fn ensure_worker(&self, account: &AccountId, name: &WorkerName) -> Result<(Worker, bool)> {
         let mut transaction = self.write().await?;
         if let Some(worker) = find_by_name(&mut transaction, account, name).await? {
+            worker.check_spelling(name)?;
             return Ok((worker, false));
         }
         let account = accounts::find(&mut transaction, account).await?;

@@ -4,7 +4,8 @@ mod support;
 
 use hearth_model::{Split, WorkerId};
 use hearth_store::{
-    DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, Page, RouteSpec, Subdomain, WorkerChanges,
+    DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, Page, RouteSpec, StoreError, Subdomain,
+    WorkerChanges,
 };
 use serde_json::json;
 use support::{Fixture, modules, new_version, release, secret, service};
@@ -15,10 +16,12 @@ async fn names_are_found_without_case_and_keep_it() {
     let store = &fixture.store;
     let (worker, made) = store.ensure_worker(&fixture.account, &"envTest".parse().unwrap()).await.unwrap();
     assert!(made);
-    let (again, made) = store.ensure_worker(&fixture.account, &"ENVTEST".parse().unwrap()).await.unwrap();
+    let (again, made) = store.ensure_worker(&fixture.account, &"envTest".parse().unwrap()).await.unwrap();
     assert!(!made);
     assert_eq!(again, worker);
-    assert_eq!(again.name.as_str(), "envTest");
+    let clash = store.ensure_worker(&fixture.account, &"ENVTEST".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(clash, StoreError::Conflict { what: Entity::Worker, .. }), "{clash}");
+    assert!(clash.to_string().contains("`ENVTEST`") && clash.to_string().contains("`envTest`"), "{clash}");
     assert_eq!(store.worker_by_name(&fixture.account, &"envtest".parse().unwrap()).await.unwrap(), worker);
     let absent = store.worker_by_name(&fixture.account, &"absent".parse().unwrap()).await.unwrap_err();
     assert!(absent.is_not_found(Entity::Worker) && absent.is_for_caller());

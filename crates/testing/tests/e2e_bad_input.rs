@@ -110,9 +110,11 @@ async fn names_with_odd_characters() {
         hearth.deploy(name, GOOD).await;
         assert_eq!(hearth.get(&hearth.host(name), "/").await.text(), "good", "{name}");
     }
-    // A host knows no case, so a name that differs only in case is the same worker, not a second one on its host.
-    hearth.deploy("UPPER", "export default { fetch: () => new Response('newer') }").await;
-    assert_eq!(hearth.get(&hearth.host("upper"), "/").await.text(), "newer");
+    // A host knows no case, so a second worker could not have a host of its own.
+    let newer = "export default { fetch: () => new Response('newer') }";
+    let (status, _, message) = hearth.upload("UPPER", Form::module(newer).finish()).await.error();
+    assert!(status == 409 && message.contains("`Upper`"), "{status} {message}");
+    assert_eq!(hearth.get(&hearth.host("upper"), "/").await.text(), "good");
     let list = hearth.api("GET", "/accounts/:a/workers/scripts", None).await;
     assert_eq!(list.result().as_array().map(Vec::len), Some(5), "{list:?}");
 }

@@ -269,9 +269,25 @@ async fn versions_of_a_worker_that_is_not_there_are_10007() {
 }
 
 #[tokio::test]
+async fn a_name_that_differs_in_case_only_is_refused_and_not_an_update() {
+    let hearth = Hearth::start().await;
+    hearth.deploy("Upper", json!({}), CODE).await.result();
+    let second = hearth.deploy("UPPER", json!({}), CODE).await;
+    let (status, code, message) = second.error();
+    assert_eq!((status, code), (409, 10016));
+    assert!(message.contains("`UPPER`") && message.contains("`Upper`"), "{message}");
+    let form = Form::worker(json!({}), CODE);
+    assert_eq!(hearth.form(Method::POST, "W/scripts/upper/versions", form).await.error().0, 409);
+    assert_eq!(hearth.post("W/workers", json!({"name": "UPPER"})).await.error().0, 409);
+    let versions = hearth.get("W/scripts/Upper/versions").await;
+    assert_eq!(versions.result()["items"].as_array().unwrap().len(), 1);
+    hearth.deploy("Upper", json!({}), CODE).await.result();
+}
+
+#[tokio::test]
 async fn two_deploys_at_once_both_count() {
     let hearth = Hearth::start().await;
-    let (a, b) = tokio::join!(hearth.deploy("demo", json!({}), CODE), hearth.deploy("DEMO", json!({}), CODE));
+    let (a, b) = tokio::join!(hearth.deploy("demo", json!({}), CODE), hearth.deploy("demo", json!({}), CODE));
     assert_eq!(a.result()["tag"], b.result()["tag"]);
     let versions = hearth.get("W/scripts/demo/versions").await;
     let numbers: Vec<u64> = versions.result()["items"]
