@@ -4,7 +4,9 @@ fn main() {
     println!("cargo:rerun-if-changed=schema");
     let mut command = capnpc::CompilerCommand::new();
     command.src_prefix("schema").import_path("schema/std").no_standard_import();
-    for name in ["worker-interface", "frankenvalue", "byte-stream", "http-over-capnp", "rpc-exception"] {
+    for name in
+        ["worker-interface", "frankenvalue", "byte-stream", "http-over-capnp", "rpc-exception", "trace"]
+    {
         command.file(format!("schema/{name}.capnp"));
     }
     if let Err(error) = command.default_parent_module(vec!["schema".to_owned()]).run() {

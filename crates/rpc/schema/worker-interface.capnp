@@ -4,6 +4,7 @@
 
 using Http = import "http-over-capnp.capnp";
 using Frankenvalue = import "frankenvalue.capnp".Frankenvalue;
+using Tracing = import "trace.capnp";
 
 interface JsRpcTarget {}
 
@@ -11,7 +12,7 @@ interface JsRpcSession {}
 
 interface EventDispatcher @0xf20697475ec1752d {
   getHttpService @0 () -> (http :Http.HttpService);
-  sendTraces @1 (traces :AnyPointer) -> (result :AnyPointer);
+  sendTraces @1 (traces :List(Tracing.Trace)) -> (result :Tracing.SendTracesRun);
   prewarm @2 (url :Text);
   runScheduled @3 (scheduledTime :Int64, cron :Text) -> (result :AnyPointer);
   runAlarm @4 (scheduledTime :Int64, retryCount :UInt32) -> (result :AnyPointer);

@@ -27,7 +27,7 @@ pub(crate) struct Target<'a> {
 impl Connection {
     pub(crate) async fn open(socket: &Path) -> std::io::Result<Self> {
         let (reader, writer) = UnixStream::connect(socket).await?.into_split();
-        let mut system = vat::system(reader, writer, Side::Client, None);
+        let mut system = vat::system(reader, writer, Side::Client, None, vat::CALLS_LIMIT_WORDS);
         let debug_port = system.bootstrap(Side::Server);
         let disconnector = system.get_disconnector();
         let (open, closed) = oneshot::channel::<()>();

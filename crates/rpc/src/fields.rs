@@ -96,6 +96,10 @@ pub(crate) fn method_to_capnp(method: &Method) -> Option<HttpMethod> {
     METHODS.iter().find(|(name, _)| *name == method.as_str()).map(|(_, method)| *method)
 }
 
+pub(crate) fn method_name(method: HttpMethod) -> &'static str {
+    METHODS[method as usize].0
+}
+
 /// The absolute URL that a worker sees as `request.url`.
 pub(crate) fn url(head: &request::Parts) -> String {
     if head.uri.scheme().is_some() {

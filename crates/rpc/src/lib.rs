@@ -5,7 +5,8 @@
 //! version can be swapped under callers that stay connected, entrypoint and props are chosen per event, and an idle
 //! caller keeps no callee alive.
 //!
-//! [`DebugPort`] is the same way in for events of Hearth's own.
+//! [`DebugPort`] is the same way in for events of Hearth's own. A [`TailReceiver`] takes what processes say of the
+//! events they ran.
 #![forbid(unsafe_code)]
 
 mod byte_stream;
@@ -18,6 +19,7 @@ mod router;
 mod schema;
 mod serve;
 mod session;
+mod tail;
 mod tail_calls;
 mod threads;
 mod vat;
@@ -27,4 +29,8 @@ pub use debug_port::{DebugPort, Entrypoint, FetchError};
 pub use fetch::{CF_HEADER, PROTO_HEADER};
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
 pub use serve::{BINDING_HEADER, ServeHandle, serve};
+pub use tail::{
+    ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, TailHandle,
+    TailReceiver, Trace, TraceSink, WebSocketEvent,
+};
 pub use threads::RpcThreads;

@@ -14,5 +14,6 @@ generated!(
     frankenvalue_capnp,
     byte_stream_capnp,
     http_over_capnp_capnp,
-    rpc_exception_capnp
+    rpc_exception_capnp,
+    trace_capnp
 );

@@ -1,6 +1,7 @@
 //! The listener of an instance's `rpc.sock`.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::{Parts, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -40,9 +42,14 @@ pub fn serve(listener: UnixListener, router: Arc<dyn Router>, threads: &RpcThrea
     let stop = CancellationToken::new();
     let shared = Shared { router, threads: threads.clone(), stop: stop.clone() };
     tokio::spawn(async move {
+        let each = |stream| {
+            let shared = shared.clone();
+            let stop = shared.stop.clone();
+            tokio::spawn(connection(stream, stop, move |request| answer(request, shared.clone())));
+        };
         tokio::select! {
             () = shared.stop.cancelled() => {}
-            () = accept(listener, &shared) => shared.stop.cancel(),
+            () = accept(listener, each) => shared.stop.cancel(),
         }
     });
     ServeHandle { _guard: stop.clone().drop_guard(), stop }
@@ -55,65 +62,83 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-async fn accept(listener: UnixListener, shared: &Shared) {
+/// Takes connections for ever.
+pub(crate) async fn accept(listener: UnixListener, each: impl Fn(UnixStream)) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, shared.clone()));
-            }
+            Ok((stream, _)) => each(stream),
             Err(error) => {
                 // Out of descriptors, most likely: the connection waits in the backlog until there are some again.
-                tracing::warn!(%error, "cannot accept a caller's connection");
+                tracing::warn!(%error, "cannot accept a process's connection");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-async fn connection(stream: UnixStream, shared: Shared) {
-    let stop = shared.stop.clone();
-    let service = service_fn(move |request| answer(request, shared.clone()));
+/// Serves the HTTP of one connection until it ends or `stop` does.
+pub(crate) async fn connection<A>(
+    stream: UnixStream,
+    stop: CancellationToken,
+    answer: impl Fn(Request<Incoming>) -> A,
+) where
+    A: Future<Output = Result<Response<Body>, crate::BoxError>> + Send + 'static,
+{
     // Header values and reason phrases pass as they are; the peer is our own workerd, so no header timeout either.
     let serving = hyper::server::conn::http1::Builder::new()
         .preserve_header_case(true)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(stream), service_fn(answer))
         .with_upgrades();
     tokio::select! {
         result = serving => if let Err(error) = result {
-            tracing::debug!(%error, "a caller's connection ended");
+            tracing::debug!(%error, "a process's connection ended");
         },
         () = stop.cancelled() => {}
     }
 }
 
 async fn answer(mut request: Request<Incoming>, shared: Shared) -> Result<Response<Body>, crate::BoxError> {
-    if request.method() == Method::CONNECT {
-        return Ok(connect(&mut request, shared));
+    if request.method() != Method::CONNECT {
+        return fetch::answer(request, shared).await;
     }
-    fetch::answer(request, shared).await
+    let Some(binding) = request.uri().authority().map(|authority| authority.as_str().to_owned()) else {
+        return Ok(plain(StatusCode::BAD_REQUEST, "CONNECT needs the key of a binding.\n"));
+    };
+    Ok(tunnel(&mut request, move |stream, already_read| {
+        shared.threads.clone().spawn(move || async move {
+            let served = session::serve(stream, already_read, binding, shared.router, shared.stop).await;
+            if let Err(error) = served {
+                tracing::warn!(%error, "a caller's connection cannot be served");
+            }
+        });
+    }))
 }
 
-fn connect(request: &mut Request<Incoming>, shared: Shared) -> Response<Body> {
-    let Some(binding) = request.uri().authority().map(|authority| authority.as_str().to_owned()) else {
-        return plain(StatusCode::BAD_REQUEST, "CONNECT needs the key of a binding.\n");
-    };
+/// Accepts a `CONNECT`, and hands the socket on with what was read of it too early.
+pub(crate) fn tunnel(
+    request: &mut Request<Incoming>,
+    then: impl FnOnce(std::os::unix::net::UnixStream, Bytes) + Send + 'static,
+) -> Response<Body> {
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
         let socket = match upgrade.await {
-            Ok(upgraded) => session::into_socket(upgraded),
-            Err(error) => Err(std::io::Error::other(error)),
+            Ok(upgraded) => into_socket(upgraded),
+            Err(error) => Err(io::Error::other(error)),
         };
         match socket {
-            Ok((stream, already_read)) => shared.threads.clone().spawn(move || async move {
-                let served = session::serve(stream, already_read, binding, shared.router, shared.stop).await;
-                if let Err(error) = served {
-                    tracing::warn!(%error, "a caller's connection cannot be served");
-                }
-            }),
-            Err(error) => tracing::debug!(%error, "a caller left during CONNECT"),
+            Ok((stream, already_read)) => then(stream, already_read),
+            Err(error) => tracing::debug!(%error, "a process left during CONNECT"),
         }
     });
     Response::new(empty())
+}
+
+/// The raw socket under an upgraded HTTP connection, to be moved to another runtime.
+fn into_socket(upgraded: Upgraded) -> io::Result<(std::os::unix::net::UnixStream, Bytes)> {
+    let Parts { io, read_buf, .. } = upgraded
+        .downcast::<TokioIo<UnixStream>>()
+        .map_err(|_| io::Error::other("not a connection of the listener's"))?;
+    Ok((io.into_inner().into_std()?, read_buf))
 }
 
 pub(crate) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use capnp_rpc::new_client;
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use hyper::upgrade::Parts;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +26,7 @@ pub(crate) async fn serve(
     let (reader, writer) = UnixStream::from_std(stream)?.into_split();
     let reader = io::Cursor::new(already_read).chain(reader);
     let bootstrap: workerd_bootstrap::Client = new_client(Bootstrap { binding: binding.into(), router });
-    let system = vat::system(reader, writer, Side::Server, Some(bootstrap.client));
+    let system = vat::system(reader, writer, Side::Server, Some(bootstrap.client), vat::CALLS_LIMIT_WORDS);
     tokio::select! {
         result = system => if let Err(error) = result {
             tracing::debug!(error = vat::readable(&error), "connection of a caller ended");
@@ -36,16 +34,6 @@ pub(crate) async fn serve(
         () = stop.cancelled() => {}
     }
     Ok(())
-}
-
-/// The raw socket under an upgraded HTTP connection, to be moved to another runtime.
-pub(crate) fn into_socket(
-    upgraded: hyper::upgrade::Upgraded,
-) -> io::Result<(std::os::unix::net::UnixStream, bytes::Bytes)> {
-    let Parts { io, read_buf, .. } = upgraded
-        .downcast::<TokioIo<UnixStream>>()
-        .map_err(|_| io::Error::other("not a connection of the listener's"))?;
-    Ok((io.into_inner().into_std()?, read_buf))
 }
 
 struct Bootstrap {

@@ -24,9 +24,9 @@ use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt 
 use crate::schema::rpc_exception_capnp::{cap_descriptor, exception, message, resolve, return_};
 use crate::tail_calls::TailCalls;
 
-/// Limit of what one received message may make us read, in 8-byte words. workerd takes messages of up to 64 MiB, and
+/// For calls, the limit of what one received message may make us read, in 8-byte words. workerd takes messages of up to 64 MiB, and
 /// forwarding reads a message up to three times.
-const TRAVERSAL_LIMIT_WORDS: usize = 3 * (64 << 20) / 8 + 1024;
+pub(crate) const CALLS_LIMIT_WORDS: usize = 3 * (64 << 20) / 8 + 1024;
 
 /// Random for each process: with a mark that worker code could write into an error, it could hand its caller bytes
 /// for the V8 deserializer.
@@ -56,15 +56,17 @@ pub(crate) fn readable(error: &capnp::Error) -> String {
     text.to_owned()
 }
 
-/// Makes the RPC system of one connection. `side` is our own.
+/// Makes the RPC system of one connection. `side` is our own, `limit_words` what one received message may make us
+/// read, in 8-byte words.
 pub(crate) fn system(
     reader: impl AsyncRead + Unpin + 'static,
     writer: impl AsyncWrite + Unpin + 'static,
     side: Side,
     bootstrap: Option<capnp::capability::Client>,
+    limit_words: usize,
 ) -> RpcSystem<Side> {
     let mut options = ReaderOptions::new();
-    options.traversal_limit_in_words(Some(TRAVERSAL_LIMIT_WORDS));
+    options.traversal_limit_in_words(Some(limit_words));
     let reader = futures::io::BufReader::new(reader.compat());
     let writer = futures::io::BufWriter::new(writer.compat_write());
     let network = Network(twoparty::VatNetwork::new(reader, writer, side, options));

@@ -29,7 +29,7 @@ pub struct Workerd {
 }
 
 impl Workerd {
-    fn start(config: &Path, ready: &Path, extra: &[String]) -> Self {
+    pub fn start(config: &Path, ready: &Path, extra: &[String]) -> Self {
         let child = Command::new(binary())
             .arg("serve")
             .arg(config)

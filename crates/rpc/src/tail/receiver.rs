@@ -1,0 +1,165 @@
+//! The listener of an instance's `tail.sock`.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use capnp_rpc::new_client;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::inbox::{self, Inbox, Ready};
+use super::{TraceSink, decode};
+use crate::schema::trace_capnp::{EventOutcome, trace};
+use crate::schema::worker_interface_capnp::{event_dispatcher, workerd_bootstrap};
+use crate::{Body, BoxError, RpcThreads, serve, vat};
+
+/// Limit of what one received message may make us read, in 8-byte words. workerd records up to 256 KiB of an
+/// invocation, and JSON makes no more than six bytes of one.
+const TRAVERSAL_LIMIT_WORDS: usize = (8 << 20) / 8;
+
+/// How long the connections of a process that has ended are read on: what it sent is in the kernel already.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Receives the traces of any number of processes.
+pub struct TailReceiver {
+    threads: RpcThreads,
+    ready: Ready,
+    open: TaskTracker,
+}
+
+/// Stops a listener when dropped. What its process has sent by then is still read.
+#[must_use = "dropping it stops the listener"]
+pub struct TailHandle {
+    _guard: DropGuard,
+}
+
+impl TailReceiver {
+    /// Starts the thread on which sinks take their traces.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(threads: &RpcThreads) -> io::Result<Self> {
+        Ok(Self { threads: threads.clone(), ready: inbox::start()?, open: TaskTracker::new() })
+    }
+
+    /// Receives the traces of one process, whose `tails` names an `external` with `capnpConnectHost` on this listener.
+    /// Must be called inside a tokio runtime.
+    pub fn serve(&self, listener: UnixListener, sink: Arc<dyn TraceSink>) -> TailHandle {
+        let stop = CancellationToken::new();
+        let (threads, until) = (self.threads.clone(), stop.clone());
+        let inbox = Inbox::new(sink, self.ready.clone(), self.open.token());
+        tokio::spawn(async move {
+            let accepting = serve::accept(listener, |stream| {
+                let (threads, inbox, stop) = (threads.clone(), Arc::clone(&inbox), until.clone());
+                tokio::spawn(serve::connection(stream, until.clone(), move |request| {
+                    answer(request, threads.clone(), Arc::clone(&inbox), stop.clone())
+                }));
+            });
+            until.run_until_cancelled(accepting).await;
+        });
+        TailHandle { _guard: stop.drop_guard() }
+    }
+
+    /// Waits until every listener has stopped and every sink has taken what its process sent.
+    pub async fn finished(&self) {
+        self.open.close();
+        self.open.wait().await;
+    }
+}
+
+/// workerd opens one connection for all of a process's traces.
+async fn answer(
+    mut request: Request<Incoming>,
+    threads: RpcThreads,
+    inbox: Arc<Inbox>,
+    stop: CancellationToken,
+) -> Result<Response<Body>, BoxError> {
+    if request.method() != Method::CONNECT {
+        return Ok(serve::plain(StatusCode::METHOD_NOT_ALLOWED, "This socket takes traces only.\n"));
+    }
+    Ok(serve::tunnel(&mut request, move |stream, already_read| {
+        threads.spawn(move || async move {
+            if let Err(error) = receive(stream, already_read, inbox, stop).await {
+                tracing::warn!(%error, "traces of a process cannot be received");
+            }
+        });
+    }))
+}
+
+async fn receive(
+    stream: std::os::unix::net::UnixStream,
+    already_read: Bytes,
+    inbox: Arc<Inbox>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+    let reader = io::Cursor::new(already_read).chain(reader);
+    let dispatcher: event_dispatcher::Client = new_client(Dispatcher { inbox });
+    let bootstrap: workerd_bootstrap::Client = new_client(Bootstrap { dispatcher });
+    let system = vat::system(reader, writer, Side::Server, Some(bootstrap.client), TRAVERSAL_LIMIT_WORDS);
+    let ended = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        result = system => if let Err(error) = result {
+            tracing::debug!(error = vat::readable(&error), "a process's tail ended");
+        },
+        () = ended => tracing::debug!("a process's tail goes on after its end, and is cut"),
+    }
+    Ok(())
+}
+
+/// Gives every event the same dispatcher: a trace says itself what it belongs to.
+struct Bootstrap {
+    dispatcher: event_dispatcher::Client,
+}
+
+impl workerd_bootstrap::Server for Bootstrap {
+    async fn start_event(
+        self: Rc<Self>,
+        _: workerd_bootstrap::StartEventParams,
+        mut results: workerd_bootstrap::StartEventResults,
+    ) -> Result<(), capnp::Error> {
+        results.get().set_dispatcher(self.dispatcher.clone());
+        Ok(())
+    }
+}
+
+struct Dispatcher {
+    inbox: Arc<Inbox>,
+}
+
+impl Dispatcher {
+    fn take(&self, trace: trace::Reader<'_>) -> capnp::Result<()> {
+        if !self.inbox.wants(decode::is_quiet(trace)?) {
+            return Ok(());
+        }
+        let bytes = trace.total_size()?.word_count as usize * 8;
+        self.inbox.offer(bytes, || decode::decode(trace))
+    }
+}
+
+impl event_dispatcher::Server for Dispatcher {
+    async fn send_traces(
+        self: Rc<Self>,
+        params: event_dispatcher::SendTracesParams,
+        mut results: event_dispatcher::SendTracesResults,
+    ) -> Result<(), capnp::Error> {
+        for trace in params.get()?.get_traces()? {
+            if let Err(error) = self.take(trace) {
+                tracing::warn!(%error, "a trace cannot be read");
+            }
+        }
+        results.get().init_result().set_outcome(EventOutcome::Ok);
+        Ok(())
+    }
+}
