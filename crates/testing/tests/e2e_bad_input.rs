@@ -56,7 +56,7 @@ async fn uploads_that_cannot_be_are_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bindings_that_are_not_there_yet_are_refused_by_name() {
+async fn bindings_to_what_is_not_there_are_refused_by_name() {
     let hearth = Hearth::start().await;
     for mut unsupported in [
         json!({ "type": "kv_namespace", "namespace_id": "x" }),

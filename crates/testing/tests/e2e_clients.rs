@@ -27,32 +27,40 @@ async fn check(hearth: &Hearth, output: &str, worker: &str, says: &str) {
     assert_eq!(hearth.get(&hearth.host(worker), "/").await.text(), says);
 }
 
-/// What the guide's configuration uses and this Hearth lacks is refused by name, one thing after the other as a person
-/// takes them out; what is left is deployed and runs.
+/// What the guide's configuration uses and this Hearth lacks, or what it names and nobody has made, is refused by name,
+/// one thing after the other as a person takes them out; what is left is deployed and runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_of_the_guide() {
     let hearth = Hearth::start().await;
     let project = hearth.app("guide-config");
-    for (named, table) in [
-        ("Queues", "[[queues.producers]]\nbinding = \"MY_QUEUE\"\nqueue = \"my-queue\"\n"),
+    let lacks = "not supported";
+    for (named, says, table) in [
+        ("Queues", lacks, "[[queues.producers]]\nbinding = \"MY_QUEUE\"\nqueue = \"my-queue\"\n"),
         (
             "Queues",
+            lacks,
             "[[queues.consumers]]\nqueue = \"my-queue\"\nmax_batch_size = 10\nmax_batch_timeout = 30\nmax_retries = 3\ndead_letter_queue = \"my-dlq\"\n",
         ),
-        ("R2", "[[r2_buckets]]\nbinding = \"BUCKET\"\nbucket_name = \"my-bucket\"\n"),
-        ("RateLimiter", "[[migrations]]\ntag = \"v1\"\nnew_classes = [\"RateLimiter\"]\n"),
-        ("CACHE_KV", "[[kv_namespaces]]\nbinding = \"CACHE_KV\"\nid = \"xxxxxx\"\npreview_id = \"yyyyyy\"\n"),
+        ("R2", lacks, "[[r2_buckets]]\nbinding = \"BUCKET\"\nbucket_name = \"my-bucket\"\n"),
+        ("RateLimiter", lacks, "[[migrations]]\ntag = \"v1\"\nnew_classes = [\"RateLimiter\"]\n"),
+        (
+            "CACHE_KV",
+            "'xxxxxx' (binding CACHE_KV) not found",
+            "[[kv_namespaces]]\nbinding = \"CACHE_KV\"\nid = \"xxxxxx\"\npreview_id = \"yyyyyy\"\n",
+        ),
         (
             "DB",
+            "valid `id`",
             "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"my-database\"\ndatabase_id = \"xxxxxx\"\n",
         ),
         (
             "RATE_LIMITER",
+            lacks,
             "[[durable_objects.bindings]]\nname = \"RATE_LIMITER\"\nclass_name = \"RateLimiter\"\nscript_name = \"my-worker\"\n",
         ),
     ] {
         let output = project.wrangler(&["deploy", "--env", ""]).await.expect_failure();
-        assert!(output.contains(named) && output.contains("not supported"), "{named}: {output}");
+        assert!(output.contains(named) && output.contains(says), "{named}: {output}");
         assert_eq!(hearth.get(&hearth.host("my-worker"), "/").await.status, 404, "nothing was deployed");
         project.edit("wrangler.toml", table, "");
     }

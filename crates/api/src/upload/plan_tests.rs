@@ -72,9 +72,9 @@ fn what_does_not_hold_is_named() {
         (dates("compatibility_date", json!("2027-01-01")), vec![esm()], "future"),
         (dates("compatibility_flags", json!(["No Such"])), vec![esm()], "No Such"),
         (
-            dates("bindings", json!([{"name": "DB", "type": "d1", "id": "x"}])),
+            dates("bindings", json!([{"name": "Q", "type": "queue", "queue_name": "x"}])),
             vec![esm()],
-            "binding DB of type d1",
+            "binding Q of type queue",
         ),
         (dates("bindings", json!([{"name": "S", "type": "secret_text"}])), vec![esm()], "binding S"),
         (
