@@ -174,6 +174,35 @@ async fn every_kind_of_module_and_binding_arrives() {
 }
 
 #[tokio::test]
+async fn bindings_to_data_have_their_methods_and_a_probe_reaches_none() {
+    let source = "
+        export default {
+          fetch(request, env) {
+            return Response.json([typeof env.KV.getWithMetadata, typeof env.R2.createMultipartUpload, typeof env.DB.batch]);
+          },
+        };";
+    let bindings = [
+        json!({ "name": "KV", "type": "kv_namespace", "namespace_id": "n" }),
+        json!({ "name": "R2", "type": "r2_bucket", "bucket_name": "b" }),
+        json!({ "name": "DB", "type": "d1", "id": "d" }),
+    ];
+    let format = Format::Modules { main: "index.js".to_owned() };
+    let launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
+    let (running, control) = Running::start(&launch, &Purpose::Serve);
+    control::ready(control).await.unwrap();
+    assert!(running.ask("http", "/").ends_with(r#"["function","function","function"]"#));
+
+    let (name, source) = probe::entry(&launch.format);
+    let purpose = Purpose::Probe(probe::as_entry(name, &source));
+    let (running, control) = Running::start(&launch, &purpose);
+    control::ready(control).await.unwrap();
+    assert!(running.ask("http", "/").contains("\"fetch\""));
+    let configuration = build(&launch, &purpose, &Paths { hearth: Path::new("/run/hearth") });
+    let leads_to_data = configuration.windows(13).any(|window| window == b"bindings.sock");
+    assert!(!leads_to_data, "a worker that is only looked at must not touch data");
+}
+
+#[tokio::test]
 async fn a_service_worker_runs_and_a_probe_describes_it() {
     let script = "addEventListener('fetch', (event) => event.respondWith(new Response('old')));
         addEventListener('scheduled', () => {});";
