@@ -1,6 +1,8 @@
 //! Settings of the API.
 
-use hearth_model::{MAX_SCRIPT_BYTES, WorkerName};
+use hearth_model::{Hostname, MAX_SCRIPT_BYTES, RoutePattern, WorkerName};
+
+use crate::error::{ApiError, code};
 
 /// How hosts of this installation are turned into URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,36 @@ impl ApiConfig {
         Some(format!("{}{account}.{base}{port}", worker.folded()))
     }
 
+    /// Refuses a host below a base domain for a zone or a custom domain: workers have their own hosts there, and
+    /// another account's worker may be, or become, the one that is meant.
+    pub(crate) fn check_host(&self, host: &Hostname) -> Result<(), ApiError> {
+        self.refuse_ours(host.as_str(), host.suffixes().skip(1))
+    }
+
+    /// Refuses a route on such hosts.
+    pub(crate) fn check_pattern(&self, pattern: &RoutePattern) -> Result<(), ApiError> {
+        let Ok(host) = pattern.host_suffix().parse::<Hostname>() else { return Ok(()) };
+        let apex = if pattern.exact_host().is_some() { 1 } else { 0 };
+        self.refuse_ours(pattern.as_str(), host.suffixes().skip(apex))
+    }
+
+    fn refuse_ours<'a>(
+        &self,
+        asked: &str,
+        mut enclosing: impl Iterator<Item = &'a str>,
+    ) -> Result<(), ApiError> {
+        let Some(base) = enclosing.find(|name| self.base_domains.iter().any(|base| base == name)) else {
+            return Ok(());
+        };
+        Err(ApiError::bad_request(
+            code::BAD_ROUTE,
+            format!(
+                "`{asked}` is below `{base}`, where this Hearth serves each Worker under its own name. Use a host of \
+                 another domain, or set `workers_dev` and give the Worker that name."
+            ),
+        ))
+    }
+
     /// Where a worker is served without routes.
     pub fn worker_url(&self, worker: &WorkerName, label: Option<&str>) -> Option<String> {
         Some(format!("{}://{}", self.public_url.scheme, self.authority(worker, label)?))
@@ -65,6 +97,31 @@ impl ApiConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_below_a_base_domain_is_ours() {
+        let config = ApiConfig { base_domains: vec!["apps.example".into()], ..ApiConfig::default() };
+        for (host, refused) in [
+            ("x.apps.example", true),
+            ("v.x.apps.example", true),
+            ("apps.example", false),
+            ("myapps.example", false),
+            ("example", false),
+        ] {
+            assert_eq!(config.check_host(&host.parse().unwrap()).is_err(), refused, "{host}");
+        }
+        for (pattern, refused) in [
+            ("x.apps.example/*", true),
+            ("*.apps.example/*", true),
+            ("*apps.example/*", true),
+            ("*.x.apps.example/*", true),
+            ("apps.example/*", false),
+            ("*.example/*", false),
+            ("*/*", false),
+        ] {
+            assert_eq!(config.check_pattern(&pattern.parse().unwrap()).is_err(), refused, "{pattern}");
+        }
+    }
 
     #[test]
     fn urls_name_this_installation() {

@@ -49,9 +49,11 @@ pub(crate) struct Records {
     origins: Vec<NewDomain>,
 }
 
-fn read(domain: NewDomain) -> Result<DomainSpec, ApiError> {
+fn read(api: &Api, domain: NewDomain) -> Result<DomainSpec, ApiError> {
+    let hostname = read_hostname(&domain.hostname)?;
+    api.config().check_host(&hostname)?;
     Ok(DomainSpec {
-        hostname: read_hostname(&domain.hostname)?,
+        hostname,
         zone_id: read_zone_id(domain.zone_id)?,
         zone_name: read_zone_name(domain.zone_name)?,
         enabled: domain.enabled.unwrap_or(true),
@@ -68,7 +70,7 @@ pub(crate) async fn changeset(
     Json(new): Json<Vec<NewDomain>>,
 ) -> Result<Reply, ApiError> {
     let worker = api.worker(&account, &params.worker()?).await?;
-    let specs = new.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let specs = new.into_iter().map(|domain| read(&api, domain)).collect::<Result<Vec<_>, _>>()?;
     let changes = api.store().domain_changeset(worker.id, &specs, query.flag("replace_state")).await?;
     Ok(Reply::new(changeset_view(&changes)))
 }
@@ -113,7 +115,8 @@ pub(crate) async fn put_records(
     Json(records): Json<Records>,
 ) -> Result<Reply, ApiError> {
     let worker = api.worker(&account, &params.worker()?).await?;
-    let specs = records.origins.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let specs =
+        records.origins.into_iter().map(|domain| read(&api, domain)).collect::<Result<Vec<_>, _>>()?;
     let how = DomainWrite { replace: records.override_scope, take_over: records.override_existing_origin };
     let domains = api.store().write_domains(worker.id, specs, how).await?;
     api.changed(Change::Domains).await;
@@ -128,7 +131,7 @@ pub(crate) async fn put(
 ) -> Result<Reply, ApiError> {
     let name: WorkerName = new.service.take().unwrap_or_default().parse()?;
     let worker = api.worker(&account, &name).await?;
-    let spec = read(new)?;
+    let spec = read(&api, new)?;
     let hostname = spec.hostname.clone();
     let how = DomainWrite { replace: false, take_over: true };
     let domains = api.store().write_domains(worker.id, vec![spec], how).await?;

@@ -84,15 +84,17 @@ pub(crate) async fn put_routes(
     Json(new): Json<Vec<NewRoute>>,
 ) -> Result<Reply, ApiError> {
     let worker = api.worker(&account, &params.worker()?).await?;
-    let specs = new.into_iter().map(read_route).collect::<Result<Vec<_>, _>>()?;
+    let specs = new.into_iter().map(|route| read_route(&api, route)).collect::<Result<Vec<_>, _>>()?;
     let routes = api.store().replace_routes(worker.id, specs).await?;
     api.changed(Change::Routes).await;
     Ok(Reply::new(json!(routes.iter().map(view::route).collect::<Vec<_>>())))
 }
 
-fn read_route(route: NewRoute) -> Result<RouteSpec, ApiError> {
+fn read_route(api: &Api, route: NewRoute) -> Result<RouteSpec, ApiError> {
+    let pattern = route.pattern.parse::<RoutePattern>()?;
+    api.config().check_pattern(&pattern)?;
     Ok(RouteSpec {
-        pattern: route.pattern.parse::<RoutePattern>()?,
+        pattern,
         zone_id: read_zone_id(route.zone_id)?,
         zone_name: read_zone_name(route.zone_name)?,
     })

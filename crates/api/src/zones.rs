@@ -61,6 +61,7 @@ pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -
         && name.as_str().contains('.')
         && api.store().zone_for_host(name).await?.is_none()
     {
+        api.config().check_host(name)?;
         api.store().create_zone(account, name).await?;
     }
     let Listing { items, total } = api.store().zones(&scope, name.as_ref(), store_page(&window)).await?;
@@ -90,6 +91,7 @@ pub(crate) async fn post(
         return Err(ApiError::forbidden());
     }
     let name: Hostname = read_hostname(&new.name)?;
+    api.config().check_host(&name)?;
     let zone = api.store().create_zone(&id, &name).await?;
     Ok(Reply::new(view::zone(&zone, &api.store().account(&id).await?)))
 }
@@ -201,6 +203,7 @@ async fn read_route(
     new: NewRoute,
 ) -> Result<(RoutePattern, Option<WorkerId>), ApiError> {
     let pattern = new.pattern.parse::<RoutePattern>()?;
+    api.config().check_pattern(&pattern)?;
     let worker = match new.script.filter(|script| !script.is_empty()) {
         Some(script) => Some(api.worker(account, &script.parse::<WorkerName>()?).await?.id),
         None => None,

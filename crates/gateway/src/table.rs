@@ -125,8 +125,9 @@ impl Routes {
             host.get(start..)
         });
         let candidates = suffixes.filter_map(|suffix| self.wildcard.get(suffix));
-        let matching =
-            candidates.filter_map(|list| list.iter().find(|route| route.pattern.matches(https, host, path)));
+        let matches =
+            |route: &&PublishedRoute| route.zone.encloses(host) && route.pattern.matches(https, host, path);
+        let matching = candidates.filter_map(|list| list.iter().find(matches));
         matching.max_by(|a, b| a.pattern.specificity(&b.pattern))
     }
 }
@@ -208,6 +209,15 @@ impl RouteTable {
             None => Target::Unknown,
         };
         let route = |route: &PublishedRoute| route.worker.as_ref().map_or(Target::SwitchedOff, worker);
+        let by_path = || {
+            let is_path_host = self.config.path_hosts.iter().any(|name| name.as_str() == host);
+            if is_path_host { snapshot.by_path(path) } else { Target::Unknown }
+        };
+        // Hosts below a base domain are the workers' own: nobody's route or custom domain takes them away.
+        let prefixes = || self.config.base_domains.iter().filter_map(|base| base.below(host));
+        if prefixes().next().is_some() {
+            return prefixes().find_map(|prefix| snapshot.below_base(prefix)).unwrap_or_else(by_path);
+        }
         // A custom domain is as specific as `host/*`; a route on the same host runs before it, as on Cloudflare.
         if let Some(matching) = snapshot.routes.exact(https, host, path) {
             return route(matching);
@@ -218,22 +228,12 @@ impl RouteTable {
         if let Some(matching) = snapshot.routes.wildcard(https, host, path) {
             return route(matching);
         }
-        for base in &self.config.base_domains {
-            let below = host.strip_suffix(base.as_str()).and_then(|rest| rest.strip_suffix('.'));
-            if let Some(target) = below.and_then(|prefix| snapshot.below_base(prefix)) {
-                return target;
-            }
-        }
-        if self.config.path_hosts.iter().any(|name| name.as_str() == host) {
-            return snapshot.by_path(path);
-        }
-        Target::Unknown
+        by_path()
     }
 
     /// Whether a host lies below a base domain: whatever is not known there is nowhere.
     pub fn is_below_base(&self, host: &HostName<'_>) -> bool {
-        let below = |base: &Hostname| host.as_str().strip_suffix(base.as_str())?.strip_suffix('.').map(drop);
-        self.config.base_domains.iter().any(|base| below(base).is_some())
+        self.config.base_domains.iter().any(|base| base.below(host.as_str()).is_some())
     }
 
     fn update(&self, change: impl FnOnce(&mut Snapshot)) {

@@ -32,7 +32,10 @@ fn table(workers: Vec<PublishedWorker>, routes: Vec<PublishedRoute>) -> RouteTab
 }
 
 fn route(pattern: &str, worker: Option<WorkerId>) -> PublishedRoute {
-    PublishedRoute { pattern: pattern.parse().unwrap(), worker }
+    let pattern: hearth_model::RoutePattern = pattern.parse().unwrap();
+    // The zone that a deploy without another would claim, or for `*/*` none that any host is in.
+    let zone = pattern.host_suffix().parse().unwrap_or_else(|_| "no.zone".parse().unwrap());
+    PublishedRoute { pattern, zone, worker }
 }
 
 /// The worker's name, the version if the host named one, and what is stripped.
@@ -116,7 +119,6 @@ fn the_most_specific_of_routes_and_domains_wins() {
     let table = table(
         vec![a.clone(), b.clone(), c.clone()],
         vec![
-            route("*/*", Some(a.id)),
             route("*.shop.test/*", Some(b.id)),
             route("*shop.test/static/*", Some(a.id)),
             route("www.shop.test/off/*", None),
@@ -126,15 +128,15 @@ fn the_most_specific_of_routes_and_domains_wins() {
     );
     table.set_domains(vec![PublishedDomain { hostname: "own.shop.test".parse().unwrap(), worker: c.id }]);
     for (host, path, expected) in [
-        ("anything.test", "/", Some("a")),
+        ("anything.test", "/", None),
         ("www.shop.test", "/", Some("b")),
-        ("shop.test", "/", Some("a")),
-        ("myshop.test", "/static/x", Some("a")),
+        ("shop.test", "/", None),
+        ("shop.test", "/static/x", Some("a")),
+        ("www.shop.test", "/static/x", Some("b")),
         ("www.shop.test", "/api/x", Some("c")),
         ("www.shop.test", "/off/x", None),
         ("own.shop.test", "/", Some("c")),
         ("gone.test", "/", None),
-        ("b.localhost", "/", Some("a")),
     ] {
         assert_eq!(name(&table, host, path).as_deref(), expected, "{host}{path}");
     }
@@ -143,7 +145,44 @@ fn the_most_specific_of_routes_and_domains_wins() {
     table.set_routes(vec![route("own.shop.test/x*", Some(a.id))]);
     assert_eq!(name(&table, "own.shop.test", "/xy").as_deref(), Some("a"), "a route runs before a domain");
     assert_eq!(name(&table, "own.shop.test", "/y").as_deref(), Some("c"));
-    assert_eq!(name(&table, "b.localhost", "/").as_deref(), Some("b"));
+}
+
+#[test]
+fn a_route_sees_the_hosts_of_its_zone_only() {
+    let (shop, wide) = (published("shop"), published("wide"));
+    let within = |zone: &str, pattern, worker: &PublishedWorker| PublishedRoute {
+        zone: zone.parse().unwrap(),
+        ..route(pattern, Some(worker.id))
+    };
+    let routes =
+        vec![within("shop.test", "*shop.test/*", &shop), within("wide.test", "*op.wide.test/*", &wide)];
+    let table = table(vec![shop, wide], routes);
+    for (host, expected) in [
+        ("shop.test", Some("shop")),
+        ("www.shop.test", Some("shop")),
+        ("myshop.test", None),
+        ("www.myshop.test", None),
+        ("op.wide.test", Some("wide")),
+        ("shop.wide.test", Some("wide")),
+        ("a.op.wide.test", Some("wide")),
+    ] {
+        assert_eq!(name(&table, host, "/").as_deref(), expected, "{host}");
+    }
+}
+
+#[test]
+fn nothing_takes_the_hosts_below_a_base_domain_away() {
+    let (victim, thief) = (published("victim"), published("thief"));
+    let routes = ["victim.apps.example/*", "*.apps.example/*", "*.example/*"]
+        .map(|pattern| PublishedRoute { zone: "example".parse().unwrap(), ..route(pattern, Some(thief.id)) });
+    let table = table(vec![victim, thief.clone()], routes.to_vec());
+    let hostname = "victim.localhost".parse().unwrap();
+    table.set_domains(vec![PublishedDomain { hostname, worker: thief.id }]);
+    for host in ["victim.apps.example", "victim.localhost"] {
+        assert_eq!(name(&table, host, "/").as_deref(), Some("victim"), "{host}");
+    }
+    assert_eq!(name(&table, "nobody.apps.example", "/"), None);
+    assert_eq!(name(&table, "www.example", "/").as_deref(), Some("thief"));
 }
 
 #[test]

@@ -73,7 +73,11 @@ async fn what_is_not_ours_is_given_back() {
     let rig = Rig::new(Config { api_hosts: vec!["api.test".parse().unwrap()], ..Config::default() }).await;
     let (worker, _) = rig.publish("app", async |_| ok("reached"));
     // Even a route does not make the control host a worker's, which anybody could then put one before.
-    let route = |pattern: &str| PublishedRoute { pattern: pattern.parse().unwrap(), worker: Some(worker.id) };
+    let route = |pattern: &str| PublishedRoute {
+        pattern: pattern.parse().unwrap(),
+        zone: "example.com".parse().unwrap(),
+        worker: Some(worker.id),
+    };
     rig.table.set_routes(["localhost/*", "127.0.0.1/*", "api.test/*"].map(route).to_vec());
     for url in ["http://example.com/", "http://localhost/client/v4", "http://127.0.0.1/", "http://api.test/"]
     {

@@ -21,6 +21,16 @@ impl Hostname {
         &self.0
     }
 
+    /// What stands before this name and its dot in a host below it: `a.b` for `a.b.example.com` and `example.com`.
+    pub fn below<'a>(&self, host: &'a str) -> Option<&'a str> {
+        host.strip_suffix(self.as_str())?.strip_suffix('.').filter(|rest| !rest.is_empty())
+    }
+
+    /// Whether a host (in lower case) is this one or below it.
+    pub fn encloses(&self, host: &str) -> bool {
+        host == self.as_str() || self.below(host).is_some()
+    }
+
     /// The name and its parents, from the longest: `a.b.c`, `b.c`, `c`.
     pub fn suffixes(&self) -> impl Iterator<Item = &str> {
         let mut rest = Some(self.0.as_str());
@@ -85,6 +95,21 @@ mod tests {
         }
         for bad in ["", ".", "a..b", "a b", "a/b", "a:80", "[::1"] {
             assert!(bad.parse::<Hostname>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_below_another_at_a_dot_only() {
+        let host: Hostname = "example.com".parse().unwrap();
+        for (other, below) in [
+            ("a.b.example.com", Some("a.b")),
+            ("example.com", None),
+            (".example.com", None),
+            ("notexample.com", None),
+            ("com", None),
+        ] {
+            assert_eq!(host.below(other), below, "{other}");
+            assert_eq!(host.encloses(other), below.is_some() || other == "example.com", "{other}");
         }
     }
 

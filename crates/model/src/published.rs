@@ -46,8 +46,10 @@ pub struct PublishedVersion {
 /// A route as the gateway sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedRoute {
-    /// What it matches.
+    /// What it matches, among the hosts of its zone.
     pub pattern: RoutePattern,
+    /// The zone that owns it: `*example.com/*` does not match `notexample.com`, which is another zone's.
+    pub zone: Hostname,
     /// The worker, or None for a route that switches workers off for its paths, as on Cloudflare.
     pub worker: Option<WorkerId>,
 }

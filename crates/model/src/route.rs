@@ -29,7 +29,8 @@ pub enum PatternError {
 }
 
 /// A parsed pattern. `*.example.com` matches subdomains only, `*example.com` the apex too and whatever ends so, as
-/// on Cloudflare. A pattern without a scheme matches both.
+/// on Cloudflare, where a route sees the hosts of its zone only
+/// ([`PublishedRoute::zone`](crate::PublishedRoute::zone)). A pattern without a scheme matches both.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoutePattern {

@@ -86,10 +86,14 @@ fn versions_of(lines: &str) -> Result<Vec<PublishedVersion>> {
 }
 
 async fn routes(connection: &mut SqliteConnection) -> Result<Vec<PublishedRoute>> {
-    let all = sqlx::query("SELECT pattern, worker FROM routes").fetch_all(connection).await?;
+    let all =
+        sqlx::query("SELECT r.pattern, z.name AS zone, r.worker FROM routes r JOIN zones z ON z.id = r.zone")
+            .fetch_all(connection)
+            .await?;
     let route_of = |row: &SqliteRow| {
         Ok(PublishedRoute {
             pattern: rows::parsed(row, "pattern")?,
+            zone: rows::parsed(row, "zone")?,
             worker: rows::parsed_option(row, "worker")?,
         })
     };

@@ -131,7 +131,7 @@ pub(crate) async fn resolve(
 
 /// Whether a host is a zone's apex or below it.
 pub(crate) fn check_within(host: &Hostname, zone: &Hostname, what: Entity) -> Result<()> {
-    if host.suffixes().any(|suffix| suffix == zone.as_str()) {
+    if zone.encloses(host.as_str()) {
         return Ok(());
     }
     Err(StoreError::invalid(what, format!("{host} is not in the zone {zone}")))

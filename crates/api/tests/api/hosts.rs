@@ -189,3 +189,29 @@ async fn custom_domains_are_announced_written_and_taken_over() {
     assert_eq!(hearth.get("W/domains?hostname=app.example.com").await.result().as_array().unwrap().len(), 1);
     assert_eq!(hearth.put("W/domains", json!({"hostname": "a b", "service": "demo"})).await.code(), 10022);
 }
+
+#[tokio::test]
+async fn hosts_below_a_base_domain_are_nobodys_to_claim() {
+    let hearth = demo().await;
+    hearth.notes.take_changes();
+    let host = "other.localhost";
+    let origins = json!([{"hostname": host}]);
+    let zone = zone(&hearth, "example.com").await;
+    let refused = [
+        hearth.post("W/scripts/demo/domains/changeset", origins.clone()).await,
+        hearth.put("W/scripts/demo/domains/records", json!({"origins": origins})).await,
+        hearth.put("W/domains", json!({"hostname": host, "service": "demo"})).await,
+        hearth.put("W/scripts/demo/routes", json!([{"pattern": "*.localhost/*"}])).await,
+        hearth.post(&format!("zones/{zone}/workers/routes"), json!({"pattern": "a.localhost/*"})).await,
+        hearth.post("zones", json!({"name": host, "account": {"id": hearth.account}})).await,
+        hearth.get(&format!("zones?name={host}&account.id={}", hearth.account)).await,
+    ];
+    for (index, answer) in refused.iter().enumerate() {
+        let (status, code, message) = answer.error();
+        assert_eq!((status, code), (400, 10022), "{index}: {message}");
+        assert!(message.contains("below `localhost`"), "{index}: {message}");
+    }
+    assert!(hearth.notes.take_changes().is_empty());
+    assert_eq!(hearth.get("zones").await.result().as_array().unwrap().len(), 1);
+    assert_eq!(hearth.get("W/domains").await.result(), &json!([]));
+}
