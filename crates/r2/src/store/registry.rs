@@ -1,0 +1,204 @@
+//! Which buckets there are: known from the start on and kept in memory, so that serving asks no database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hearth_model::AccountId;
+use hearth_store::{Entity, Resource, ResourceKind, Store, StoreError};
+use parking_lot::RwLock;
+use rand::RngCore;
+use serde_json::json;
+
+use super::bucket::Bucket;
+use super::engine::Engine;
+use super::error::{R2Error, Result};
+use super::rules::BucketSettings;
+
+/// How R2 is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds a folder for each bucket.
+    pub root: PathBuf,
+    /// Threads that work on indexes and files at once.
+    pub threads: usize,
+    /// Operations that may wait for a thread; more are refused as [`R2Error::Unavailable`].
+    pub waiting: usize,
+    /// Indexes that are kept open while nobody uses them; each costs a few descriptors and some 150 KB.
+    pub open_indexes: usize,
+    /// Bodies that are taken in at once, over all buckets; each costs up to 3 MiB while it lasts.
+    pub uploads: usize,
+    /// Contents of at most so many bytes lie in the index instead of in files.
+    pub inline_bytes: usize,
+}
+
+impl Config {
+    /// The defaults, with the data in `root`.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, threads: 16, waiting: 4096, open_indexes: 64, uploads: 256, inline_bytes: 64 << 10 }
+    }
+}
+
+/// What a new bucket has.
+#[derive(Debug, Clone, Default)]
+pub struct NewBucket {
+    /// Its settings.
+    pub settings: BucketSettings,
+}
+
+/// Every bucket of the installation.
+#[derive(Clone)]
+pub struct R2(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    engine: Arc<dyn Engine>,
+    buckets: RwLock<HashMap<AccountId, BTreeMap<String, Arc<Bucket>>>>,
+    /// Held while a bucket is made, changed or deleted, so that memory follows the store in its order.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl R2 {
+    /// Takes up the buckets that the metadata store knows.
+    ///
+    /// # Errors
+    /// What the store or the engine fails with.
+    pub async fn open(store: Store, engine: Arc<dyn Engine>) -> Result<Self> {
+        let mut buckets: HashMap<AccountId, BTreeMap<String, Arc<Bucket>>> = HashMap::new();
+        for resource in store.all_resources(ResourceKind::R2Bucket).await? {
+            let bucket = bucket_of(&engine, resource)?;
+            buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::new(bucket));
+        }
+        let inner =
+            Inner { store, engine, buckets: RwLock::new(buckets), changing: tokio::sync::Mutex::new(()) };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// An account's bucket.
+    ///
+    /// # Errors
+    /// [`R2Error::NoSuchBucket`].
+    pub fn bucket(&self, account: &AccountId, name: &str) -> Result<Arc<Bucket>> {
+        let buckets = self.0.buckets.read();
+        buckets.get(account).and_then(|owned| owned.get(name)).cloned().ok_or(R2Error::NoSuchBucket)
+    }
+
+    /// An account's buckets, by name.
+    pub fn buckets(&self, account: &AccountId) -> Vec<Arc<Bucket>> {
+        self.0.buckets.read().get(account).map(|owned| owned.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Every bucket, of all accounts.
+    pub fn all(&self) -> Vec<Arc<Bucket>> {
+        self.0.buckets.read().values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// A name that cannot be one, or that the account has.
+    pub async fn create_bucket(
+        &self,
+        account: &AccountId,
+        name: &str,
+        new: NewBucket,
+    ) -> Result<Arc<Bucket>> {
+        check_name(name)?;
+        let _changing = self.0.changing.lock().await;
+        if self.bucket(account, name).is_ok() {
+            return Err(R2Error::BucketExists);
+        }
+        let mut id = [0; 16];
+        rand::rng().fill_bytes(&mut id);
+        let id = hex::encode(id);
+        // First the folder: a bucket that is known can be used.
+        self.0.engine.create_bucket(&id).await?;
+        let settings = json!(new.settings);
+        let made = self.0.store.create_resource(ResourceKind::R2Bucket, account, &id, name, settings).await;
+        match made {
+            Ok(resource) => self.remember(resource),
+            Err(error) => {
+                self.0.engine.delete_bucket(&id).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Deletes an empty bucket and reclaims its space.
+    ///
+    /// # Errors
+    /// No such bucket; not empty.
+    pub async fn delete_bucket(&self, account: &AccountId, name: &str) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let bucket = self.bucket(account, name)?;
+        self.0.engine.delete_bucket(&bucket.id).await?;
+        self.0.store.delete_resource(ResourceKind::R2Bucket, account, &bucket.id).await?;
+        if let Some(owned) = self.0.buckets.write().get_mut(account) {
+            owned.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Changes a bucket's settings to what `change` makes of them; an error of `change` changes nothing.
+    ///
+    /// # Errors
+    /// No such bucket; what `change` refuses.
+    pub async fn change_settings<E: From<R2Error>>(
+        &self,
+        account: &AccountId,
+        name: &str,
+        change: impl FnOnce(&mut BucketSettings) -> Result<(), E>,
+    ) -> Result<Arc<Bucket>, E> {
+        let _changing = self.0.changing.lock().await;
+        let bucket = self.bucket(account, name)?;
+        let mut settings = BucketSettings::clone(&bucket.settings);
+        change(&mut settings)?;
+        let settings = json!(settings);
+        let changed = self
+            .0
+            .store
+            .change_resource(ResourceKind::R2Bucket, account, &bucket.id, |kept| *kept = settings)
+            .await;
+        Ok(self.remember(changed.map_err(R2Error::from)?)?)
+    }
+
+    fn remember(&self, resource: Resource) -> Result<Arc<Bucket>> {
+        let bucket = Arc::new(bucket_of(&self.0.engine, resource)?);
+        let mut buckets = self.0.buckets.write();
+        buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::clone(&bucket));
+        Ok(bucket)
+    }
+}
+
+/// R2's rule for names (developers.cloudflare.com/r2/api/error-codes, 10005).
+fn check_name(name: &str) -> Result<()> {
+    let inner = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'-';
+    let good = (3..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if good { Ok(()) } else { Err(R2Error::InvalidBucketName) }
+}
+
+fn bucket_of(engine: &Arc<dyn Engine>, resource: Resource) -> Result<Bucket> {
+    let settings = serde_json::from_value(resource.settings)
+        .map_err(|error| R2Error::internal(format_args!("settings of bucket {}: {error}", resource.id)))?;
+    Ok(Bucket {
+        engine: Arc::clone(engine),
+        account: resource.account,
+        id: resource.id,
+        name: resource.name,
+        created_on: resource.created_on,
+        settings: Arc::new(settings),
+    })
+}
+
+impl From<StoreError> for R2Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what: Entity::Resource(_), .. } => Self::NoSuchBucket,
+            StoreError::Conflict { what: Entity::Resource(_), .. } => Self::BucketExists,
+            other => Self::internal(other),
+        }
+    }
+}
