@@ -84,6 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let jail = hearth_jail::Config {
         run_dir: run_dir.clone(),
         runtime,
+        helper: None,
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
         base_uid: hearth_jail::DEFAULT_BASE_UID,

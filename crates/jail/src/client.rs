@@ -1,10 +1,11 @@
 //! Hearth's side of the jailer, for async code.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use std::time::{Duration, Instant};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use crate::config::{
-    Command, Context, Error, Exit, InstancePaths, Layers, Limits, Result, Signal, Spawned, Tier,
+    Command, Context, Error, Exit, Folder, InstancePaths, Layers, Limits, Result, Signal, Spawned, Tier,
 };
 use crate::start::JailerHandle;
-use crate::wire::{self, Done, News, Order, Request, Started};
+use crate::wire::{self, Done, News, Order, Request, Spawn, Started};
 
 type Answer = std::result::Result<Done, String>;
 
@@ -26,8 +27,16 @@ type Answer = std::result::Result<Done, String>;
 const SEAL_PATIENCE: Duration = Duration::from_secs(5);
 const SEAL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Orders waiting for their answers; `None` once the jailer is gone.
-type Waiting = Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>;
+/// Who waits for the jailer's news; `None` once it is gone.
+type Waiting = Mutex<Option<Waiters>>;
+
+#[derive(Debug, Default)]
+struct Waiters {
+    /// Orders, by their numbers.
+    answers: HashMap<u64, oneshot::Sender<Answer>>,
+    /// Instances, by their ids.
+    ends: HashMap<String, watch::Sender<Option<Exit>>>,
+}
 
 /// Gives orders to the jailer. When the last clone is dropped, the jailer and all instances end.
 #[derive(Clone, Debug)]
@@ -50,32 +59,25 @@ impl Drop for Inner {
 }
 
 impl JailerHandle {
-    /// Connects it to the async runtime, in whose context it must be called. The receiver hears of every end, after
-    /// the spawn's answer; it closes when the jailer is gone, and every instance with it.
+    /// Connects it to the async runtime, in whose context it must be called.
     ///
     /// # Errors
     /// When the runtime cannot watch the socket.
-    pub fn into_async(self) -> io::Result<(Jailer, mpsc::UnboundedReceiver<Exit>)> {
+    pub fn into_async(self) -> io::Result<Jailer> {
         let Self { socket, process, layers, tier } = self;
         rustix::io::ioctl_fionbio(&socket, true).step("connecting to the jailer")?;
         // Only watched as a stream; messages go through `wire`, which knows that they have boundaries.
         let socket = UnixStream::from_std(net::UnixStream::from(socket)).step("connecting to the jailer")?;
         let socket = Arc::new(socket);
-        let waiting = Arc::new(Mutex::new(Some(HashMap::new())));
-        let (exits, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(listen(Arc::clone(&socket), Arc::clone(&waiting), exits, process));
+        let waiting = Arc::new(Mutex::new(Some(Waiters::default())));
+        tokio::spawn(listen(Arc::clone(&socket), Arc::clone(&waiting), process));
         let next = AtomicU64::new(0);
-        Ok((Jailer(Arc::new(Inner { socket, waiting, next, layers, tier })), receiver))
+        Ok(Jailer(Arc::new(Inner { socket, waiting, next, layers, tier })))
     }
 }
 
 /// Hears the jailer out.
-async fn listen(
-    socket: Arc<UnixStream>,
-    waiting: Arc<Waiting>,
-    exits: mpsc::UnboundedSender<Exit>,
-    process: OwnedFd,
-) {
+async fn listen(socket: Arc<UnixStream>, waiting: Arc<Waiting>, process: OwnedFd) {
     loop {
         let news = match socket.readable().await {
             Ok(()) => socket.try_io(Interest::READABLE, || wire::receive::<News>(&*socket)),
@@ -84,14 +86,17 @@ async fn listen(
         match news {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(Some((News::Answer { number, result }, _))) => {
-                let asker = lock(&waiting).as_mut().and_then(|waiting| waiting.remove(&number));
+                let asker = lock(&waiting).as_mut().and_then(|waiting| waiting.answers.remove(&number));
                 if let Some(asker) = asker {
                     // Whoever asked may have given up.
                     let _ = asker.send(result);
                 }
             }
             Ok(Some((News::Exit(exit), _))) => {
-                let _ = exits.send(exit);
+                let end = lock(&waiting).as_mut().and_then(|waiting| waiting.ends.remove(&exit.id));
+                if let Some(end) = end {
+                    end.send_replace(Some(exit));
+                }
             }
             Ok(Some((News::Ready(_), _))) => {}
             Ok(None) => break,
@@ -108,7 +113,7 @@ async fn listen(
             .await;
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Answer>>>> {
+fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, Option<Waiters>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -123,16 +128,31 @@ impl Jailer {
         InstancePaths::of(self.0.layers, dir)
     }
 
-    /// Starts a process and waits until the runtime executes. A failure leaves nothing; the instance's folder is gone.
+    /// Starts a process and waits until its program executes. A failure leaves nothing; the instance's folder is gone.
     ///
     /// # Errors
     /// When the command is unusable or a step fails; the text says which.
     pub async fn spawn(&self, command: Command) -> io::Result<Spawned> {
-        let Command { id, dir, args, stdio, fds, limits } = command;
+        let Command { id, program, dir, args, stdio, fds, folders, limits } = command;
         let fds: Vec<BorrowedFd<'_>> = stdio.iter().chain(&fds).map(AsFd::as_fd).collect();
-        match self.ask(Order::Spawn { id, dir, args, limits }, &fds).await? {
-            Done::Started(Started { pid, uid, usage }) => Ok(Spawned { pid, uid, usage }),
-            Done::Yes | Done::NotYet => Err(Error::Gone.into()),
+        let exit = self.expect_end(&id)?;
+        let spawn = Spawn { id: id.clone(), program, dir, args, folders, limits };
+        match self.ask(Order::Spawn(spawn), &fds).await {
+            Ok(Done::Started(Started { pid, uid, usage })) => Ok(Spawned { pid, uid, usage, exit }),
+            Ok(Done::Yes | Done::NotYet) => Err(Error::Gone.into()),
+            Err(error) => {
+                lock(&self.0.waiting).as_mut().and_then(|waiting| waiting.ends.remove(&id));
+                Err(error)
+            }
+        }
+    }
+
+    /// Before the spawn, so that no end is missed.
+    fn expect_end(&self, id: &str) -> Result<watch::Receiver<Option<Exit>>> {
+        let mut waiting = lock(&self.0.waiting);
+        match waiting.as_mut().ok_or(Error::Gone)?.ends.entry(id.to_owned()) {
+            Entry::Occupied(_) => Err(Error::Invalid(format!("the id {id:?} is taken"))),
+            Entry::Vacant(place) => Ok(place.insert(watch::Sender::new(None)).subscribe()),
         }
     }
 
@@ -144,14 +164,21 @@ impl Jailer {
         self.ask(Order::SetLimits { id: id.into(), limits }, &[]).await.map(drop)
     }
 
-    /// Shows a host folder to a running instance, as `name` in [`InstancePaths::data`]. When the instance has a uid of
-    /// its own, files of Hearth's own uid appear as its own.
+    /// Whether a running instance can be shown a folder; where not, it has those of its [`Command`] only.
+    pub fn shows_later(&self) -> bool {
+        self.0.layers.root || !self.0.layers.landlock
+    }
+
+    /// Shows a host folder to a running instance. When the instance has a uid of its own, files of Hearth's own uid
+    /// appear as its own: what it writes belongs to Hearth, and an instance of another uid can be shown it next. On a
+    /// file system that cannot do that, the files change their owner as long as the instance runs. The caller sees to it
+    /// that only one instance at a time is shown a folder to write to.
     ///
     /// # Errors
-    /// When there is no such instance or folder, the name is taken, or the tier cannot do it (reduced).
-    pub async fn show(&self, id: &str, host: &Path, name: &str, writable: bool) -> io::Result<()> {
-        let (id, host, name) = (id.into(), PathBuf::from(host), name.into());
-        self.ask(Order::Show { id, host, name, writable }, &[]).await.map(drop)
+    /// When there is no such instance or folder, the name is taken, or the tier cannot do it
+    /// ([`shows_later`](Self::shows_later)).
+    pub async fn show(&self, id: &str, folder: Folder) -> io::Result<()> {
+        self.ask(Order::Show { id: id.into(), folder }, &[]).await.map(drop)
     }
 
     /// Takes a shown folder away. What the instance has open there stays usable for it.
@@ -193,7 +220,7 @@ impl Jailer {
     async fn exchange(&self, order: Order, fds: &[BorrowedFd<'_>]) -> Result<Done> {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        lock(&self.0.waiting).as_mut().ok_or(Error::Gone)?.insert(number, sender);
+        lock(&self.0.waiting).as_mut().ok_or(Error::Gone)?.answers.insert(number, sender);
         let request = Request { number, order };
         let sent = loop {
             self.0.socket.writable().await.step("talking to the jailer")?;
@@ -203,7 +230,7 @@ impl Jailer {
             }
         };
         if let Err(error) = sent {
-            lock(&self.0.waiting).as_mut().and_then(|waiting| waiting.remove(&number));
+            lock(&self.0.waiting).as_mut().and_then(|waiting| waiting.answers.remove(&number));
             return match error.kind() {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(Error::Gone),
                 _ => Err(error).step("talking to the jailer"),

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::usage::UsageReader;
 
@@ -18,8 +19,10 @@ pub const DEFAULT_BASE_UID: u32 = 1_900_000_000;
 pub struct Config {
     /// Folder for what lives as long as Hearth; instance folders are `<run_dir>/i/<id>`. Only one Hearth uses it.
     pub run_dir: PathBuf,
-    /// The one program that instances run.
+    /// The file of [`Program::Runtime`].
     pub runtime: PathBuf,
+    /// The file of [`Program::Helper`]; `None` is the program that calls [`start`](crate::start).
+    pub helper: Option<PathBuf>,
     /// The tier to use; `None` takes the best that the machine offers.
     pub tier: Option<Tier>,
     /// Names the data folder among all of the machine. It names the parent cgroup, so that the left-overs of an
@@ -34,11 +37,22 @@ impl Default for Config {
         Self {
             run_dir: PathBuf::new(),
             runtime: PathBuf::new(),
+            helper: None,
             tier: None,
             installation: String::new(),
             base_uid: DEFAULT_BASE_UID,
         }
     }
+}
+
+/// What an instance runs. Each has a system call policy of its own, `policy/<name>.seccomp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// workerd, with a worker's code. It sees the sockets in its folder's `in/` and binds one in `debug/`.
+    Runtime,
+    /// Hearth itself, for work on tenants' data that must not be done beside the master key. It can make no socket: it
+    /// has those that it is given. It can make none of its memory executable.
+    Helper,
 }
 
 /// How strong the isolation is.
@@ -190,12 +204,26 @@ pub struct Limits {
     pub fsize_bytes: u64,
 }
 
-/// One process to start. Its program is always [`Config::runtime`], its environment empty.
+/// A host folder that an instance sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// Its absolute path on the host. It and what is in it belong to Hearth's uid.
+    pub host: PathBuf,
+    /// Its name in [`InstancePaths::data`].
+    pub name: String,
+    /// Whether the instance may change what is in it.
+    pub writable: bool,
+}
+
+/// One process to start. Its environment is empty.
 #[derive(Debug)]
 pub struct Command {
     /// Unique among those that run: letters, digits, `-` and `_`.
     pub id: String,
-    /// Its folder on the host, inside [`Config::run_dir`], with `in/` and `debug/`. The jailer removes it at the end.
+    /// What it runs.
+    pub program: Program,
+    /// Its folder on the host, inside [`Config::run_dir`]. The jailer removes it at the end. That of
+    /// [`Program::Runtime`] exists, with `in/` and `debug/`.
     pub dir: PathBuf,
     /// Arguments after the program's name.
     pub args: Vec<String>,
@@ -203,6 +231,9 @@ pub struct Command {
     pub stdio: [OwnedFd; 3],
     /// Appear as 3, 4, 5… inside. At most 200.
     pub fds: Vec<OwnedFd>,
+    /// What it sees from its first instruction. More can be shown later in some tiers, see
+    /// [`Jailer::show`](crate::Jailer::show).
+    pub folders: Vec<Folder>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -216,6 +247,8 @@ pub struct Spawned {
     pub uid: u32,
     /// Reads what it uses.
     pub usage: UsageReader,
+    /// Becomes `Some` when it has ended, and closes with `None` when the jailer is gone, and every instance with it.
+    pub exit: watch::Receiver<Option<Exit>>,
 }
 
 /// What can be sent to an instance.

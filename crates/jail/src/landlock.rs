@@ -9,7 +9,8 @@ use landlock::{
     RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use crate::runtime::Program;
+use crate::config::{Folder, Program};
+use crate::image::Image;
 
 /// The newest rules that are asked for; older kernels enforce those that they know.
 const NEWEST: ABI = ABI::V6;
@@ -17,8 +18,9 @@ const NEWEST: ABI = ABI::V6;
 /// Restricts the calling thread, for good. `no_new_privs` is set with it.
 ///
 /// In `debug/` sockets may be made and nothing removed or renamed: so what once is a socket there stays one.
-pub(crate) fn restrict(program: &Program, dir: &Path) -> io::Result<()> {
+pub(crate) fn restrict(image: &Image, dir: &Path, folders: &[Folder]) -> io::Result<()> {
     let run = AccessFs::ReadFile | AccessFs::Execute;
+    let read = AccessFs::ReadDir | AccessFs::ReadFile;
     let data = AccessFs::from_all(ABI::V3) & !(AccessFs::Execute | AccessFs::MakeBlock | AccessFs::MakeChar);
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(NEWEST))
@@ -26,13 +28,18 @@ pub(crate) fn restrict(program: &Program, dir: &Path) -> io::Result<()> {
         .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
         .and_then(Ruleset::create)
         .map_err(io::Error::other)?;
-    rules = allow(rules, &program.path, run)?;
-    for library in &program.libraries {
+    rules = allow(rules, &image.path, run)?;
+    for library in &image.libraries {
         rules = allow(rules, library, run)?;
     }
-    rules = allow(rules, &dir.join("in"), AccessFs::ReadDir | AccessFs::ReadFile)?;
-    rules = allow(rules, &dir.join("debug"), AccessFs::MakeSock | AccessFs::ReadDir)?;
-    rules = allow(rules, &dir.join("data"), data)?;
+    if image.program == Program::Runtime {
+        rules = allow(rules, &dir.join("in"), read)?;
+        rules = allow(rules, &dir.join("debug"), AccessFs::MakeSock | AccessFs::ReadDir)?;
+    }
+    rules = allow(rules, &dir.join("data"), read)?;
+    for folder in folders {
+        rules = allow(rules, &folder.host, if folder.writable { data } else { read })?;
+    }
     rules = allow(rules, Path::new("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile)?;
     match rules.restrict_self().map_err(io::Error::other)?.ruleset {
         RulesetStatus::NotEnforced => Err(io::Error::from_raw_os_error(libc::ENOSYS)),

@@ -1,8 +1,9 @@
-//! The jail: a small process, forked before the async runtime starts, that keeps the privileges and starts runtime
-//! processes; the process that faces the network gives its privileges up.
+//! The jail: a small process, forked before the async runtime starts, that keeps the privileges and starts instances:
+//! workerd with a worker's code, or Hearth itself as a helper with tenants' data. The process that faces the network
+//! gives its privileges up.
 //!
 //! ```text
-//! main()  start(config) ──fork──▶ jailer (one thread) ──▶ instance: namespaces, root, cgroup, seccomp, then the runtime
+//! main()  start(config) ──fork──▶ jailer (one thread) ──▶ instance: namespaces, root, cgroup, seccomp, then its program
 //!         drop_privileges()          ▲
 //!         tokio: into_async() ───────┘ unix socket; descriptors travel with the orders
 //! ```
@@ -18,6 +19,7 @@
 mod cgroup;
 mod client;
 mod config;
+mod image;
 mod landlock;
 mod leftovers;
 mod mounts;
@@ -25,7 +27,6 @@ mod peer;
 mod policy;
 mod privileges;
 mod report;
-mod runtime;
 mod server;
 mod spawn;
 mod start;
@@ -36,8 +37,8 @@ mod wire;
 
 pub use client::Jailer;
 pub use config::{
-    Command, Config, DEFAULT_BASE_UID, Error, Exit, ExitCause, InstancePaths, Layers, Limits, Result, Signal,
-    Spawned, Tier,
+    Command, Config, DEFAULT_BASE_UID, Error, Exit, ExitCause, Folder, InstancePaths, Layers, Limits,
+    Program, Result, Signal, Spawned, Tier,
 };
 pub use peer::peer_is;
 pub use privileges::drop_privileges;

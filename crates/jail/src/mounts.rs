@@ -5,6 +5,7 @@
 //! instance's namespace is a slave of `data`: what is mounted there later appears inside. The stage is the jailer's
 //! working directory, since an instance, born with a copy of the namespace, may not walk through the folders above.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,8 +19,8 @@ use rustix::mount::{
 };
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use crate::config::{Context, Error, Result};
-use crate::runtime::Program;
+use crate::config::{Context, Error, Folder, Program, Result};
+use crate::image::Image;
 use crate::sys::{self, NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
 
 const TSC: &str = "sys/devices/system/cpu/cpu0/tsc_freq_khz";
@@ -70,14 +71,14 @@ fn attach(tree: &OwnedFd, target: &Path) -> io::Result<()> {
 
 impl Stage {
     /// Sets the stage up, in the calling process's mount namespace.
-    pub(crate) fn new(run_dir: &Path, program: &Program) -> Result<Self> {
+    pub(crate) fn new(run_dir: &Path, images: &[&Image]) -> Result<Self> {
         enter_namespace().step("making the jailer's mount namespace")?;
         let path = run_dir.join("jail");
         fs::create_dir_all(&path).step("making the stage's folder")?;
         mount_tmpfs(&path).step("mounting the stage")?;
         std::env::set_current_dir(&path).step("entering the stage")?;
         make_folder(Path::new("i")).step("making the stage's folders")?;
-        make_root(program).step("making the root that instances share")?;
+        make_root(images).step("making the root that instances share")?;
         let open = |path: &str| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         Ok(Self {
             own: open("/proc/self/ns/mnt").step("opening the mount namespace")?,
@@ -122,19 +123,12 @@ impl Stage {
         }
     }
 
-    /// Shows a host folder to a running instance as `/data/<name>`. `owners`, a process whose user namespace maps the
+    /// Shows a host folder to an instance as `/data/<name>`. `owners`, a process whose user namespace maps the
     /// files' owners, is given where the instance has another uid than the files.
-    pub(crate) fn show(
-        &self,
-        slot: u32,
-        host: &Path,
-        name: &str,
-        writable: bool,
-        owners: Option<i32>,
-    ) -> io::Result<()> {
-        let target = place(slot).join("data").join(name);
-        let tree = tree(host, false)?;
-        let attributes = NO_SUID | NO_DEVICES | NO_EXEC | if writable { 0 } else { READ_ONLY };
+    pub(crate) fn show(&self, slot: u32, folder: &Folder, owners: Option<i32>) -> io::Result<()> {
+        let target = place(slot).join("data").join(&folder.name);
+        let tree = tree(&folder.host, false)?;
+        let attributes = NO_SUID | NO_DEVICES | NO_EXEC | if folder.writable { 0 } else { READ_ONLY };
         let userns = owners.map(|pid| fs::File::open(format!("/proc/{pid}/ns/user"))).transpose()?;
         // Complete before it is attached: later changes do not travel to the instance.
         sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(AsFd::as_fd), false)?;
@@ -180,14 +174,15 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Makes `root` on the stage, the read-only root of every instance.
-fn make_root(program: &Program) -> io::Result<()> {
+fn make_root(images: &[&Image]) -> io::Result<()> {
     let root = Path::new("root");
     fs::create_dir(root)?;
     mount_tmpfs(root)?;
     for folder in ["bin", "dev", "run/hearth", "run/debug", "data"] {
         fs::create_dir_all(root.join(folder))?;
     }
-    for library in &program.libraries {
+    let libraries: BTreeSet<&PathBuf> = images.iter().flat_map(|image| &image.libraries).collect();
+    for library in libraries {
         let target = root.join(library.strip_prefix("/").unwrap_or(library));
         fs::create_dir_all(target.parent().unwrap_or(root))?;
         fs::copy(library, &target)?;
@@ -197,12 +192,13 @@ fn make_root(program: &Program) -> io::Result<()> {
         fs::create_dir_all(root.join(TSC).parent().unwrap_or(root))?;
         fs::write(root.join(TSC), format!("{khz}\n"))?;
     }
-    let inside = root.join(program.inside().strip_prefix("/").unwrap_or(Path::new("bin/runtime")));
-    let null = root.join("dev/null");
-    for (source, target, attributes) in [
-        (program.path.as_path(), inside, READ_ONLY | NO_SUID | NO_DEVICES),
-        (Path::new("/dev/null"), null, READ_ONLY | NO_SUID | NO_EXEC),
-    ] {
+    let programs = images.iter().map(|image| {
+        let inside = image.inside();
+        let inside = root.join(inside.strip_prefix("/").unwrap_or(&inside));
+        (image.path.as_path(), inside, READ_ONLY | NO_SUID | NO_DEVICES)
+    });
+    let null = (Path::new("/dev/null"), root.join("dev/null"), READ_ONLY | NO_SUID | NO_EXEC);
+    for (source, target, attributes) in programs.chain([null]) {
         fs::write(&target, "")?;
         bind(source, &target, attributes, false)?;
     }
@@ -238,13 +234,16 @@ fn tsc_khz() -> Option<u64> {
 }
 
 /// Builds and enters the root of an instance; runs in the instance itself, in its own namespaces.
-pub(crate) fn enter_root(slot: u32) -> io::Result<()> {
+pub(crate) fn enter_root(slot: u32, program: Program) -> io::Result<()> {
     let (root, place) = (Path::new("root"), place(slot));
     let limits = NO_SUID | NO_DEVICES | NO_EXEC;
     attach(&tree(root, true)?, root)?;
-    bind(&place.join("host/in"), &root.join("run/hearth"), limits | READ_ONLY, false)?;
-    bind(&place.join("host/debug"), &root.join("run/debug"), limits, false)?;
-    bind(&place.join("data"), &root.join("data"), limits | READ_ONLY, false)?;
+    if program == Program::Runtime {
+        bind(&place.join("host/in"), &root.join("run/hearth"), limits | READ_ONLY, false)?;
+        bind(&place.join("host/debug"), &root.join("run/debug"), limits, false)?;
+    }
+    // With what is shown already; only the folder itself is read-only.
+    bind(&place.join("data"), &root.join("data"), limits | READ_ONLY, true)?;
     std::env::set_current_dir(root)?;
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
@@ -252,8 +251,11 @@ pub(crate) fn enter_root(slot: u32) -> io::Result<()> {
 }
 
 /// Gives an instance's sockets and its `debug/` to the uid it will have.
-pub(crate) fn hand_over(dir: &Path, uid: u32) -> io::Result<()> {
+pub(crate) fn hand_over(dir: &Path, program: Program, uid: u32) -> io::Result<()> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o711))?;
+    if program == Program::Helper {
+        return Ok(());
+    }
     fs::set_permissions(dir.join("in"), fs::Permissions::from_mode(0o711))?;
     for entry in fs::read_dir(dir.join("in"))? {
         own(&entry?.path(), uid)?;

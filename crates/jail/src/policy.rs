@@ -1,21 +1,26 @@
-//! The system call policy: a data file, compiled to filters that the kernel runs.
+//! System call policies: a data file for each program, compiled to filters that the kernel runs.
 
 use std::env::consts::ARCH;
 
 use seccompiler::{BpfProgram, TargetArch};
 use serde_json::{Value, json};
 
-use crate::config::{Error, Result};
+use crate::config::{Error, Program, Result};
 
 const WORKERD: &str = include_str!("../policy/workerd.seccomp");
+const HELPER: &str = include_str!("../policy/helper.seccomp");
 
-/// The compiled policy. The kernel runs all of its filters for each call, and the strictest answer wins.
+/// A compiled policy. The kernel runs all of its filters for each call, and the strictest answer wins.
 pub(crate) struct Policy(Vec<BpfProgram>);
 
 impl Policy {
-    /// Compiles the policy of workerd for this machine.
-    pub(crate) fn workerd() -> Result<Self> {
-        compile(WORKERD, ARCH).map_err(|why| Error::Invalid(format!("system call policy: {why}")))
+    /// Compiles the policy of a program for this machine.
+    pub(crate) fn of(program: Program) -> Result<Self> {
+        let text = match program {
+            Program::Runtime => WORKERD,
+            Program::Helper => HELPER,
+        };
+        compile(text, ARCH).map_err(|why| Error::Invalid(format!("system call policy: {why}")))
     }
 
     /// Puts it on the calling thread, for good. `no_new_privs` is set with it.
@@ -97,9 +102,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_compiles_for_both_architectures() {
-        for arch in ["x86_64", "aarch64"] {
-            let policy = compile(WORKERD, arch).unwrap_or_else(|why| panic!("{arch}: {why}"));
+    fn policies_compile_for_both_architectures() {
+        for (text, arch) in
+            [WORKERD, HELPER].into_iter().flat_map(|text| [(text, "x86_64"), (text, "aarch64")])
+        {
+            let policy = compile(text, arch).unwrap_or_else(|why| panic!("{arch}: {why}"));
             assert!(policy.0.iter().all(|filter| !filter.is_empty()));
         }
     }

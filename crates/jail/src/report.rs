@@ -8,7 +8,7 @@ use rustix::process::{Resource, WaitId, WaitIdOptions, waitid};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::cgroup::Cgroups;
-use crate::config::{Config, Layers, Tier};
+use crate::config::{Config, Layers, Program, Tier};
 use crate::policy::Policy;
 use crate::sys::{self, Forked};
 use crate::{mounts, privileges};
@@ -85,7 +85,7 @@ pub(crate) fn examine_for(config: &Config) -> (Report, Layers) {
         );
     let seccomp = note(
         "seccomp",
-        attempt(|| Policy::workerd()?.apply()).map(|()| "filters can be set".into()),
+        attempt(|| Policy::of(Program::Runtime)?.apply()).map(|()| "filters can be set".into()),
         "The kernel needs CONFIG_SECCOMP_FILTER.",
     );
     let capabilities = note(

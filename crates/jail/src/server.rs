@@ -11,21 +11,23 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::cgroup::Cgroups;
-use crate::config::{Config, Context, Error, Exit, ExitCause, Layers, Limits, Result, Signal};
+use crate::config::{
+    Config, Context, Error, Exit, ExitCause, Folder, Layers, Limits, Program, Result, Signal,
+};
+use crate::image::Image;
 use crate::mounts::{self, Stage};
 use crate::policy::Policy;
-use crate::runtime::Program;
 use crate::spawn::{self, Plan};
 use crate::usage::{Source, UsageReader};
-use crate::wire::{self, Done, News, Order, Request, Started};
+use crate::wire::{self, Done, News, Order, Request, Spawn, Started};
 use crate::{leftovers, sys};
 
 /// The jailer.
 pub(crate) struct Server {
     config: Config,
     layers: Layers,
-    program: Program,
-    policy: Policy,
+    runtime: (Image, Policy),
+    helper: (Image, Policy),
     stage: Option<Stage>,
     cgroups: Option<Cgroups>,
     instances: BTreeMap<String, Instance>,
@@ -38,6 +40,8 @@ struct Instance {
     dir: PathBuf,
     /// Outside uid, where it differs from the jailer's.
     uid: Option<u32>,
+    /// Host folders that belong to its uid as long as it sees them, by their names inside.
+    lent: BTreeMap<String, PathBuf>,
 }
 
 /// Runs the jailer in the calling process until `socket` closes.
@@ -59,8 +63,10 @@ pub(crate) fn run(config: Config, layers: Layers, socket: OwnedFd) -> ! {
 
 impl Server {
     fn new(config: Config, layers: Layers) -> Result<Self> {
-        let program = Program::examine(&config.runtime)?;
-        let policy = Policy::workerd()?;
+        let runtime = (Image::examine(Program::Runtime, &config.runtime)?, Policy::of(Program::Runtime)?);
+        let own = || std::env::current_exe().step("finding this program's file");
+        let helper = config.helper.clone().map_or_else(own, Ok)?;
+        let helper = (Image::examine(Program::Helper, &helper)?, Policy::of(Program::Helper)?);
         // Processes first: they must not see their folders go.
         Cgroups::reap(&config.installation).map_err(Error::Invalid)?;
         leftovers::reap(&config.run_dir).step("removing what an earlier run left")?;
@@ -69,7 +75,8 @@ impl Server {
         } else {
             None
         };
-        let stage = if layers.root { Some(Stage::new(&config.run_dir, &program)?) } else { None };
+        let stage =
+            if layers.root { Some(Stage::new(&config.run_dir, &[&runtime.0, &helper.0])?) } else { None };
         if stage.is_none() && has_uids(layers) {
             // Instances reach their sockets by their host paths.
             use std::os::unix::fs::PermissionsExt;
@@ -79,7 +86,7 @@ impl Server {
                     .step("opening the run folder")?;
             }
         }
-        Ok(Self { config, layers, program, policy, stage, cgroups, instances: BTreeMap::new() })
+        Ok(Self { config, layers, runtime, helper, stage, cgroups, instances: BTreeMap::new() })
     }
 
     fn serve(&mut self, socket: &OwnedFd) -> io::Result<()> {
@@ -113,13 +120,9 @@ impl Server {
 
     fn obey(&mut self, order: Order, fds: Vec<OwnedFd>) -> Result<Done> {
         match order {
-            Order::Spawn { id, dir, args, limits } => {
-                self.spawn(id, dir, &args, &limits, &fds).map(Done::Started)
-            }
+            Order::Spawn(spawn) => self.spawn(spawn, &fds).map(Done::Started),
             Order::SetLimits { id, limits } => self.set_limits(&id, &limits).map(|()| Done::Yes),
-            Order::Show { id, host, name, writable } => {
-                self.show(&id, &host, &name, writable).map(|()| Done::Yes)
-            }
+            Order::Show { id, folder } => self.show(&id, &folder).map(|()| Done::Yes),
             Order::Hide { id, name } => self.hide(&id, &name).map(|()| Done::Yes),
             Order::Kill { id, signal } => self.kill(&id, signal).map(|()| Done::Yes),
             Order::Seal { id } => self.seal(&id),
@@ -130,16 +133,10 @@ impl Server {
         self.instances.get(id).ok_or_else(|| Error::Invalid(format!("there is no instance {id}")))
     }
 
-    fn spawn(
-        &mut self,
-        id: String,
-        dir: PathBuf,
-        args: &[String],
-        limits: &Limits,
-        fds: &[OwnedFd],
-    ) -> Result<Started> {
+    fn spawn(&mut self, order: Spawn, fds: &[OwnedFd]) -> Result<Started> {
+        let Spawn { id, dir, .. } = &order;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if id.is_empty() || !id.chars().all(plain) || self.instances.contains_key(&id) {
+        if id.is_empty() || !id.chars().all(plain) || self.instances.contains_key(id) {
             return Err(Error::Invalid(format!("the id {id:?} is taken or not plain")));
         }
         let inside = dir.strip_prefix(&self.config.run_dir).ok();
@@ -149,43 +146,49 @@ impl Server {
         if fds.len() < 3 {
             return Err(Error::Invalid("stdin, stdout and stderr are missing".into()));
         }
+        order.folders.iter().try_for_each(check_folder)?;
         let taken: std::collections::BTreeSet<u32> =
             self.instances.values().map(|other| other.slot).collect();
         let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
         let uid = has_uids(self.layers).then(|| self.config.base_uid.saturating_add(slot));
-        let started = self.start(&id, slot, uid, &dir, args, limits, fds);
-        let (pid, pidfd) = match started {
+        let mut lent = BTreeMap::new();
+        let (pid, pidfd) = match self.start(&order, slot, uid, fds, &mut lent) {
             Ok(started) => started,
             Err(error) => {
-                self.clean(&id, slot, &dir);
+                self.clean(id, slot, dir, &lent);
                 return Err(error);
             }
         };
         let raw = pid.as_raw_nonzero().get();
         let usage = match &self.cgroups {
-            Some(cgroups) => cgroups.usage(&id),
+            Some(cgroups) => cgroups.usage(id),
             None => UsageReader(Source::Process { pid: raw }),
         };
-        let own = uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
-        self.instances.insert(id, Instance { pid, pidfd, slot, dir, uid });
+        let own = uid.unwrap_or_else(own_uid);
+        self.instances.insert(order.id, Instance { pid, pidfd, slot, dir: order.dir, uid, lent });
         Ok(Started { pid: raw, uid: own, usage })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is one of the command's own fields")]
     fn start(
         &self,
-        id: &str,
+        order: &Spawn,
         slot: u32,
         uid: Option<u32>,
-        dir: &Path,
-        args: &[String],
-        limits: &Limits,
         fds: &[OwnedFd],
+        lent: &mut BTreeMap<String, PathBuf>,
     ) -> Result<(Pid, OwnedFd)> {
-        if let Some(uid) = uid {
-            mounts::hand_over(dir, uid).step("handing the instance's folder over")?;
+        let Spawn { id, program, dir, args, folders, limits } = order;
+        let (image, policy) = match program {
+            Program::Runtime => &self.runtime,
+            Program::Helper => &self.helper,
+        };
+        if *program == Program::Helper {
+            fs::create_dir_all(dir).step("making the instance's folder")?;
         }
-        if self.layers.landlock {
+        if let Some(uid) = uid {
+            mounts::hand_over(dir, *program, uid).step("handing the instance's folder over")?;
+        }
+        if self.stage.is_none() {
             fs::create_dir_all(dir.join("data")).step("making the data folder")?;
         }
         let entrance = match &self.cgroups {
@@ -195,18 +198,11 @@ impl Server {
         if let Some(stage) = &self.stage {
             stage.prepare(slot, dir).step("preparing the mounts")?;
         }
-        let plan = Plan {
-            layers: self.layers,
-            program: &self.program,
-            policy: &self.policy,
-            slot,
-            dir,
-            args,
-            uid,
-            limits,
-            entrance,
-        };
-        let started = spawn::spawn(&plan, fds)?;
+        let plan =
+            Plan { layers: self.layers, image, policy, slot, dir, args, folders, uid, limits, entrance };
+        let started = spawn::spawn(&plan, fds, |pid| {
+            folders.iter().try_for_each(|folder| self.bring(slot, dir, pid, uid, folder, lent))
+        })?;
         if let Some(stage) = &self.stage {
             stage.started(slot).step("taking the instance's folder off the stage")?;
         }
@@ -225,50 +221,70 @@ impl Server {
         Ok(())
     }
 
-    fn show(&self, id: &str, host: &Path, name: &str, writable: bool) -> Result<()> {
-        let instance = self.instance(id)?;
-        check_name(name)?;
-        if !host.is_absolute() || !host.is_dir() {
-            return Err(Error::Invalid(format!("{} is no folder", host.display())));
+    fn show(&mut self, id: &str, folder: &Folder) -> Result<()> {
+        check_folder(folder)?;
+        if self.stage.is_none() && self.layers.landlock {
+            // Its rules cannot grow.
+            return Err(Error::Invalid(
+                "in this tier a running instance cannot be shown another folder".into(),
+            ));
         }
-        let Some(stage) = &self.stage else { return self.link(instance, host, name) };
-        let pid = instance.pid.as_raw_nonzero().get();
-        let owners = instance.uid.map(|_| pid);
-        match stage.show(instance.slot, host, name, writable, owners) {
-            // A file system that cannot map owners: the files have to change theirs.
-            Err(error) if instance.uid.is_some() && error.raw_os_error() == Some(libc::EINVAL) => {
-                if let Some(uid) = instance.uid.filter(|_| writable) {
-                    mounts::own_all(host, uid).step("changing the folder's owner")?;
-                }
-                stage.show(instance.slot, host, name, writable, None)
+        let Instance { slot, dir, pid, uid, .. } = self.instance(id)?;
+        let mut lent = BTreeMap::new();
+        let brought = self.bring(*slot, dir, *pid, *uid, folder, &mut lent);
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.lent.extend(lent);
+        }
+        brought
+    }
+
+    /// Brings a host folder into an instance's sight. Where the instance has a uid of its own, files of Hearth's look
+    /// like the instance's; where that cannot be, they are its own as long as it runs, noted in `lent`.
+    fn bring(
+        &self,
+        slot: u32,
+        dir: &Path,
+        pid: Pid,
+        uid: Option<u32>,
+        folder: &Folder,
+        lent: &mut BTreeMap<String, PathBuf>,
+    ) -> Result<()> {
+        let mut lend = || match uid {
+            Some(uid) => {
+                lent.insert(folder.name.clone(), folder.host.clone());
+                mounts::own_all(&folder.host, uid).step("changing the folder's owner")
+            }
+            None => Ok(()),
+        };
+        let Some(stage) = &self.stage else {
+            lend()?;
+            let link = dir.join("data").join(&folder.name);
+            return std::os::unix::fs::symlink(&folder.host, link).step("showing a folder");
+        };
+        let owners = uid.map(|_| pid.as_raw_nonzero().get());
+        match stage.show(slot, folder, owners) {
+            // A file system that cannot map owners.
+            Err(error) if owners.is_some() && error.raw_os_error() == Some(libc::EINVAL) => {
+                lend()?;
+                stage.show(slot, folder, None)
             }
             other => other,
         }
         .step("showing a folder")
     }
 
-    /// Without a root of its own an instance finds the folder by a link. Landlock's rules cannot grow.
-    fn link(&self, instance: &Instance, host: &Path, name: &str) -> Result<()> {
-        if self.layers.landlock {
-            return Err(Error::Invalid(
-                "in this tier a running instance cannot be shown another folder".into(),
-            ));
-        }
-        if let Some(uid) = instance.uid {
-            mounts::own_all(host, uid).step("changing the folder's owner")?;
-        }
-        fs::create_dir_all(instance.dir.join("data")).step("making the data folder")?;
-        std::os::unix::fs::symlink(host, instance.dir.join("data").join(name)).step("showing a folder")
-    }
-
-    fn hide(&self, id: &str, name: &str) -> Result<()> {
+    fn hide(&mut self, id: &str, name: &str) -> Result<()> {
         let instance = self.instance(id)?;
         check_name(name)?;
         match &self.stage {
             Some(stage) => stage.hide(instance.slot, name),
             None => fs::remove_file(instance.dir.join("data").join(name)),
         }
-        .step("hiding a folder")
+        .step("hiding a folder")?;
+        match self.instances.get_mut(id).and_then(|instance| instance.lent.remove(name)) {
+            Some(host) => mounts::own_all(&host, own_uid()).step("taking the folder back"),
+            None => Ok(()),
+        }
     }
 
     fn kill(&self, id: &str, signal: Signal) -> Result<()> {
@@ -289,7 +305,7 @@ impl Server {
         if fs::symlink_metadata(instance.dir.join("debug/debug.sock")).is_err() {
             return Ok(Done::NotYet);
         }
-        let own = rustix::process::geteuid().as_raw();
+        let own = own_uid();
         match &self.stage {
             Some(stage) => stage.seal(instance.pid.as_raw_nonzero().get()).step("sealing debug/")?,
             None => {
@@ -323,11 +339,16 @@ impl Server {
             (None, signal) => ExitCause::Signaled(signal.unwrap_or(libc::SIGKILL)),
         };
         let oom = self.cgroups.as_ref().is_some_and(|cgroups| cgroups.oom(id));
-        self.clean(id, instance.slot, &instance.dir);
+        self.clean(id, instance.slot, &instance.dir, &instance.lent);
         Some(Exit { id: id.to_owned(), cause, oom })
     }
 
-    fn clean(&self, id: &str, slot: u32, dir: &Path) {
+    fn clean(&self, id: &str, slot: u32, dir: &Path, lent: &BTreeMap<String, PathBuf>) {
+        for folder in lent.values() {
+            if let Err(error) = mounts::own_all(folder, own_uid()) {
+                tracing::warn!(%error, id, folder = %folder.display(), "a folder keeps the uid of an instance that is gone");
+            }
+        }
         if let Some(cgroups) = &self.cgroups
             && let Err(error) = cgroups.remove(id)
         {
@@ -350,7 +371,7 @@ impl Server {
         }
         for (id, instance) in std::mem::take(&mut self.instances) {
             let _ = waitid(WaitId::PidFd(instance.pidfd.as_fd()), WaitIdOptions::EXITED);
-            self.clean(&id, instance.slot, &instance.dir);
+            self.clean(&id, instance.slot, &instance.dir, &instance.lent);
         }
         if let Some(cgroups) = &self.cgroups {
             cgroups.dissolve();
@@ -358,9 +379,21 @@ impl Server {
     }
 }
 
+/// Whose the files are that nobody has lent.
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether instances get uids of their own.
 fn has_uids(layers: Layers) -> bool {
     layers.uid && rustix::process::geteuid().is_root()
+}
+
+fn check_folder(folder: &Folder) -> Result<()> {
+    if !folder.host.is_absolute() || !folder.host.is_dir() {
+        return Err(Error::Invalid(format!("{} is no folder", folder.host.display())));
+    }
+    check_name(&folder.name)
 }
 
 fn check_name(name: &str) -> Result<()> {

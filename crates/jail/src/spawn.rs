@@ -1,5 +1,5 @@
-//! Starting one instance: what the jailer does outside, and what the new process does to itself before it becomes the
-//! runtime.
+//! Starting one instance: what the jailer does outside, and what the new process does to itself before it becomes its
+//! program.
 
 use std::ffi::CString;
 use std::fs;
@@ -13,28 +13,34 @@ use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::cgroup::Entrance;
-use crate::config::{Context, Error, Layers, Limits, Result};
+use crate::config::{Context, Error, Folder, Layers, Limits, Result};
+use crate::image::Image;
 use crate::policy::Policy;
-use crate::runtime::Program;
 use crate::sys::{self, Forked};
 use crate::{landlock, mounts, privileges};
 
 /// What a new process becomes.
 pub(crate) struct Plan<'a> {
     pub layers: Layers,
-    pub program: &'a Program,
+    pub image: &'a Image,
     pub policy: &'a Policy,
     pub slot: u32,
     pub dir: &'a Path,
     pub args: &'a [String],
+    pub folders: &'a [Folder],
     /// Outside uid and gid, where they differ from the jailer's.
     pub uid: Option<u32>,
     pub limits: &'a Limits,
     pub entrance: Option<Entrance>,
 }
 
-/// Starts it and waits until the runtime executes.
-pub(crate) fn spawn(plan: &Plan<'_>, fds: &[OwnedFd]) -> Result<(Pid, OwnedFd)> {
+/// Starts it and waits until its program executes. `ready` is called in the jailer when the process has its namespaces
+/// and goes no further.
+pub(crate) fn spawn(
+    plan: &Plan<'_>,
+    fds: &[OwnedFd],
+    ready: impl FnOnce(Pid) -> Result<()>,
+) -> Result<(Pid, OwnedFd)> {
     let (go_reader, go) = pipe().step("making a pipe")?;
     let (status, status_writer) = pipe().step("making a pipe")?;
     let mut flags = 0;
@@ -57,7 +63,7 @@ pub(crate) fn spawn(plan: &Plan<'_>, fds: &[OwnedFd]) -> Result<(Pid, OwnedFd)> 
             drop((go, status));
             // An unwinding panic would run the jailer's code in the instance.
             let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                become_runtime(plan, fds, go_reader, &status_writer)
+                become_program(plan, fds, go_reader, &status_writer)
             }));
             let words =
                 failure.map_or_else(|_| "panic while setting up".to_owned(), |error| error.to_string());
@@ -71,10 +77,11 @@ pub(crate) fn spawn(plan: &Plan<'_>, fds: &[OwnedFd]) -> Result<(Pid, OwnedFd)> 
         if plan.layers.namespaces {
             map_owner(pid, plan.uid).step("mapping the uid")?;
         }
+        ready(pid)?;
         let mut go = fs::File::from(go);
         go.write_all(&[1]).step("releasing the process")?;
         let mut words = String::new();
-        // Ends when the runtime executes, since the other end closes then. `go` stays open until here: by it the
+        // Ends when the program executes, since the other end closes then. `go` stays open until here: by it the
         // process knows that the jailer lives.
         fs::File::from(status).read_to_string(&mut words).step("waiting for the process")?;
         drop(go);
@@ -106,10 +113,10 @@ fn map_owner(pid: Pid, uid: Option<u32>) -> io::Result<()> {
 }
 
 /// Runs in the new process. Returns only when something failed.
-fn become_runtime(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> Error {
+fn become_program(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> Error {
     match prepare(plan, fds, go, status) {
         Ok((path, args, env)) => {
-            Error::Step { step: "executing the runtime".into(), source: sys::exec(&path, &args, &env) }
+            Error::Step { step: "executing the program".into(), source: sys::exec(&path, &args, &env) }
         }
         Err(error) => error,
     }
@@ -137,7 +144,7 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
         rustix::system::sethostname(b"hearth").step("naming the host")?;
     }
     if layers.root {
-        mounts::enter_root(plan.slot).step("entering its root")?;
+        mounts::enter_root(plan.slot, plan.image.program).step("entering its root")?;
     }
     rustix::process::setsid().step("making a session")?;
 
@@ -151,7 +158,7 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
         rustix::thread::set_no_new_privs(true).step("setting no_new_privs")?;
     }
     if layers.landlock {
-        landlock::restrict(plan.program, plan.dir).step("restricting files with landlock")?;
+        landlock::restrict(plan.image, plan.dir, plan.folders).step("restricting files with landlock")?;
     }
     // After the last change of uid or capabilities, since those clear it.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
@@ -162,7 +169,7 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
     if layers.seccomp {
         plan.policy.apply().step("setting the system call policy")?;
     }
-    // They close when the runtime executes, which is the sign that it does.
+    // They close when the program executes, which is the sign that it does.
     std::mem::forget((go, status));
     Ok(execution)
 }
@@ -218,20 +225,20 @@ pub(crate) fn apply_rlimits(pid: Option<Pid>, limits: &Limits) -> io::Result<()>
 
 fn execution(plan: &Plan<'_>) -> Result<Execution> {
     let zero = |_| Error::Invalid("a path or an argument holds a zero byte".into());
-    let path = if plan.layers.root { plan.program.inside() } else { plan.program.path.clone() };
+    let path = if plan.layers.root { plan.image.inside() } else { plan.image.path.clone() };
     let path = CString::new(path.as_os_str().as_bytes()).map_err(zero)?;
     let args = plan.args.iter().map(|arg| CString::new(arg.as_bytes()).map_err(zero));
     let args = std::iter::once(Ok(path.clone())).chain(args).collect::<Result<_>>()?;
     let mut env = Vec::new();
     if plan.layers.root
-        && let Some(folders) = plan.program.library_path()
+        && let Some(folders) = plan.image.library_path()
     {
         env.push(CString::new(format!("LD_LIBRARY_PATH={folders}")).map_err(zero)?);
     }
     Ok((path, args, env))
 }
 
-/// The jailer holds the other end open until the runtime executes.
+/// The jailer holds the other end open until the program executes.
 fn jailer_lives(go: &OwnedFd) -> bool {
     let mut wait = [rustix::event::PollFd::new(go, rustix::event::PollFlags::IN)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -12,7 +12,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Exit, Limits, Signal};
+use crate::config::{Exit, Folder, Limits, Program, Signal};
 use crate::usage::UsageReader;
 
 /// Most descriptors in one message; the kernel's own limit is 253.
@@ -30,21 +30,14 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Its descriptors: stdin, stdout, stderr, then the others.
-    Spawn {
-        id: String,
-        dir: PathBuf,
-        args: Vec<String>,
-        limits: Limits,
-    },
+    Spawn(Spawn),
     SetLimits {
         id: String,
         limits: Limits,
     },
     Show {
         id: String,
-        host: PathBuf,
-        name: String,
-        writable: bool,
+        folder: Folder,
     },
     Hide {
         id: String,
@@ -57,6 +50,17 @@ pub(crate) enum Order {
     Seal {
         id: String,
     },
+}
+
+/// A [`Command`](crate::Command) without its descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Spawn {
+    pub id: String,
+    pub program: Program,
+    pub dir: PathBuf,
+    pub args: Vec<String>,
+    pub folders: Vec<Folder>,
+    pub limits: Limits,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,7 +9,6 @@
 mod config;
 mod connection;
 mod death;
-mod exits;
 mod inquiry;
 mod instance;
 mod lease;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth_jail::{ExitCause, UsageReader};
+use hearth_jail::{Exit, ExitCause, UsageReader};
 use hearth_model::Launch;
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
@@ -13,7 +13,6 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 use crate::Death;
-use crate::exits::ExitNotice;
 use crate::output::{Output, Source};
 use crate::services::InstanceSockets;
 use crate::spare::Spare;
@@ -29,7 +28,7 @@ pub(crate) struct Process {
     /// What it uses.
     pub usage: UsageReader,
     /// Set once it is gone.
-    pub exit: watch::Receiver<Option<ExitNotice>>,
+    pub exit: watch::Receiver<Option<Exit>>,
     /// Why it was killed, if it was killed by us.
     pub sentence: Mutex<Option<Death>>,
     /// What it printed.
@@ -91,16 +90,14 @@ impl Process {
     /// Waits for its end and says what it died of.
     pub(crate) async fn ended(&self) -> Death {
         let mut exit = self.exit.clone();
-        let notice = match exit.wait_for(Option::is_some).await {
-            Ok(notice) => *notice,
-            Err(_) => None,
-        };
+        // It closes without one when the jailer is gone, and this process with it.
+        let exit = exit.wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
         self.output.finished().await;
         if let Some(sentence) = *self.sentence.lock() {
             return sentence;
         }
-        match notice {
-            Some(notice) => cause_of(notice, &self.output.errors()),
+        match exit {
+            Some(exit) => cause_of(&exit, &self.output.errors()),
             None => Death::Crashed,
         }
     }
@@ -112,12 +109,12 @@ impl Process {
 }
 
 /// V8 ends the process itself when the heap is full: exit code 1 and a line on stderr (workerd.md 6.3).
-fn cause_of(notice: ExitNotice, errors: &str) -> Death {
+fn cause_of(exit: &Exit, errors: &str) -> Death {
     let heap = errors.contains("V8 fatal error") && errors.contains("heap limit")
         || errors.contains("JavaScript heap out of memory")
         || errors.contains("Array buffer allocation failed");
-    match notice.cause {
-        _ if notice.oom || heap => Death::Memory,
+    match exit.cause {
+        _ if exit.oom || heap => Death::Memory,
         ExitCause::Exited(0) => Death::Stopped,
         _ => Death::Crashed,
     }
@@ -129,12 +126,11 @@ mod tests {
 
     #[test]
     fn what_killed_it_is_read_from_kernel_and_v8() {
-        let notice = |oom| ExitNotice { cause: ExitCause::Exited(1), oom };
-        assert_eq!(cause_of(notice(true), ""), Death::Memory);
+        let ended = |code, oom| Exit { id: String::new(), cause: ExitCause::Exited(code), oom };
+        assert_eq!(cause_of(&ended(1, true), ""), Death::Memory);
         let v8 = "fatal: V8 fatal error; location = Reached heap limit";
-        assert_eq!(cause_of(notice(false), v8), Death::Memory);
-        assert_eq!(cause_of(notice(false), "service main: Uncaught Error"), Death::Crashed);
-        let left = ExitNotice { cause: ExitCause::Exited(0), oom: false };
-        assert_eq!(cause_of(left, ""), Death::Stopped);
+        assert_eq!(cause_of(&ended(1, false), v8), Death::Memory);
+        assert_eq!(cause_of(&ended(1, false), "service main: Uncaught Error"), Death::Crashed);
+        assert_eq!(cause_of(&ended(0, false), ""), Death::Stopped);
     }
 }

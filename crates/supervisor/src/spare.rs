@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hearth_jail::{Command, InstancePaths, Jailer, Limits as JailLimits, Signal, UsageReader};
+use hearth_jail::{Command, Exit, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader};
 use parking_lot::Mutex;
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixSocket};
@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::exits::{ExitNotice, Exits};
 use crate::services::InstanceSockets;
 use crate::workerd::config::SOCKETS;
 
@@ -47,20 +46,19 @@ pub(crate) struct Spare {
     pub control: pipe::Receiver,
     pub sockets: InstanceSockets,
     pub usage: UsageReader,
-    pub exit: watch::Receiver<Option<ExitNotice>>,
+    pub exit: watch::Receiver<Option<Exit>>,
 }
 
 /// Starts parked processes, and knows how.
 pub(crate) struct Nursery {
     config: Arc<Config>,
     jailer: Jailer,
-    exits: Arc<Exits>,
     next: AtomicU64,
 }
 
 impl Nursery {
-    pub(crate) fn new(config: Arc<Config>, jailer: Jailer, exits: Arc<Exits>) -> Self {
-        Self { config, jailer, exits, next: AtomicU64::new(1) }
+    pub(crate) fn new(config: Arc<Config>, jailer: Jailer) -> Self {
+        Self { config, jailer, next: AtomicU64::new(1) }
     }
 
     /// Starts one process and parks it.
@@ -81,9 +79,9 @@ impl Nursery {
         let mut fds = vec![child_control.into_blocking_fd()?];
         fds.extend(listening);
 
-        let exit = self.exits.register(&id);
         let command = Command {
             id: id.clone(),
+            program: Program::Runtime,
             dir: dir.clone(),
             args: arguments(&paths),
             stdio: [
@@ -92,10 +90,22 @@ impl Nursery {
                 child_stderr.into_blocking_fd()?,
             ],
             fds,
+            folders: Vec::new(),
             limits: self.limits(PARKED_MEMORY),
         };
         let spawned = self.jailer.spawn(command).await?;
-        Ok(Spare { id, dir, paths, stdin, stdout, stderr, control, sockets, usage: spawned.usage, exit })
+        Ok(Spare {
+            id,
+            dir,
+            paths,
+            stdin,
+            stdout,
+            stderr,
+            control,
+            sockets,
+            usage: spawned.usage,
+            exit: spawned.exit,
+        })
     }
 
     /// Ends a process that nobody wants, and waits until it is gone.

@@ -16,7 +16,6 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::exits::Exits;
 use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
@@ -90,18 +89,16 @@ impl Running {
 }
 
 impl Supervisor {
-    /// Begins: fills the pool of spares and follows the jailer's news.
+    /// Begins: fills the pool of spares and looks at what runs.
     pub fn start(
         config: Config,
         jailer: Jailer,
-        exits: mpsc::UnboundedReceiver<hearth_jail::Exit>,
         code: Arc<dyn CodeSource>,
         services: Arc<dyn Services>,
     ) -> Self {
         let config = Arc::new(config);
-        let notices = Arc::new(Exits::default());
         let stop = CancellationToken::new();
-        let nursery = Arc::new(Nursery::new(Arc::clone(&config), jailer.clone(), Arc::clone(&notices)));
+        let nursery = Arc::new(Nursery::new(Arc::clone(&config), jailer.clone()));
         let (events, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             spares: Pool::start(Arc::clone(&nursery), config.spares, stop.clone()),
@@ -118,7 +115,6 @@ impl Supervisor {
             events,
             stop,
         });
-        tokio::spawn(async move { notices.run(exits).await });
         tokio::spawn(Arc::clone(&shared).carry_out(inbox));
         tokio::spawn(crate::monitor::run(Arc::clone(&shared), shared.stop.clone()));
         Self { shared }
@@ -400,7 +396,8 @@ impl Shared {
             self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
         }
         let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
-        let (process, sockets, control) = configure(spare, &launch, &Purpose::Serve, source).await;
+        let purpose = Purpose::Serve { tails: self.config.tails };
+        let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
         let limit = Duration::from_millis(launch.limits.cpu_ms());
@@ -430,7 +427,8 @@ impl Shared {
         if death == Death::Stopped {
             tracing::debug!(%key, served, "instance stopped");
         } else {
-            tracing::warn!(target: "worker", %key, served, reason = death.label(), "{}", death.explanation());
+            let console = running.process.output.console();
+            tracing::warn!(target: "worker", %key, served, reason = death.label(), console, "{}", death.explanation());
         }
     }
 

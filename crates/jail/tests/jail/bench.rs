@@ -6,11 +6,12 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hearth_jail::{Command, Config, Exit, InstancePaths, Jailer, Layers, Limits, Spawned, Tier};
+use hearth_jail::{
+    Command, Config, Exit, Folder, InstancePaths, Jailer, Layers, Limits, Program, Spawned, Tier,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
 
 /// How long anything may take before a test gives up. Nothing is measured by it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -18,7 +19,6 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A jailer and what it needs.
 pub struct Bench {
     pub jailer: Jailer,
-    pub exits: mpsc::UnboundedReceiver<Exit>,
     pub folder: TempDir,
 }
 
@@ -42,19 +42,20 @@ pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     Config {
         run_dir: folder.join("run"),
-        runtime: runtime(folder),
+        runtime: reachable(folder, "probe", Path::new(env!("CARGO_BIN_EXE_jail-probe"))),
+        helper: Some(reachable(folder, "helper", &std::env::current_exe().unwrap())),
         tier,
         installation: format!("test-{plain}"),
         ..Config::default()
     }
 }
 
-/// The probe at a place that any uid can reach, which a checkout need not be.
-fn runtime(folder: &Path) -> PathBuf {
+/// A program at a place that any uid can reach, which a checkout need not be.
+fn reachable(folder: &Path, name: &str, program: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path = folder.join("probe");
+    let path = folder.join(name);
     if !path.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_jail-probe"), &path).unwrap();
+        fs::copy(program, &path).unwrap();
     }
     for path in [folder, &path] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -75,8 +76,8 @@ pub fn with<F: Future<Output = ()>>(tier: Option<Tier>, layers: Layers, test: im
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (jailer, exits) = handle.into_async().unwrap();
-        test(Bench { jailer, exits, folder }).await;
+        let jailer = handle.into_async().unwrap();
+        test(Bench { jailer, folder }).await;
     });
 }
 
@@ -111,10 +112,12 @@ impl Bench {
         let null = || OwnedFd::from(fs::File::open("/dev/null").unwrap());
         let command = Command {
             id: id.into(),
+            program: Program::Runtime,
             dir: dir.into(),
             args: Vec::new(),
             stdio: [null(), null(), null()],
             fds: Vec::new(),
+            folders: Vec::new(),
             limits: LIMITS,
         };
         self.jailer.spawn(command).await
@@ -134,6 +137,7 @@ impl Bench {
         let errors = std::io::stderr();
         let command = Command {
             id: id.into(),
+            program: Program::Runtime,
             dir: dir.clone(),
             args: Vec::new(),
             stdio: [
@@ -142,6 +146,7 @@ impl Bench {
                 std::os::fd::AsFd::as_fd(&errors).try_clone_to_owned().unwrap(),
             ],
             fds,
+            folders: Vec::new(),
             limits,
         };
         let spawned = self.jailer.spawn(command).await.unwrap();
@@ -154,14 +159,18 @@ impl Bench {
             _socket: socket,
         }
     }
+}
 
-    /// The next end.
-    pub async fn exit(&mut self) -> Exit {
-        tokio::time::timeout(PATIENCE, self.exits.recv())
-            .await
-            .expect("nothing ended")
-            .expect("the jailer is gone")
-    }
+/// Waits for an end.
+pub async fn exit_of(spawned: &Spawned) -> Exit {
+    let mut exit = spawned.exit.clone();
+    let ended = tokio::time::timeout(PATIENCE, exit.wait_for(Option::is_some)).await;
+    ended.expect("it does not end").expect("the jailer is gone").clone().unwrap()
+}
+
+/// What it sees as `/data/<name>` when it is shown this.
+pub fn folder(host: &Path, name: &str, writable: bool) -> Folder {
+    Folder { host: host.into(), name: name.into(), writable }
 }
 
 impl Probe {
@@ -191,6 +200,11 @@ impl Probe {
             Some(Err(why)) => why,
             other => panic!("{what}: {other:?}"),
         }
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&self) -> Exit {
+        exit_of(&self.spawned).await
     }
 
     /// Lets it end by itself.

@@ -45,7 +45,7 @@ fn is_root() -> bool {
 }
 
 fn life() {
-    isolated(Layers::ALL, |mut bench| async move {
+    isolated(Layers::ALL, |bench| async move {
         let mut probe = bench.probe("a").await;
         assert_eq!(probe.can("pid").await, "1");
         assert_eq!(probe.can("list /").await.replace("lib,lib64", "lib"), "bin,data,dev,lib,run,sys");
@@ -54,7 +54,7 @@ fn life() {
         let usage = probe.spawned.usage.read().unwrap();
         assert!(usage.memory_bytes > 0, "{usage:?}");
         probe.leave();
-        assert_eq!(bench.exit().await, Exit { id: "a".into(), cause: ExitCause::Exited(0), oom: false });
+        assert_eq!(probe.exit().await, Exit { id: "a".into(), cause: ExitCause::Exited(0), oom: false });
         assert!(!probe.dir.exists());
         assert!(probe.spawned.usage.read().is_err(), "its cgroup or process stays");
 
@@ -62,7 +62,7 @@ fn life() {
         let second = bench.probe("a").await;
         assert_eq!(second.spawned.uid, probe.spawned.uid);
         bench.jailer.kill("a", Signal::Kill).await.unwrap();
-        assert_eq!(bench.exit().await.cause, ExitCause::Signaled(9));
+        assert_eq!(second.exit().await.cause, ExitCause::Signaled(9));
         assert!(bench.jailer.kill("a", Signal::Kill).await.is_err());
     });
 }
@@ -196,10 +196,10 @@ fn seccomp() {
 }
 
 fn memory() {
-    full(Layers::ALL, |mut bench| async move {
+    full(Layers::ALL, |bench| async move {
         let (mut greedy, mut neighbour) = (bench.probe("a").await, bench.probe("b").await);
         assert_eq!(greedy.tries("memory 200").await, None);
-        assert_eq!(bench.exit().await, Exit { id: "a".into(), cause: ExitCause::Signaled(9), oom: true });
+        assert_eq!(greedy.exit().await, Exit { id: "a".into(), cause: ExitCause::Signaled(9), oom: true });
         neighbour.can("memory 20").await;
         assert!(neighbour.spawned.usage.memory_is_limited());
     });
@@ -213,13 +213,13 @@ fn memory() {
 }
 
 fn changed_memory() {
-    full(Layers::ALL, |mut bench| async move {
+    full(Layers::ALL, |bench| async move {
         let mut probe = bench.probe("a").await;
         bench.jailer.set_limits("a", Limits { memory_bytes: 400 << 20, ..LIMITS }).await.unwrap();
         probe.can("memory 200").await;
         bench.jailer.set_limits("a", Limits { memory_bytes: 48 << 20, ..LIMITS }).await.unwrap();
         assert_eq!(probe.tries("memory 200").await, None);
-        assert!(bench.exit().await.oom);
+        assert!(probe.exit().await.oom);
     });
 }
 
@@ -245,12 +245,12 @@ fn cpu() {
     }
     full(Layers::ALL, |bench| async move {
         let share = share(&bench, "a").await;
-        assert!(share < 0.5, "{share}");
+        assert!(share < 0.3, "{share}");
     });
     full(Layers { cgroup: false, ..Layers::ALL }, |bench| async move {
         // Other programs may want the processor too, so it gets several chances.
         for turn in 0..10 {
-            if share(&bench, &turn.to_string()).await > 0.5 {
+            if share(&bench, &turn.to_string()).await > 0.3 {
                 return;
             }
         }
@@ -260,7 +260,7 @@ fn cpu() {
 
 fn rlimits() {
     const ATTACK: &str = "fill /run/debug/big 2000000";
-    isolated(Layers::ALL, |mut bench| async move {
+    isolated(Layers::ALL, |bench| async move {
         let mut probe = bench.probe("a").await;
         assert_eq!(probe.can("nofile").await, "Some(256)");
         probe.can("fill /run/debug/small 1000").await;
@@ -268,7 +268,7 @@ fn rlimits() {
         if let Some(answer) = probe.tries(ATTACK).await {
             answer.unwrap_err();
         } else {
-            assert_eq!(bench.exit().await.cause, ExitCause::Signaled(25));
+            assert_eq!(probe.exit().await.cause, ExitCause::Signaled(25));
         }
     });
     isolated(Layers { rlimits: false, ..Layers::ALL }, |bench| async move {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hearth_jail::Layers;
 
-use crate::bench::{self, Bench, PATIENCE, isolated};
+use crate::bench::{self, Bench, PATIENCE, folder, isolated};
 use crate::harness::Test;
 
 pub const TESTS: &[Test] = &[
@@ -36,27 +36,26 @@ fn show() {
         let (mut probe, mut other) = (bench.probe("a").await, bench.probe("b").await);
         probe.cannot("list /data/ns").await;
 
-        bench.jailer.show("a", &host, "ns", true).await.unwrap();
+        bench.jailer.show("a", folder(&host, "ns", true)).await.unwrap();
         assert_eq!(probe.can("read /data/ns/before").await, "old");
         probe.can("write /data/ns/after new").await;
         assert_eq!(fs::read_to_string(host.join("after")).unwrap(), "new");
         assert_eq!(fs::metadata(host.join("after")).unwrap().uid(), rustix::process::geteuid().as_raw());
         assert_eq!(other.can("list /data").await, "");
 
-        bench.jailer.show("a", &host, "ro", false).await.unwrap();
+        bench.jailer.show("a", folder(&host, "ro", false)).await.unwrap();
         assert_eq!(probe.can("read /data/ro/before").await, "old");
         probe.cannot("write /data/ro/x x").await;
 
         bench.jailer.hide("a", "ro").await.unwrap();
         probe.cannot("read /data/ro/before").await;
         for name in ["..", "a/b", "", "/"] {
-            bench.jailer.show("a", &host, name, true).await.unwrap_err();
+            bench.jailer.show("a", folder(&host, name, true)).await.unwrap_err();
         }
-        bench.jailer.show("a", &host, "ns", true).await.unwrap_err();
-        bench.jailer.show("nobody", &host, "ns", true).await.unwrap_err();
-        let mut bench = bench;
+        bench.jailer.show("a", folder(&host, "ns", true)).await.unwrap_err();
+        bench.jailer.show("nobody", folder(&host, "ns", true)).await.unwrap_err();
         probe.leave();
-        bench.exit().await;
+        probe.exit().await;
         // The end of an instance takes its view away, not the folder.
         assert_eq!(fs::read_to_string(host.join("before")).unwrap(), "old");
     });
@@ -102,8 +101,8 @@ fn helper() {
     let (handle, _) = hearth_jail::start_with(bench::config(&folder, None), layers).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (jailer, exits) = handle.into_async().unwrap();
-        let bench = Bench { jailer, exits, folder: tempfile::tempdir().unwrap() };
+        let jailer = handle.into_async().unwrap();
+        let bench = Bench { jailer, folder: tempfile::tempdir().unwrap() };
         let mut obedient = bench.probe_in(&folder, "obedient").await;
         let mut stubborn = bench.probe_in(&folder, "stubborn").await;
         for probe in [&mut obedient, &mut stubborn] {

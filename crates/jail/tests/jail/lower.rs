@@ -4,7 +4,7 @@ use std::fs;
 
 use hearth_jail::{ExitCause, Layers, Signal, Tier};
 
-use crate::bench::{Bench, with};
+use crate::bench::{Bench, folder, with};
 use crate::harness::Test;
 
 pub const TESTS: &[Test] = &[
@@ -50,7 +50,7 @@ fn files() {
 }
 
 fn sockets() {
-    with(Some(Tier::Reduced), Layers::ALL, |mut bench| async move {
+    with(Some(Tier::Reduced), Layers::ALL, |bench| async move {
         let mut probe = bench.probe("a").await;
         probe.can(&format!("unix {}", probe.paths.hearth.join("bindings.sock").display())).await;
         let debug = probe.paths.debug.join("debug.sock");
@@ -60,21 +60,21 @@ fn sockets() {
         probe.cannot(&format!("listen {}", probe.paths.debug.join("other").display())).await;
         std::os::unix::net::UnixStream::connect(&debug).unwrap();
         probe.leave();
-        assert_eq!(bench.exit().await.cause, ExitCause::Exited(0));
+        assert_eq!(probe.exit().await.cause, ExitCause::Exited(0));
     });
 }
 
 fn none() {
-    with(Some(Tier::None), Layers::ALL, |mut bench| async move {
+    with(Some(Tier::None), Layers::ALL, |bench| async move {
         let host = bench.folder.path().join("storage");
         fs::create_dir(&host).unwrap();
         let mut probe = bench.probe("a").await;
-        bench.jailer.show("a", &host, "ns", true).await.unwrap();
+        bench.jailer.show("a", folder(&host, "ns", true)).await.unwrap();
         probe.can(&format!("write {} x", probe.paths.data.join("ns/file").display())).await;
         assert!(host.join("file").exists());
         assert!(!probe.spawned.usage.memory_is_limited());
         bench.jailer.kill("a", Signal::Terminate).await.unwrap();
-        assert_eq!(bench.exit().await.cause, ExitCause::Signaled(15));
+        assert_eq!(probe.exit().await.cause, ExitCause::Signaled(15));
         assert!(host.join("file").exists(), "the end took what was shown");
     });
 }

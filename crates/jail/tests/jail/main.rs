@@ -3,6 +3,7 @@
 mod bench;
 mod full;
 mod harness;
+mod helper;
 mod life;
 mod lower;
 mod workerd;
@@ -10,5 +11,8 @@ mod workerd;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(&[full::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(), life::HELPERS)
+    harness::run(
+        &[full::TESTS, helper::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(),
+        &[life::HELPERS, helper::HELPERS].concat(),
+    )
 }

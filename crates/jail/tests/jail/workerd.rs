@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use hearth_jail::{Command, ExitCause, Layers, Limits, Signal, Tier};
+use hearth_jail::{Command, ExitCause, Layers, Limits, Program, Signal, Tier};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener as AsyncListener, UnixStream};
@@ -75,7 +75,7 @@ fn serves() {
     hearth_jail::drop_privileges().unwrap();
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     tokio.block_on(async {
-        let (jailer, mut exits) = handle.into_async().unwrap();
+        let jailer = handle.into_async().unwrap();
         let dir = folder.path().join("run/i/w");
         for part in ["in", "out", "debug"] {
             fs::create_dir_all(dir.join(part)).unwrap();
@@ -92,6 +92,7 @@ fn serves() {
         let paths = jailer.paths(&dir);
         let command = Command {
             id: "w".into(),
+            program: Program::Runtime,
             dir: dir.clone(),
             args: [
                 "serve",
@@ -105,6 +106,7 @@ fn serves() {
             .into(),
             stdio: [child_stdin.into_blocking_fd().unwrap(), errors.try_clone().unwrap(), errors],
             fds: vec![child_control.into_blocking_fd().unwrap(), http.into()],
+            folders: Vec::new(),
             limits: Limits {
                 memory_bytes: 320 << 20,
                 pids: 128,
@@ -113,9 +115,9 @@ fn serves() {
                 fsize_bytes: 1 << 30,
             },
         };
-        jailer.spawn(command).await.unwrap();
+        let spawned = jailer.spawn(command).await.unwrap();
         // While it is parked.
-        jailer.show("w", &storage, "ns", true).await.unwrap();
+        jailer.show("w", bench::folder(&storage, "ns", true)).await.unwrap();
         stdin.write_all(&compiled.stdout).await.unwrap();
         drop(stdin);
 
@@ -145,7 +147,7 @@ fn serves() {
             assert!(answer.contains(&format!("count {count}, outside said hi")), "{answer}");
         }
         jailer.kill("w", Signal::Terminate).await.unwrap();
-        let exit = tokio::time::timeout(PATIENCE, exits.recv()).await.unwrap().unwrap();
+        let exit = bench::exit_of(&spawned).await;
         assert_eq!((exit.cause, exit.oom), (ExitCause::Exited(0), false));
         // Written by the instance's uid, owned by ours.
         let mut stored = fs::read_dir(&storage).unwrap();

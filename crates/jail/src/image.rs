@@ -1,28 +1,30 @@
-//! What a program needs besides itself: its loader and its libraries.
+//! The file of a program, and what it needs besides itself: its loader and its libraries.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Context, Error, Result};
+use crate::config::{Context, Error, Program, Result};
 
-/// A program and what it is loaded with. Paths are the host's; libraries are at the same paths inside a jail.
+/// A program's file and what it is loaded with. Paths are the host's; libraries are at the same paths inside a jail.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub(crate) struct Image {
+    pub program: Program,
     pub path: PathBuf,
     pub libraries: Vec<PathBuf>,
 }
 
-impl Program {
-    /// Looks at a program.
-    pub(crate) fn examine(path: &Path) -> Result<Self> {
-        let invalid = |why: &str| Error::Invalid(format!("the runtime {} {why}", path.display()));
-        let metadata = path.metadata().step(format!("looking at the runtime {}", path.display()))?;
+impl Image {
+    /// Looks at the file of a program.
+    pub(crate) fn examine(program: Program, path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let invalid = |why: &str| Error::Invalid(format!("the program {shown} {why}"));
+        let metadata = path.metadata().step(format!("looking at the program {shown}"))?;
         if !metadata.is_file() || metadata.permissions().mode() & 0o005 != 0o005 {
             return Err(invalid("must be a file that anybody may read and execute (chmod o+rx)"));
         }
-        let loader = loader(path).step(format!("reading the runtime {}", path.display()))?;
+        let loader = loader(path).step(format!("reading the program {shown}"))?;
         let mut libraries = match &loader {
             None => Vec::new(),
             Some(loader) => {
@@ -32,7 +34,7 @@ impl Program {
                     .arg(path)
                     .env_clear()
                     .output()
-                    .step("listing the runtime's libraries")?;
+                    .step("listing the program's libraries")?;
                 if !list.status.success() {
                     return Err(invalid(String::from_utf8_lossy(&list.stderr).trim()));
                 }
@@ -42,12 +44,15 @@ impl Program {
         libraries.extend(loader);
         libraries.sort();
         libraries.dedup();
-        Ok(Self { path: path.to_owned(), libraries })
+        Ok(Self { program, path: path.to_owned(), libraries })
     }
 
     /// Its path inside a jail.
     pub(crate) fn inside(&self) -> PathBuf {
-        Path::new("/bin").join(self.path.file_name().unwrap_or("runtime".as_ref()))
+        Path::new("/bin").join(match self.program {
+            Program::Runtime => "workerd",
+            Program::Helper => "hearth",
+        })
     }
 
     /// Folders of libraries where a loader without its cache would not look, joined by colons.
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn this_test_has_a_loader_and_libc() {
-        let program = Program::examine(&std::env::current_exe().unwrap()).unwrap();
-        assert!(program.libraries.iter().any(|path| path.to_string_lossy().contains("libc")), "{program:?}");
+        let image = Image::examine(Program::Helper, &std::env::current_exe().unwrap()).unwrap();
+        assert!(image.libraries.iter().any(|path| path.to_string_lossy().contains("libc")), "{image:?}");
     }
 }
