@@ -44,6 +44,23 @@ pub struct Settings {
     pub processes: Processes,
     /// What workers may reach, beside the public internet.
     pub egress: Egress,
+    /// What stands on the server's log.
+    pub logs: Logs,
+}
+
+/// Settings of the log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Logs {
+    /// Whether what workers print and throw is on the log, with the request's id. Every invocation is then reported by
+    /// its process, whether it logs or not: SPECIFICATION.md says what that costs. Default: true.
+    pub workers: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self { workers: true }
+    }
 }
 
 /// Settings of processes; absent ones follow from the machine.
@@ -92,6 +109,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             processes: Processes::default(),
             egress: Egress::default(),
+            logs: Logs::default(),
         }
     }
 }

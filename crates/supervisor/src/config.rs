@@ -38,6 +38,8 @@ pub struct Config {
     pub open_files: u64,
     /// Processes and threads of one instance.
     pub tasks: u64,
+    /// Whether processes send traces of their invocations to `tail.sock`.
+    pub tails: bool,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             stop_grace: Duration::from_secs(5),
             open_files: 65_536,
             tasks: 128,
+            tails: true,
         }
     }
 

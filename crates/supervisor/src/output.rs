@@ -1,5 +1,8 @@
 //! What a process prints: its worker's console and the runtime's complaints, as lines of JSON on both streams, and
 //! now and then V8's last words as plain text.
+//!
+//! The runtime's complaints go to the log. What the worker says comes to the log with its traces, which know the
+//! request; here its last lines are kept only to be shown if the process dies, since what dies sends no trace.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,14 +13,20 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::task::TaskTracker;
 
-/// Lines of stderr kept to explain a death.
+/// Complaints kept to explain a death.
 const KEPT_LINES: usize = 100;
+
+/// Lines of the console kept for the same.
+const KEPT_CONSOLE: usize = 20;
 
 /// Longest line taken from a process, in bytes; the rest of it is dropped, so that no worker fills our memory.
 const MAX_LINE: usize = 16 << 10;
 
 /// What workerd says at every start in a jail without /proc (workerd.md 6.2).
 const HARMLESS: &str = "Unable to find and open the program executable";
+
+/// How the runtime tells of an error that the worker's own code threw; its trace says more of it.
+const THROWN: (&str, &str) = ("Uncaught exception: ", " remote.jsg.");
 
 /// How long the last words of a dead process may take: a pipe's writer may be held by nobody else, so this is short.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -34,6 +43,7 @@ pub(crate) struct Source {
 /// The output of one process.
 pub(crate) struct Output {
     errors: Mutex<VecDeque<String>>,
+    console: Mutex<VecDeque<String>>,
     readers: TaskTracker,
 }
 
@@ -53,7 +63,11 @@ impl Output {
         stdout: impl AsyncRead + Send + Unpin + 'static,
         stderr: impl AsyncRead + Send + Unpin + 'static,
     ) -> Arc<Self> {
-        let output = Arc::new(Self { errors: Mutex::default(), readers: TaskTracker::new() });
+        let output = Arc::new(Self {
+            errors: Mutex::default(),
+            console: Mutex::default(),
+            readers: TaskTracker::new(),
+        });
         let (from, to) = (source.clone(), Arc::clone(&output));
         output.readers.spawn(async move { each_line(stdout, |line| to.line(&from, line)).await });
         let to = Arc::clone(&output);
@@ -68,38 +82,54 @@ impl Output {
         let _ = tokio::time::timeout(LAST_WORDS, self.readers.wait()).await;
     }
 
-    /// The last lines of stderr.
+    /// The runtime's last complaints.
     pub(crate) fn errors(&self) -> String {
-        let lines = self.errors.lock();
-        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        joined(&self.errors)
     }
 
-    fn keep(&self, line: &str) {
-        let mut lines = self.errors.lock();
-        if lines.len() == KEPT_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(line.to_owned());
+    /// The last lines of the worker's console.
+    pub(crate) fn console(&self) -> String {
+        joined(&self.console)
     }
 
     fn line(&self, source: &Source, line: &str) {
         if line.trim().is_empty() || line.starts_with(HARMLESS) {
             return;
         }
-        let entry = serde_json::from_str::<ConsoleLine>(line).ok();
-        // Plain text is V8's dump of a heap or a stack: what it comes to is said when the process ends.
-        let (level, message) = entry.as_ref().map_or(("debug", line), |e| (&e.level, &e.message));
-        if entry.as_ref().is_none_or(|entry| entry.source.is_some()) {
-            self.keep(message);
-        }
-        if !source.silent {
-            log(source, level, message);
+        match serde_json::from_str::<ConsoleLine>(line) {
+            Ok(ConsoleLine { message, source: None, .. }) => keep(&self.console, KEPT_CONSOLE, &message),
+            Ok(ConsoleLine { level, message, .. }) => {
+                keep(&self.errors, KEPT_LINES, &message);
+                let thrown = message.starts_with(THROWN.0) && message.contains(THROWN.1);
+                log(source, if thrown { "debug" } else { &level }, &message);
+            }
+            // Plain text is V8's dump of a heap or a stack: what it comes to is said when the process ends.
+            Err(_) => {
+                keep(&self.errors, KEPT_LINES, line);
+                log(source, "debug", line);
+            }
         }
     }
 }
 
-/// One line of the server's log per console call. `tracing` wants levels at compile time.
+fn keep(lines: &Mutex<VecDeque<String>>, most: usize, line: &str) {
+    let mut lines = lines.lock();
+    if lines.len() == most {
+        lines.pop_front();
+    }
+    lines.push_back(line.to_owned());
+}
+
+fn joined(lines: &Mutex<VecDeque<String>>) -> String {
+    let lines = lines.lock();
+    lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+}
+
+/// One line of the server's log for each of the runtime's. `tracing` wants levels at compile time.
 fn log(source: &Source, level: &str, message: &str) {
+    if source.silent {
+        return;
+    }
     let (worker, version) = (source.worker.as_str(), tracing::field::display(source.version));
     match level {
         "error" => tracing::error!(target: "worker", worker, version, "{message}"),
@@ -158,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn complaints_are_kept_and_the_console_is_not() {
+    async fn complaints_are_kept_apart_from_the_console() {
         let source = Source { worker: "a".parse().unwrap(), version: VersionId::random(), silent: true };
         let stdout = br#"{"timestamp":1,"level":"log","message":"hi"}
 {"timestamp":1,"level":"error","message":"boom","source":"workerd"}
@@ -167,5 +197,17 @@ mod tests {
         output.finished().await;
         let errors = output.errors();
         assert!(errors.contains("boom") && errors.contains("plain") && !errors.contains("hi"), "{errors}");
+        assert_eq!(output.console(), "hi");
+    }
+
+    #[tokio::test]
+    async fn of_the_console_the_last_lines_are_kept() {
+        let source = Source { worker: "a".parse().unwrap(), version: VersionId::random(), silent: true };
+        let line = |number| format!("{{\"timestamp\":1,\"level\":\"log\",\"message\":\"{number}\"}}\n");
+        let text: String = (0..1000).map(line).collect();
+        let output = Output::follow(source, text.as_bytes().to_vec().leak() as &[u8], &b""[..]);
+        output.finished().await;
+        let kept: Vec<_> = (1000 - KEPT_CONSOLE..1000).map(|number| number.to_string()).collect();
+        assert_eq!(output.console(), kept.join("\n"));
     }
 }

@@ -4,6 +4,7 @@ mod bindings;
 mod calls;
 mod code;
 mod internal;
+mod logs;
 mod platform;
 mod services;
 

@@ -1,4 +1,4 @@
-//! Supervisor → RPC and egress: what an instance finds behind its sockets.
+//! Supervisor → RPC, egress and the log: what an instance finds behind its sockets.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use hearth_egress::{Egress, Origin, Policy};
 use hearth_gateway::RouteTable;
-use hearth_rpc::RpcThreads;
+use hearth_rpc::{RpcThreads, TailHandle, TailReceiver};
 use hearth_store::{EgressRules, Store};
 use hearth_supervisor::{Identity, InstanceSockets, Services, Supervisor};
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::bindings::{Bindings, Capabilities};
 use super::calls::Calls;
+use super::logs::WorkerLog;
 
 /// Serves the sockets of every instance.
 pub struct Attach {
@@ -23,6 +24,7 @@ pub struct Attach {
     pub(super) egress: Arc<Egress>,
     table: Arc<RouteTable>,
     threads: RpcThreads,
+    tails: TailReceiver,
     capabilities: Capabilities,
     /// Set once the supervisor is there, which itself is made with this.
     supervisor: OnceLock<Supervisor>,
@@ -40,6 +42,7 @@ struct WayOut {
 struct Attached {
     _bindings: Bindings,
     _calls: hearth_rpc::ServeHandle,
+    _tail: TailHandle,
     _way_out: Arc<WayOut>,
     opening: JoinHandle<()>,
 }
@@ -52,29 +55,38 @@ impl Drop for Attached {
 
 impl Attach {
     /// Services over these parts.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
     pub fn new(
         store: Store,
         egress: Arc<Egress>,
         table: Arc<RouteTable>,
         threads: RpcThreads,
         capabilities: Capabilities,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> std::io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             store,
             egress,
             table,
+            tails: TailReceiver::new(&threads)?,
             threads,
             capabilities,
             supervisor: OnceLock::new(),
             ways_out: Mutex::default(),
             next: 0.into(),
-        })
+        }))
     }
 
     /// Says which supervisor answers calls, before it starts anything.
     pub fn begin(&self, supervisor: Supervisor) {
         // Set twice would be the same one again.
         let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Waits until what the processes logged is written, once all of them are gone.
+    pub async fn logged(&self) {
+        self.tails.finished().await;
     }
 
     /// Reads the egress rules anew for every instance that runs.
@@ -119,6 +131,7 @@ impl Services for Attach {
         Box::new(Attached {
             _bindings: Bindings::serve(sockets.bindings, Arc::clone(&identity), capabilities),
             _calls: hearth_rpc::serve(sockets.rpc, Arc::new(calls), &self.threads),
+            _tail: self.tails.serve(sockets.tail, Arc::new(WorkerLog { identity })),
             _way_out: way_out,
             opening,
         })

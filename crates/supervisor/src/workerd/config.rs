@@ -24,6 +24,7 @@ pub(crate) const CF_HEADER: &str = "X-Hearth-CF";
 pub const BINDING_HEADER: &str = "X-Hearth-Binding";
 /// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
 const D1_MODULE: &str = "cloudflare-internal:d1-api";
+const TAIL_SERVICE: &str = "tail";
 const PROTO_HEADER: &str = "X-Forwarded-Proto";
 
 /// Where the process sees Hearth's sockets.
@@ -40,8 +41,8 @@ pub(crate) struct Entry<'a> {
 
 /// What is built.
 pub(crate) enum Purpose<'a> {
-    /// A worker that serves.
-    Serve,
+    /// A worker that serves. `tails`: it sends its traces to `tail.sock`.
+    Serve { tails: bool },
     /// A worker that is only looked at: no way out, no bindings to others, and with an entry of ours.
     Probe(Entry<'a>),
 }
@@ -80,10 +81,14 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
     }
 
     let outside: Vec<(usize, &BindingKind)> = match purpose {
-        Purpose::Serve => outside(launch).collect(),
+        Purpose::Serve { .. } => outside(launch).collect(),
         Purpose::Probe(_) => Vec::new(),
     };
-    let mut services = root.init_services(3 + outside.len() as u32);
+    let tails = matches!(purpose, Purpose::Serve { tails: true });
+    let mut services = root.init_services(3 + outside.len() as u32 + u32::from(tails));
+    if tails {
+        fill_tail(services.reborrow().get(3 + outside.len() as u32), paths);
+    }
     fill_internet(services.reborrow().get(0), paths);
     fill_beat(services.reborrow().get(1), paths);
     let mut main = services.reborrow().get(2);
@@ -106,6 +111,14 @@ fn fill_internet(mut service: service::Builder<'_>, paths: &Paths<'_>) {
     let mut http = external.init_http();
     http.set_style(http_options::Style::Proxy);
     http.set_cf_blob_header(CF_HEADER);
+}
+
+/// Who is told of every invocation.
+fn fill_tail(mut service: service::Builder<'_>, paths: &Paths<'_>) {
+    service.set_name(TAIL_SERVICE);
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "tail.sock");
+    external.init_http().set_capnp_connect_host(TAIL_SERVICE);
 }
 
 /// A native service that answers in 0.1 ms as long as the event loop turns: the heartbeat. What it would serve is the
@@ -180,13 +193,16 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
         list.set(index as u32, flag);
     }
     fill_bindings(worker.reborrow(), launch, purpose);
+    if matches!(purpose, Purpose::Serve { tails: true }) {
+        worker.reborrow().init_tails(1).get(0).set_name(TAIL_SERVICE);
+    }
     match &launch.format {
         Format::Modules { main } => fill_modules(worker, launch, main, purpose),
         Format::ServiceWorker { body } => {
             let script = launch.modules.iter().find(|m| m.name == *body);
             let source = script.map(|m| String::from_utf8_lossy(&m.content)).unwrap_or_default();
             match purpose {
-                Purpose::Serve => worker.set_service_worker_script(&*source),
+                Purpose::Serve { .. } => worker.set_service_worker_script(&*source),
                 Purpose::Probe(entry) => {
                     worker.set_service_worker_script(entry.source.replace("/*worker*/", &source));
                 }
@@ -199,7 +215,7 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
 fn fill_modules(worker: worker::Builder<'_>, launch: &Launch, main: &str, purpose: &Purpose<'_>) {
     let entry = match purpose {
         Purpose::Probe(entry) => Some(entry),
-        Purpose::Serve => None,
+        Purpose::Serve { .. } => None,
     };
     let first = launch.modules.iter().filter(|m| m.name == main);
     let rest = launch.modules.iter().filter(|m| m.name != main);
@@ -234,7 +250,7 @@ fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose
         numbered.filter(|(_, binding)| !matches!(binding.kind, BindingKind::Inherit { .. })).collect();
     // A probe's bindings lead to no data: a worker that is only looked at must not touch any.
     let target = |position| match purpose {
-        Purpose::Serve => outside_service(position),
+        Purpose::Serve { .. } => outside_service(position),
         Purpose::Probe(_) => "internet".to_owned(),
     };
     let mut list = worker.init_bindings(bindings.len() as u32);

@@ -1,0 +1,239 @@
+//! RPC → the server's log: what workers print and throw.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use hearth_rpc::{Event, Exception, Log, LogLevel, Outcome, Trace, TraceSink};
+use hearth_supervisor::Identity;
+use serde_json::Value;
+
+/// Longest message on the log, in bytes; workerd records up to 256 KiB of an invocation.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// Writes what the invocations of one process say. The lines of an invocation come together, when it has ended.
+pub struct WorkerLog {
+    pub identity: Arc<Identity>,
+}
+
+impl TraceSink for WorkerLog {
+    fn wants(&self, quiet: bool) -> bool {
+        !quiet
+    }
+
+    fn take(&self, trace: Trace) {
+        for log in &trace.logs {
+            let after_ms = log.timestamp_ms - trace.event_timestamp_ms;
+            self.line(&trace, level(log.level), after_ms, None, &printable(&message(log)));
+        }
+        let outcome = (trace.outcome != Outcome::Ok).then(|| trace.outcome.as_str());
+        for exception in &trace.exceptions {
+            let after_ms = exception.timestamp_ms - trace.event_timestamp_ms;
+            self.line(&trace, tracing::Level::ERROR, after_ms, outcome, &printable(&thrown(exception)));
+        }
+        if !matches!(trace.outcome, Outcome::Ok | Outcome::Exception | Outcome::Canceled)
+            && trace.exceptions.is_empty()
+        {
+            self.line(&trace, tracing::Level::ERROR, 0, outcome, "the invocation did not end well");
+        }
+    }
+
+    fn dropped(&self, count: u64) {
+        let Identity { name, key, .. } = &*self.identity;
+        tracing::warn!(
+            target: "worker",
+            worker = name.as_str(),
+            version = %key.version,
+            count,
+            "what this many invocations logged is lost: it came faster than the log takes it"
+        );
+    }
+}
+
+impl WorkerLog {
+    /// `tracing` wants levels at compile time. Absent fields are left out.
+    fn line(
+        &self,
+        trace: &Trace,
+        level: tracing::Level,
+        after_ms: i64,
+        outcome: Option<&str>,
+        message: &str,
+    ) {
+        macro_rules! at {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "worker",
+                    tracing::Level::$level,
+                    request = request_id(trace),
+                    worker = self.identity.name.as_str(),
+                    version = %self.identity.key.version,
+                    entrypoint = trace.entrypoint.as_deref(),
+                    event = event(trace),
+                    after_ms,
+                    outcome,
+                    "{message}"
+                )
+            };
+        }
+        match level {
+            tracing::Level::ERROR => at!(ERROR),
+            tracing::Level::WARN => at!(WARN),
+            tracing::Level::DEBUG => at!(DEBUG),
+            _ => at!(INFO),
+        }
+    }
+}
+
+fn level(level: LogLevel) -> tracing::Level {
+    match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Log | LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    }
+}
+
+/// The id that the access log gives the request: the sixteen digits of its `CF-Ray`. A worker that calls another one
+/// writes that header itself, so what does not look like one of ours is none.
+fn request_id(trace: &Trace) -> Option<&str> {
+    let Some(Event::Fetch(fetch)) = &trace.event else { return None };
+    let (ray, _colo) = fetch.header("cf-ray")?.split_once('-')?;
+    let ours = ray.len() == 16 && ray.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    ours.then_some(ray)
+}
+
+/// What called the worker, where it was no request.
+fn event(trace: &Trace) -> Option<&str> {
+    Some(match trace.event.as_ref()? {
+        Event::Fetch(_) => return None,
+        Event::JsRpc { .. } => "rpc",
+        Event::Scheduled { .. } => "scheduled",
+        Event::Alarm { .. } => "alarm",
+        Event::Queue { .. } => "queue",
+        Event::Email { .. } => "email",
+        Event::Tail { .. } => "tail",
+        Event::HibernatableWebSocket(_) => "websocket",
+        Event::Connect => "connect",
+        Event::Custom => "custom",
+    })
+}
+
+/// As a console shows it: text as it is, errors with their stack, the rest as JSON.
+fn message(log: &Log) -> String {
+    let Ok(Value::Array(arguments)) = serde_json::from_str(&log.message_json) else {
+        return log.message_json.clone();
+    };
+    let mut text = String::new();
+    for (index, argument) in arguments.iter().enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        match (log.errors.get(index).and_then(Option::as_ref), argument) {
+            (Some(error), _) => describe(&mut text, &error.name, &error.message, error.stack.as_deref()),
+            (None, Value::String(plain)) => text.push_str(plain),
+            // Writing to a string does not fail.
+            (None, other) => drop(write!(text, "{other}")),
+        }
+    }
+    text
+}
+
+fn thrown(exception: &Exception) -> String {
+    let mut text = "Uncaught ".to_owned();
+    describe(&mut text, &exception.name, &exception.message, exception.stack.as_deref());
+    text
+}
+
+/// Stacks come with the line that says name and message, and without.
+fn describe(text: &mut String, name: &str, message: &str, stack: Option<&str>) {
+    let head = format!("{name}: {message}");
+    text.push_str(&head);
+    let stack = stack.map(|stack| stack.strip_prefix(&head).unwrap_or(stack));
+    for line in stack.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
+        text.push('\n');
+        text.push_str(line.trim());
+    }
+}
+
+/// What a worker says can neither begin a line of its own on the log nor speak to a terminal: further lines are
+/// indented, and control characters are spelled out.
+fn printable(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_MESSAGE);
+    let mut out = String::with_capacity(end);
+    for char in text[..end].chars() {
+        match char {
+            '\n' => out.push_str("\n    "),
+            '\t' => out.push('\t'),
+            char if char.is_control() => out.extend(char.escape_unicode()),
+            char => out.push(char),
+        }
+    }
+    if end < text.len() {
+        // Writing to a string does not fail.
+        let _ = write!(out, "… ({} bytes more)", text.len() - end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_rpc::{ErrorInfo, ExecutionModel, FetchEvent};
+
+    use super::*;
+
+    fn trace(ray: &str) -> Trace {
+        Trace {
+            event_timestamp_ms: 0,
+            event: Some(Event::Fetch(FetchEvent {
+                method: "GET".to_owned(),
+                url: "http://a.test/".to_owned(),
+                cf_json: None,
+                headers: vec![("cf-ray".to_owned(), ray.to_owned())],
+            })),
+            outcome: Outcome::Ok,
+            response_status: Some(200),
+            logs: Vec::new(),
+            exceptions: Vec::new(),
+            entrypoint: None,
+            durable_object_id: None,
+            execution_model: ExecutionModel::Stateless,
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn only_what_looks_like_our_ray_is_a_request_id() {
+        assert_eq!(request_id(&trace("0123456789abcdef-HRT")), Some("0123456789abcdef"));
+        for forged in ["", "0123456789abcdef", "0123456789ABCDEF-HRT", "x\n0123456789ab-HRT", "0123-HRT"] {
+            assert_eq!(request_id(&trace(forged)), None, "{forged:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_read_as_on_a_console() {
+        let info = ErrorInfo {
+            name: "TypeError".to_owned(),
+            message: "no".to_owned(),
+            stack: Some("TypeError: no\n    at fetch (index.js:1:2)\n".to_owned()),
+        };
+        let mut log = Log {
+            timestamp_ms: 0,
+            level: LogLevel::Log,
+            message_json: r#"["a\tb", {"c":[1]}, null, "TypeError: no"]"#.to_owned(),
+            errors: vec![None, None, None, Some(info)],
+            truncated: false,
+        };
+        assert_eq!(message(&log), "a\tb {\"c\":[1]} null TypeError: no\nat fetch (index.js:1:2)");
+        log.message_json = r#"["cut off in the mid"#.to_owned();
+        assert_eq!(message(&log), log.message_json);
+    }
+
+    #[test]
+    fn a_worker_cannot_write_a_line_of_somebody_else() {
+        let forged = printable("x\n2026-11-20T00:00:00Z  INFO access: request=1\r\u{1b}[2J\u{9b}1m");
+        assert!(forged.lines().skip(1).all(|line| line.starts_with("    ")), "{forged}");
+        assert!(forged.chars().all(|char| char == '\n' || !char.is_control()), "{forged:?}");
+        let long = printable(&"ü".repeat(MAX_MESSAGE));
+        assert!(long.len() < MAX_MESSAGE + 40 && long.ends_with("bytes more)"), "{}", long.len());
+    }
+}
