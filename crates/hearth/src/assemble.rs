@@ -32,9 +32,13 @@ const RPC_THREADS: usize = 2;
 /// Descriptors that one process needs of us: four listeners, two pipes, its heartbeat and a connection.
 const FILES_PER_PROCESS: usize = 8;
 
+/// How long what workers logged last may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// A running server.
 pub struct Server {
     supervisor: Supervisor,
+    services: Arc<Attach>,
     store: Store,
     serving: JoinHandle<()>,
     closing: CancellationToken,
@@ -74,7 +78,7 @@ impl Server {
             Arc::clone(&table),
             RpcThreads::new(RPC_THREADS)?,
             capabilities,
-        );
+        )?;
         let jailer = jailer.into_async()?;
         let supervisor = Supervisor::start(
             processes(settings, run_dir),
@@ -84,8 +88,13 @@ impl Server {
         );
         services.begin(supervisor.clone());
 
-        let platform =
-            Platform::new(store.clone(), Arc::clone(&table), supervisor.clone(), services, configured);
+        let platform = Platform::new(
+            store.clone(),
+            Arc::clone(&table),
+            supervisor.clone(),
+            Arc::clone(&services),
+            configured,
+        );
         let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
         let gateway = Gateway::new(
             gateway_config(settings),
@@ -99,7 +108,7 @@ impl Server {
         let until = closing.clone();
         let serving = tokio::spawn(async move { gateway.serve(listener, until).await });
         tracing::info!(%listen, dev = settings.dev, data = %settings.data_dir.display(), "ready");
-        Ok(Self { supervisor, store, serving, closing })
+        Ok(Self { supervisor, services, store, serving, closing })
     }
 
     /// Stops taking requests, lets those in flight finish, and ends.
@@ -107,6 +116,8 @@ impl Server {
         self.closing.cancel();
         let workers = self.supervisor.shut_down(patience);
         let _ = tokio::join!(self.serving, workers);
+        // What a log that is not read holds up must not hold up the end.
+        let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
         self.store.close().await;
     }
 }
@@ -160,6 +171,7 @@ fn processes(settings: &Settings, run_dir: PathBuf) -> hearth_supervisor::Config
     let affordable = open_files() / 2 / FILES_PER_PROCESS;
     config.max_processes = wanted.max.unwrap_or(config.max_processes).min(affordable).max(1);
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
+    config.tails = settings.logs.workers;
     config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
     config
 }

@@ -396,7 +396,8 @@ impl Shared {
             self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
         }
         let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
-        let (process, sockets, control) = configure(spare, &launch, &Purpose::Serve, source).await;
+        let purpose = Purpose::Serve { tails: self.config.tails };
+        let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
         let limit = Duration::from_millis(launch.limits.cpu_ms());
@@ -426,7 +427,8 @@ impl Shared {
         if death == Death::Stopped {
             tracing::debug!(%key, served, "instance stopped");
         } else {
-            tracing::warn!(target: "worker", %key, served, reason = death.label(), "{}", death.explanation());
+            let console = running.process.output.console();
+            tracing::warn!(target: "worker", %key, served, reason = death.label(), console, "{}", death.explanation());
         }
     }
 
