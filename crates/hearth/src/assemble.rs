@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::settings::Settings;
+use crate::upkeep::collect_garbage;
 use crate::wiring::{Attach, Capabilities, Code, Inside, Platform, parse_policy};
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -105,6 +106,7 @@ impl Server {
         inside.begin(Arc::clone(&gateway));
 
         let closing = CancellationToken::new();
+        tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
         let until = closing.clone();
         let serving = tokio::spawn(async move { gateway.serve(listener, until).await });
         tracing::info!(%listen, dev = settings.dev, data = %settings.data_dir.display(), "ready");

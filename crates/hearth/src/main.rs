@@ -10,6 +10,7 @@ mod runtime;
 mod secrets;
 mod serve;
 mod settings;
+mod upkeep;
 mod wiring;
 
 use clap::{Parser, Subcommand};

@@ -1,10 +1,19 @@
-//! Blobs that no version refers to.
+//! What is kept of a worker's past, and blobs that no version refers to.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use hearth_model::{VersionId, WorkerId};
+use sqlx::SqliteConnection;
+
 use crate::store::blocking;
-use crate::{Result, Store};
+use crate::{Result, Store, rows};
+
+/// Versions of a worker that are kept, newest first: as many as Cloudflare can roll back to.
+const KEPT_VERSIONS: i64 = 100;
+
+/// Deployments of a worker that are kept, newest first. What is listed can be shown, so their versions stay too.
+const KEPT_DEPLOYMENTS: i64 = 100;
 
 /// What a collection removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +22,32 @@ pub struct Collected {
     pub blobs: u64,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// Drops a worker's deployments beyond those that are kept, and the versions beyond those that neither are among the
+/// newest nor belong to a deployment that is kept. Returns the versions: who caches them must forget them after the
+/// commit. Their blobs go with the next [`Store::collect_garbage`].
+pub(crate) async fn prune(connection: &mut SqliteConnection, worker: WorkerId) -> Result<Vec<VersionId>> {
+    sqlx::query(
+        "DELETE FROM deployments WHERE worker = ?1
+         AND number <= (SELECT last_deployment FROM workers WHERE id = ?1) - ?2",
+    )
+    .bind(worker.to_string())
+    .bind(KEPT_DEPLOYMENTS)
+    .execute(&mut *connection)
+    .await?;
+    let pruned = sqlx::query(
+        "DELETE FROM versions WHERE worker = ?1
+         AND number <= (SELECT last_version FROM workers WHERE id = ?1) - ?2
+         AND id NOT IN (SELECT json_extract(share.value, '$[0]')
+                        FROM deployments d, json_each(d.split) share WHERE d.worker = ?1)
+         RETURNING id",
+    )
+    .bind(worker.to_string())
+    .bind(KEPT_VERSIONS)
+    .fetch_all(connection)
+    .await?;
+    pruned.iter().map(|row| rows::parsed(row, "id")).collect()
 }
 
 impl Store {

@@ -10,11 +10,11 @@ use hearth_model::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::keys::{Keyring, Sealed};
 use crate::store::blocking;
-use crate::{Entity, Listing, Page, Release, Result, Store, StoreError, deployments, rows};
+use crate::{Entity, Listing, Page, Release, Result, Store, StoreError, deployments, garbage, rows};
 
 /// A module to be stored.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Store {
     pub async fn insert_version(&self, new: NewVersion, release: Option<Release>) -> Result<Inserted> {
         let mut transaction = self.write().await?;
         let inserted = self.insert_into(&mut transaction, new, release).await?;
-        transaction.commit().await?;
+        self.prune_and_commit(transaction, inserted.version.worker).await?;
         Ok(inserted)
     }
 
@@ -150,7 +150,7 @@ impl Store {
             startup_time_ms: base_version.startup_time_ms,
         };
         let inserted = self.insert_into(&mut transaction, new, release).await?;
-        transaction.commit().await?;
+        self.prune_and_commit(transaction, worker).await?;
         Ok(inserted)
     }
 
@@ -162,7 +162,8 @@ impl Store {
         find(&mut *self.read().await?, worker, id).await
     }
 
-    /// The versions of a worker, newest first. All of them are deployable: none loses its code before it goes.
+    /// The versions of a worker, newest first: the newest hundred, and those of its newest hundred deployments. All of
+    /// them are deployable: none loses its code before it goes.
     pub async fn versions(&self, worker: WorkerId, page: Page) -> Result<Listing<Version>> {
         let mut connection = self.read().await?;
         let (limit, offset) = page.bounds();
@@ -230,6 +231,20 @@ pub(crate) struct Document {
 }
 
 impl Store {
+    /// Ends a transaction that gave a worker another version.
+    async fn prune_and_commit(
+        &self,
+        mut transaction: Transaction<'static, Sqlite>,
+        worker: WorkerId,
+    ) -> Result<()> {
+        let pruned = garbage::prune(&mut transaction, worker).await?;
+        transaction.commit().await?;
+        if !pruned.is_empty() {
+            self.forget_launches();
+        }
+        Ok(())
+    }
+
     async fn insert_into(
         &self,
         connection: &mut SqliteConnection,

@@ -251,3 +251,57 @@ async fn a_secret_stands_nowhere_in_the_clear() {
         assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{file}");
     }
 }
+
+#[tokio::test]
+async fn a_hundred_versions_are_kept_and_those_of_a_hundred_deployments() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let insert = |text: String| async move {
+        let new = new_version(worker, modules(store, &text).await, vec![secret("S", Some("x"))]);
+        store.insert_version(new, None).await.unwrap().version.id
+    };
+    let deployed = insert("deployed".to_owned()).await;
+    let other = insert("other".to_owned()).await;
+    let idle = insert("idle".to_owned()).await;
+    store.launch(idle).await.unwrap();
+    let both = Split::new(vec![(deployed, 50.0), (other, 50.0)]).unwrap();
+    store.deploy(worker, both, release()).await.unwrap();
+    let neighbour = fixture.worker("b").await;
+    let code = modules(store, "idle").await;
+    store.insert_version(new_version(neighbour, code, vec![]), None).await.unwrap();
+    let mut newest = Vec::new();
+    for round in 0..100 {
+        newest.insert(0, insert(format!("{round}")).await);
+    }
+    let listed = || async {
+        let all = store.versions(worker, Page::ALL).await.unwrap();
+        assert_eq!(all.total, all.items.len() as u64);
+        all.items.iter().map(|version| version.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, [&newest[..], &[other, deployed]].concat());
+    assert!(store.launch(idle).await.unwrap_err().is_not_found(Entity::Version), "from the cache");
+    assert_eq!(store.versions(neighbour, Page::ALL).await.unwrap().total, 1);
+    let mut database = support::database(fixture.folder.path()).await;
+    for table in ["version_secrets", "version_blobs"] {
+        let query = format!("SELECT count(*) FROM {table} WHERE version = '{idle}'");
+        let left: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut database).await.unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+
+    // The first deployment is the hundredth, and its versions stay; then it leaves, and they leave with it.
+    for _ in 0..99 {
+        store.deploy(worker, Split::all(newest[0]), release()).await.unwrap();
+    }
+    newest.insert(0, insert("next".to_owned()).await);
+    newest.pop();
+    assert_eq!(listed().await, [&newest[..], &[other, deployed]].concat());
+    store.deploy(worker, Split::all(newest[0]), release()).await.unwrap();
+    newest.insert(0, insert("last".to_owned()).await);
+    newest.pop();
+    assert_eq!(listed().await, newest);
+    assert_eq!(store.deployments(worker, Page::ALL).await.unwrap().total, 100);
+    let collected = store.collect_garbage(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(collected.blobs, 8, "code and source map of four versions; `b` has the idle one's");
+}

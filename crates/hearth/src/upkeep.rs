@@ -1,0 +1,31 @@
+//! What the server does now and then, unasked.
+
+use std::time::Duration;
+
+use hearth_store::{Collected, Store};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// How long after its start: what the start itself needs goes first.
+const FIRST: Duration = Duration::from_secs(60);
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// How long code that belongs to no version is kept: far longer than an upload takes.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// Removes the code of versions that are gone, until it is dropped.
+pub async fn collect_garbage(store: Store) {
+    let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match store.collect_garbage(GRACE).await {
+            Ok(Collected { blobs: 0, .. }) => {}
+            Ok(Collected { blobs, bytes }) => {
+                tracing::info!(blobs, bytes, "code of versions that are gone was removed")
+            }
+            Err(error) => tracing::warn!(%error, "code of versions that are gone could not be removed"),
+        }
+    }
+}
