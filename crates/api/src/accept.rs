@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use hearth_model::{
     AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Exports, Format, Launch,
-    LaunchModule, Limits, ModuleKind, ProbeError, Probed, Version, VersionId, WorkerId, WorkerName,
+    LaunchModule, Limits, ModuleKind, ProbeError, Version, VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{
-    Account, Entity, NewModule, NewVersion, Origin, Release, ResourceKind, StoreError, Worker, WorkerChanges,
+    Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Release, ResourceKind, StoreError,
+    Worker, WorkerChanges,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -119,38 +120,26 @@ impl Call<'_> {
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
         let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
-        self.store(existing, id, candidate, bindings, probed, then).await
-    }
-
-    async fn store(
-        self,
-        existing: Option<Worker>,
-        id: VersionId,
-        candidate: Candidate,
-        bindings: Vec<Binding>,
-        probed: Probed,
-        then: Then,
-    ) -> Result<Accepted, ApiError> {
-        let store = self.api.store();
+        let make = existing
+            .is_none()
+            .then(|| NewWorker { account: self.account.id.clone(), name: self.name.clone() });
+        let release = (then == Then::Deploy).then(|| self.release(&candidate.annotations, candidate.trigger));
+        let mut annotations = candidate.annotations;
+        annotations.insert("workers/triggered_by".to_owned(), candidate.trigger.to_owned());
         let modules = candidate
             .modules
             .into_iter()
             .map(|module| NewModule { name: module.name, kind: module.kind, content: module.content })
             .collect();
-        let modules = store.put_modules(modules).await?;
-        let (worker, made) = match existing {
-            Some(worker) => (worker, false),
-            None => store.ensure_worker(&self.account.id, self.name).await?,
-        };
-        let release = (then == Then::Deploy).then(|| self.release(&candidate.annotations, candidate.trigger));
-        let mut annotations = candidate.annotations;
-        annotations.insert("workers/triggered_by".to_owned(), candidate.trigger.to_owned());
+        let store = self.api.store();
         let new = NewVersion {
             id,
-            worker: worker.id,
+            worker: worker_id,
+            make,
+            settings: settings_changes(candidate.settings),
             origin: self.origin(annotations),
             format: candidate.format,
-            modules,
+            modules: store.put_modules(modules).await?,
             bindings,
             secrets_from: None,
             compatibility: candidate.compatibility,
@@ -158,24 +147,9 @@ impl Call<'_> {
             exports: probed.exports,
             startup_time_ms: probed.startup_time_ms,
         };
-        let inserted = match store.insert_version(new, release).await {
-            Ok(inserted) => inserted,
-            Err(error) => {
-                if made {
-                    // A worker without a version would make the next deploy an update of nothing.
-                    store.delete_worker(worker.id).await?;
-                }
-                return Err(error.into());
-            }
-        };
-        let changes = settings_changes(candidate.settings);
-        let worker = if changes == WorkerChanges::default() {
-            worker
-        } else {
-            store.update_worker(worker.id, changes).await?
-        };
+        let Inserted { worker, version, deployment } = store.insert_version(new, release).await?;
         self.api.changed(Change::Worker(worker.id)).await;
-        Ok(Accepted { worker, version: inserted.version, deployment: inserted.deployment })
+        Ok(Accepted { worker, version, deployment })
     }
 
     /// Who makes a version.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use hearth_model::{WorkerId, WorkerName};
-use hearth_store::{Account, Entity, Listing, StoreError, Subdomain, Worker, WorkerChanges};
+use hearth_store::{Account, Entity, Listing, NewWorker, StoreError, Subdomain, Worker, WorkerChanges};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::accept::{Call, Candidate, Then, settings_changes};
 use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
-use crate::error::{ApiError, code};
+use crate::error::ApiError;
 use crate::json::Json;
 use crate::page::PageQuery;
 use crate::params::Params;
@@ -70,15 +70,7 @@ pub(crate) async fn post(
     let changes = read_changes(&document, None)?;
     let name: WorkerName = document.get("name").and_then(Value::as_str).unwrap_or_default().parse()?;
     let _writer = api.lock(&account, &name).await;
-    if api.find_worker(&account, &name).await?.is_some() {
-        return Err(ApiError::new(
-            http::StatusCode::CONFLICT,
-            code::BAD_WORKER_NAME,
-            format!("A Worker of the name {name} exists already."),
-        ));
-    }
-    let (worker, _) = api.store().ensure_worker(&account.id, &name).await?;
-    let worker = api.store().update_worker(worker.id, changes).await?;
+    let worker = api.store().create_worker(NewWorker { account: account.id.clone(), name }, changes).await?;
     api.changed(Change::Worker(worker.id)).await;
     Ok(Reply::new(show(&api, &account, &worker).await?))
 }

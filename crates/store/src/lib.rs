@@ -48,5 +48,5 @@ pub use schedules::Schedule;
 pub use store::Store;
 pub use tokens::{Bootstrap, CreatedToken, Principal, Scope, Token};
 pub use versions::{Inserted, NewModule, NewVersion, Origin, SecretChange};
-pub use workers::{Subdomain, Worker, WorkerChanges};
+pub use workers::{NewWorker, Subdomain, Worker, WorkerChanges};
 pub use zones::Zone;

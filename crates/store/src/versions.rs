@@ -14,7 +14,10 @@ use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 use crate::keys::{Keyring, Sealed};
 use crate::store::blocking;
-use crate::{Entity, Listing, Page, Release, Result, Store, StoreError, deployments, garbage, rows};
+use crate::{
+    Entity, Listing, NewWorker, Page, Release, Result, Store, StoreError, Worker, WorkerChanges, deployments,
+    garbage, rows, workers,
+};
 
 /// A module to be stored.
 #[derive(Debug, Clone)]
@@ -43,8 +46,12 @@ pub struct Origin {
 pub struct NewVersion {
     /// Its id, made by the caller ([`VersionId::random`]), who may have probed the code under it.
     pub id: VersionId,
-    /// The worker it belongs to.
+    /// The worker it belongs to, or the id of the one that `make` makes.
     pub worker: WorkerId,
+    /// On a first deploy: the worker is made with it.
+    pub make: Option<NewWorker>,
+    /// Settings of the worker that come with it.
+    pub settings: WorkerChanges,
     /// Who made it.
     pub origin: Origin,
     /// Modules or a service worker.
@@ -69,6 +76,8 @@ pub struct NewVersion {
 /// What an insert made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inserted {
+    /// Its worker.
+    pub worker: Worker,
     /// The version.
     pub version: Version,
     /// Its deployment at 100 %, when one was asked for.
@@ -107,10 +116,11 @@ impl Store {
         contents.pop().ok_or_else(|| StoreError::not_found(Entity::Blob, &module.hash))
     }
 
-    /// Inserts a version and, with `release`, deploys it at 100 %: both or neither.
+    /// Inserts a version with what comes with it: a worker that is made, its settings and, with `release`, a deployment
+    /// at 100 %. All of it or nothing.
     ///
     /// # Errors
-    /// Worker not found; blob not found when a module's content was never stored; secret not found when one
+    /// Worker not found, or one to be made that cannot be ([`Store::create_worker`]); blob not found when a module's content was never stored; secret not found when one
     /// without text is not in `secrets_from`; version not found when `secrets_from` is not the worker's; invalid
     /// when two bindings have one name.
     pub async fn insert_version(&self, new: NewVersion, release: Option<Release>) -> Result<Inserted> {
@@ -139,6 +149,8 @@ impl Store {
         let new = NewVersion {
             id: VersionId::random(),
             worker,
+            make: None,
+            settings: WorkerChanges::default(),
             origin,
             bindings: with_secrets(base_version.bindings, changes)?,
             secrets_from: Some(base),
@@ -252,6 +264,9 @@ impl Store {
         release: Option<Release>,
     ) -> Result<Inserted> {
         check_names(&new.bindings)?;
+        if let Some(make) = &new.make {
+            workers::insert(connection, new.worker, make).await?;
+        }
         let (number, created_on) = next_number(connection, new.worker).await?;
         for module in &new.modules {
             if !self.inner.blobs.exists(&module.hash)? {
@@ -296,7 +311,8 @@ impl Store {
                 Some(deployments::insert(connection, version.worker, split, release).await?)
             }
         };
-        Ok(Inserted { version, deployment })
+        let worker = workers::update(connection, version.worker, new.settings).await?;
+        Ok(Inserted { worker, version, deployment })
     }
 }
 

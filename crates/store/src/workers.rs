@@ -46,6 +46,15 @@ pub struct Subdomain {
     pub previews_enabled: bool,
 }
 
+/// A worker to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewWorker {
+    /// Whose it will be.
+    pub account: AccountId,
+    /// Its name.
+    pub name: WorkerName,
+}
+
 /// Changes to a worker; None leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WorkerChanges {
@@ -85,41 +94,18 @@ impl Worker {
 }
 
 impl Store {
-    /// The worker of that name, made when there is none. The flag says whether it was made.
+    /// Makes a worker that has no version yet.
     ///
     /// # Errors
-    /// Account not found; conflict when there is one whose name differs in case only, or when the default account's
-    /// worker would take another account's host label.
-    pub async fn ensure_worker(&self, account: &AccountId, name: &WorkerName) -> Result<(Worker, bool)> {
+    /// Account not found; conflict when there is one of that name, or when the default account's worker would take
+    /// another account's host label.
+    pub async fn create_worker(&self, new: NewWorker, settings: WorkerChanges) -> Result<Worker> {
         let mut transaction = self.write().await?;
-        if let Some(worker) = find_by_name(&mut transaction, account, name).await? {
-            worker.check_spelling(name)?;
-            return Ok((worker, false));
-        }
-        let account = accounts::find(&mut transaction, account).await?;
-        if account.is_default
-            && let Some(owner) = accounts::label_owner(&mut transaction, &name.folded()).await?
-        {
-            return Err(StoreError::conflict(
-                Entity::Worker,
-                format!("the name `{name}` is reserved: it is the host label of the account `{owner}`"),
-            ));
-        }
-        let (id, now) = (WorkerId::random(), rows::now().as_microsecond());
-        sqlx::query(
-            "INSERT INTO workers (id, account, name, folded, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(id.to_string())
-        .bind(account.id.as_str())
-        .bind(name.as_str())
-        .bind(name.folded())
-        .bind(now)
-        .bind(now)
-        .execute(&mut *transaction)
-        .await?;
-        let worker = find(&mut transaction, id).await?;
+        let id = WorkerId::random();
+        insert(&mut transaction, id, &new).await?;
+        let worker = update(&mut transaction, id, settings).await?;
         transaction.commit().await?;
-        Ok((worker, true))
+        Ok(worker)
     }
 
     /// A worker by its id.
@@ -166,32 +152,7 @@ impl Store {
     /// Not found.
     pub async fn update_worker(&self, id: WorkerId, changes: WorkerChanges) -> Result<Worker> {
         let mut transaction = self.write().await?;
-        let before = find(&mut transaction, id).await?;
-        let worker = Worker {
-            modified_on: rows::now(),
-            tags: changes.tags.unwrap_or(before.tags),
-            logpush: changes.logpush.unwrap_or(before.logpush),
-            observability: changes.observability.unwrap_or(before.observability),
-            tail_consumers: changes.tail_consumers.unwrap_or(before.tail_consumers),
-            subdomain: changes.subdomain.unwrap_or(before.subdomain),
-            migration_tag: changes.migration_tag.unwrap_or(before.migration_tag),
-            ..before
-        };
-        sqlx::query(
-            "UPDATE workers SET modified_on = ?, tags = ?, logpush = ?, observability = ?, tail_consumers = ?,
-             subdomain_enabled = ?, previews_enabled = ?, migration_tag = ? WHERE id = ?",
-        )
-        .bind(worker.modified_on.as_microsecond())
-        .bind(rows::to_json(&worker.tags)?)
-        .bind(worker.logpush)
-        .bind(worker.observability.as_ref().map(Value::to_string))
-        .bind(worker.tail_consumers.as_ref().map(Value::to_string))
-        .bind(worker.subdomain.enabled)
-        .bind(worker.subdomain.previews_enabled)
-        .bind(&worker.migration_tag)
-        .bind(id.to_string())
-        .execute(&mut *transaction)
-        .await?;
+        let worker = update(&mut transaction, id, changes).await?;
         transaction.commit().await?;
         Ok(worker)
     }
@@ -234,6 +195,77 @@ impl Store {
         .await?;
         all.iter().map(|row| rows::parsed(row, "name")).collect()
     }
+}
+
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    id: WorkerId,
+    NewWorker { account, name }: &NewWorker,
+) -> Result<()> {
+    if let Some(present) = find_by_name(connection, account, name).await? {
+        present.check_spelling(name)?;
+        return Err(StoreError::conflict(Entity::Worker, format!("the worker `{name}` exists already")));
+    }
+    let account = accounts::find(connection, account).await?;
+    if account.is_default
+        && let Some(owner) = accounts::label_owner(connection, &name.folded()).await?
+    {
+        return Err(StoreError::conflict(
+            Entity::Worker,
+            format!("the name `{name}` is reserved: it is the host label of the account `{owner}`"),
+        ));
+    }
+    let now = rows::now().as_microsecond();
+    sqlx::query(
+        "INSERT INTO workers (id, account, name, folded, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(id.to_string())
+    .bind(account.id.as_str())
+    .bind(name.as_str())
+    .bind(name.folded())
+    .bind(now)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Changes a worker's settings; without changes only reads it.
+pub(crate) async fn update(
+    connection: &mut SqliteConnection,
+    id: WorkerId,
+    changes: WorkerChanges,
+) -> Result<Worker> {
+    let before = find(connection, id).await?;
+    if changes == WorkerChanges::default() {
+        return Ok(before);
+    }
+    let worker = Worker {
+        modified_on: rows::now(),
+        tags: changes.tags.unwrap_or(before.tags),
+        logpush: changes.logpush.unwrap_or(before.logpush),
+        observability: changes.observability.unwrap_or(before.observability),
+        tail_consumers: changes.tail_consumers.unwrap_or(before.tail_consumers),
+        subdomain: changes.subdomain.unwrap_or(before.subdomain),
+        migration_tag: changes.migration_tag.unwrap_or(before.migration_tag),
+        ..before
+    };
+    sqlx::query(
+        "UPDATE workers SET modified_on = ?, tags = ?, logpush = ?, observability = ?, tail_consumers = ?,
+         subdomain_enabled = ?, previews_enabled = ?, migration_tag = ? WHERE id = ?",
+    )
+    .bind(worker.modified_on.as_microsecond())
+    .bind(rows::to_json(&worker.tags)?)
+    .bind(worker.logpush)
+    .bind(worker.observability.as_ref().map(Value::to_string))
+    .bind(worker.tail_consumers.as_ref().map(Value::to_string))
+    .bind(worker.subdomain.enabled)
+    .bind(worker.subdomain.previews_enabled)
+    .bind(&worker.migration_tag)
+    .bind(id.to_string())
+    .execute(connection)
+    .await?;
+    Ok(worker)
 }
 
 pub(crate) async fn find(connection: &mut SqliteConnection, id: WorkerId) -> Result<Worker> {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hearth_store::{Entity, Page, Scope, Store, StoreError};
+use hearth_store::{Entity, NewWorker, Page, Scope, Store, StoreError, WorkerChanges};
 use support::{ADMIN, Fixture};
 
 #[tokio::test]
@@ -65,10 +65,14 @@ async fn a_label_is_an_accounts_or_a_default_workers_but_never_both() {
     assert_eq!(team.host_label(), Some("team-a"));
     assert_eq!(store.account(&team.id).await.unwrap(), team);
 
-    let clash = store.ensure_worker(&fixture.account, &"TEAM-A".parse().unwrap()).await.unwrap_err();
+    let make = |name: &str| {
+        let new = NewWorker { account: fixture.account.clone(), name: name.parse().unwrap() };
+        store.create_worker(new, WorkerChanges::default())
+    };
+    let clash = make("TEAM-A").await.unwrap_err();
     assert!(matches!(&clash, StoreError::Conflict { what: Entity::Worker, .. }), "{clash}");
     assert!(clash.to_string().contains("Team A"), "{clash}");
-    store.ensure_worker(&team.id, &"team-a".parse().unwrap()).await.unwrap();
+    support::worker(store, &team.id, "team-a").await;
 
     fixture.worker("Shop").await;
     let clash = store.create_account("shop").await.unwrap_err();
@@ -84,7 +88,7 @@ async fn a_label_is_an_accounts_or_a_default_workers_but_never_both() {
     let moved = store.set_account_subdomain(&team.id, "Elsewhere").await.unwrap();
     assert_eq!(moved.subdomain, "elsewhere");
     fixture.worker("team-a").await;
-    assert!(store.ensure_worker(&fixture.account, &"elsewhere".parse().unwrap()).await.is_err());
+    assert!(make("elsewhere").await.is_err());
     assert!(store.set_account_subdomain(&team.id, "a.b").await.is_err());
     // The default account has no part in hosts, so its own label takes nothing from its workers.
     fixture.worker("default").await;

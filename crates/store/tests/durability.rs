@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use hearth_model::{Split, VersionId};
-use hearth_store::{Collected, Entity, NewModule, Page, Store, StoreError};
+use hearth_model::{AccountId, Module, Split, VersionId, WorkerId};
+use hearth_store::{
+    Collected, Entity, NewModule, NewVersion, NewWorker, Page, Store, StoreError, WorkerChanges,
+};
 use support::{Fixture, modules, new_version, open, release, secret};
 
 const FOLDER: &str = "HEARTH_STORE_TEST_FOLDER";
@@ -23,13 +25,47 @@ const KEY_FILE: &str = "secrets.key";
 async fn deploys_without_end() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let (store, account) = open(Path::new(&folder)).await;
-    let worker = store.ensure_worker(&account, &"a".parse().unwrap()).await.unwrap().0.id;
+    let worker = support::worker(&store, &account, "a").await;
     for number in 0.. {
         let code = modules(&store, &format!("{} {number}", std::process::id())).await;
         let new = new_version(worker, code, vec![secret("S", Some("s3cret"))]);
         let version = store.insert_version(new, Some(release())).await.unwrap().version;
         println!("acknowledged {}", version.id);
+        let code = modules(&store, "code").await;
+        store.insert_version(first_deploy(&account, code), Some(release())).await.unwrap();
     }
+}
+
+fn first_deploy(account: &AccountId, code: Vec<Module>) -> NewVersion {
+    let worker = WorkerId::random();
+    let name = format!("w-{worker}").parse().unwrap();
+    NewVersion {
+        make: Some(NewWorker { account: account.clone(), name }),
+        settings: WorkerChanges { tags: Some(vec!["tag".to_owned()]), ..WorkerChanges::default() },
+        ..new_version(worker, code, vec![secret("S", Some("s3cret"))])
+    }
+}
+
+#[tokio::test]
+async fn a_first_deploy_leaves_no_half_of_a_worker() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let code = modules(store, "code").await;
+    let mut database = support::database(fixture.folder.path()).await;
+    for what in
+        ["BEFORE INSERT ON versions", "BEFORE INSERT ON deployments", "BEFORE UPDATE OF tags ON workers"]
+    {
+        let fail = format!("CREATE TRIGGER fail {what} BEGIN SELECT RAISE(ABORT, 'full'); END");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(fail)).execute(&mut database).await.unwrap();
+        let new = first_deploy(&fixture.account, code.clone());
+        assert!(store.insert_version(new, Some(release())).await.is_err(), "{what}");
+        sqlx::raw_sql("DROP TRIGGER fail").execute(&mut database).await.unwrap();
+        assert_eq!(store.workers(&fixture.account, Page::ALL).await.unwrap().total, 0, "{what}");
+    }
+    let new = first_deploy(&fixture.account, code);
+    let inserted = store.insert_version(new, Some(release())).await.unwrap();
+    assert_eq!(store.worker(inserted.version.worker).await.unwrap(), inserted.worker);
+    assert_eq!((inserted.worker.tags.len(), inserted.version.number), (1, 1));
 }
 
 #[tokio::test]
@@ -62,14 +98,21 @@ async fn what_was_acknowledged_survives_kill_9() {
 
         let (store, account) = open(folder.path()).await;
         let worker = store.worker_by_name(&account, &"a".parse().unwrap()).await.unwrap().id;
-        for version in &acknowledged {
+        // Of more than a hundred the oldest go.
+        for version in acknowledged.iter().rev().take(90) {
             let launch = store.launch(*version).await.unwrap();
             assert_eq!(launch.bindings, [secret("S", Some("s3cret"))]);
         }
         let versions = store.versions(worker, Page::ALL).await.unwrap().items;
         let newest = store.current_deployment(worker).await.unwrap().unwrap().split;
         assert_eq!(newest, Split::all(versions[0].id), "a version and its deployment are one");
-        assert!(versions.len() >= acknowledged.len());
+        assert!(versions.len() >= acknowledged.len().min(100));
+        for worker in store.workers(&account, Page::ALL).await.unwrap().items {
+            if worker.id != versions[0].worker {
+                assert!(store.current_deployment(worker.id).await.unwrap().is_some());
+                assert_eq!(worker.tags, ["tag"], "a worker, its version and its settings are one");
+            }
+        }
         store.close().await;
     }
 }

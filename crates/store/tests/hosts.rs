@@ -77,7 +77,7 @@ async fn a_zone_does_not_overlap_with_another_accounts() {
     }
     store.create_zone(&other, &host("xa.example.com")).await.unwrap();
 
-    let theirs = store.ensure_worker(&other, &"w".parse().unwrap()).await.unwrap().0.id;
+    let theirs = support::worker(store, &other, "w").await;
     let error = store.replace_routes(theirs, vec![route("www.a.example.com/*")]).await.unwrap_err();
     assert!(reason(error, Entity::Route).contains("another account"));
     let error =

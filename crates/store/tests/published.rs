@@ -11,7 +11,7 @@ async fn a_worker_is_published_as_it_stands() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
     let team = store.create_account("team").await.unwrap();
-    let worker = store.ensure_worker(&team.id, &"A".parse().unwrap()).await.unwrap().0.id;
+    let worker = support::worker(store, &team.id, "A").await;
     assert_eq!(store.published_worker(worker).await.unwrap(), None, "no version yet");
     let code = modules(store, "code").await;
     let mut versions = Vec::new();

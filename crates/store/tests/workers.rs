@@ -4,8 +4,8 @@ mod support;
 
 use hearth_model::{Split, WorkerId};
 use hearth_store::{
-    DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, Page, RouteSpec, StoreError, Subdomain,
-    WorkerChanges,
+    DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, NewWorker, Page, RouteSpec, StoreError,
+    Subdomain, WorkerChanges,
 };
 use serde_json::json;
 use support::{Fixture, modules, new_version, release, secret, service};
@@ -14,20 +14,21 @@ use support::{Fixture, modules, new_version, release, secret, service};
 async fn names_are_found_without_case_and_keep_it() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
-    let (worker, made) = store.ensure_worker(&fixture.account, &"envTest".parse().unwrap()).await.unwrap();
-    assert!(made);
-    let (again, made) = store.ensure_worker(&fixture.account, &"envTest".parse().unwrap()).await.unwrap();
-    assert!(!made);
-    assert_eq!(again, worker);
-    let clash = store.ensure_worker(&fixture.account, &"ENVTEST".parse().unwrap()).await.unwrap_err();
-    assert!(matches!(clash, StoreError::Conflict { what: Entity::Worker, .. }), "{clash}");
-    assert!(clash.to_string().contains("`ENVTEST`") && clash.to_string().contains("`envTest`"), "{clash}");
+    let make = |name: &str| {
+        let new = NewWorker { account: fixture.account.clone(), name: name.parse().unwrap() };
+        store.create_worker(new, WorkerChanges::default())
+    };
+    let worker = make("envTest").await.unwrap();
+    for (name, spelling) in [("envTest", ""), ("ENVTEST", "`ENVTEST`")] {
+        let clash = make(name).await.unwrap_err();
+        assert!(matches!(clash, StoreError::Conflict { what: Entity::Worker, .. }), "{clash}");
+        assert!(clash.to_string().contains("`envTest`") && clash.to_string().contains(spelling), "{clash}");
+    }
     assert_eq!(store.worker_by_name(&fixture.account, &"envtest".parse().unwrap()).await.unwrap(), worker);
     let absent = store.worker_by_name(&fixture.account, &"absent".parse().unwrap()).await.unwrap_err();
     assert!(absent.is_not_found(Entity::Worker) && absent.is_for_caller());
     let other = store.create_account("other").await.unwrap();
-    let (theirs, made) = store.ensure_worker(&other.id, &"envTest".parse().unwrap()).await.unwrap();
-    assert!(made && theirs.id != worker.id);
+    assert_ne!(support::worker(store, &other.id, "envTest").await, worker.id);
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use hearth_model::{
     AccountId, Binding, BindingKind, Compatibility, DeploymentSource, Exports, Format, Limits, Module,
-    ModuleKind, VersionId, WorkerId,
+    ModuleKind, VersionId, WorkerId, WorkerName,
 };
-use hearth_store::{NewModule, NewVersion, Origin, Release, Store};
+use hearth_store::{NewModule, NewVersion, NewWorker, Origin, Release, Store, WorkerChanges};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ impl Fixture {
     }
 
     pub async fn worker(&self, name: &str) -> WorkerId {
-        self.store.ensure_worker(&self.account, &name.parse().unwrap()).await.unwrap().0.id
+        worker(&self.store, &self.account, name).await
     }
 
     /// Ends this store and opens its folder again.
@@ -46,6 +46,16 @@ pub async fn open(folder: &Path) -> (Store, AccountId) {
     let store = Store::open(folder).await.unwrap();
     let account = store.bootstrap(Some(ADMIN)).await.unwrap().account.id;
     (store, account)
+}
+
+/// The worker of that name, made when there is none.
+pub async fn worker(store: &Store, account: &AccountId, name: &str) -> WorkerId {
+    let name: WorkerName = name.parse().unwrap();
+    if let Ok(worker) = store.worker_by_name(account, &name).await {
+        return worker.id;
+    }
+    let new = NewWorker { account: account.clone(), name };
+    store.create_worker(new, WorkerChanges::default()).await.unwrap().id
 }
 
 /// A connection past the store, to break what it keeps.
@@ -96,6 +106,8 @@ pub fn new_version(worker: WorkerId, modules: Vec<Module>, bindings: Vec<Binding
     NewVersion {
         id: VersionId::random(),
         worker,
+        make: None,
+        settings: WorkerChanges::default(),
         origin: Origin {
             source: "wrangler".to_owned(),
             author_email: "a@example.com".to_owned(),
