@@ -25,7 +25,7 @@ use tower::ServiceExt;
 
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
-use crate::wiring::{Attach, Capabilities, Code, Inside, Platform, parse_policy};
+use crate::wiring::{Attach, Backup, Capabilities, Code, Inside, Platform, parse_policy};
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
@@ -96,12 +96,13 @@ impl Server {
             Arc::clone(&services),
             configured,
         );
+        let operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
         let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
-            Arc::new(control(hearth_api::router(api, Vec::new()))),
+            Arc::new(control(hearth_api::router(api, operations))),
         )?;
         inside.begin(Arc::clone(&gateway));
 

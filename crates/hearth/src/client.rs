@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -56,28 +57,32 @@ impl Client {
     /// # Errors
     /// The envelope's messages, or why there was no answer.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let uri = format!("{}{path}", self.base);
-        let mut request = Request::builder().method(method).uri(&uri);
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let response = self.send(method, path, body).await?;
+        read_envelope(response).await
+    }
+
+    /// What a path holds, as it comes.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn download(&self, path: &str) -> Result<Incoming> {
+        let response = self.send(Method::GET, path, String::new()).await?;
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        read_envelope(response).await?;
+        bail!("{path} holds nothing");
+    }
+
+    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = body.map(ToString::to_string).unwrap_or_default();
         let request = request.header("content-type", "application/json").body(Full::from(body))?;
-        let response = self
-            .http
-            .request(request)
-            .await
-            .with_context(|| format!("no answer from {}: is `hearth serve` running there?", self.base))?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        let envelope: Value = serde_json::from_slice(&bytes)
-            .with_context(|| format!("{uri} answered {status} and not in the API's form"))?;
-        if envelope["success"] != Value::Bool(true) {
-            let messages = envelope["errors"].as_array().into_iter().flatten();
-            let text: Vec<_> = messages.filter_map(|error| error["message"].as_str()).collect();
-            bail!("{} ({status})", text.join("; "));
-        }
-        Ok(envelope["result"].clone())
+        let sent = self.http.request(request).await;
+        sent.with_context(|| format!("no answer from {}: is `hearth serve` running there?", self.base))
     }
 
     /// The account to act on: the given one, else the first.
@@ -91,4 +96,18 @@ impl Client {
         let accounts = self.call(Method::GET, "/accounts", None).await?;
         accounts[0]["id"].as_str().map(str::to_owned).context("the token sees no account")
     }
+}
+
+/// The `result` of an answer in the API's form.
+async fn read_envelope(response: Response<Incoming>) -> Result<Value> {
+    let status = response.status();
+    let bytes = response.into_body().collect().await?.to_bytes();
+    let envelope: Value = serde_json::from_slice(&bytes)
+        .with_context(|| format!("the answer, {status}, is not in the API's form"))?;
+    if envelope["success"] != Value::Bool(true) {
+        let messages = envelope["errors"].as_array().into_iter().flatten();
+        let text: Vec<_> = messages.filter_map(|error| error["message"].as_str()).collect();
+        bail!("{} ({status})", text.join("; "));
+    }
+    Ok(envelope["result"].clone())
 }

@@ -2,10 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod assemble;
+mod backup;
 mod client;
 mod doctor;
 mod egress;
+mod restore;
 mod runtime;
 mod secrets;
 mod serve;
@@ -28,7 +31,8 @@ Examples:
   hearth serve --dev                         A server for this machine, no token needed locally
   hearth serve --base-domain apps.corp.test  Workers at <worker>.apps.corp.test
   hearth doctor                              What this machine offers for isolation, and how to get the rest
-  hearth egress allow 10.20.0.0/16           Let workers reach an intranet range";
+  hearth egress allow 10.20.0.0/16           Let workers reach an intranet range
+  hearth backup nightly.hearth               Everything in one file, while the server runs";
 
 #[derive(Subcommand)]
 enum Command {
@@ -38,6 +42,10 @@ enum Command {
     Doctor(doctor::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
+    /// Write everything into one file, while the server runs.
+    Backup(backup::Args),
+    /// Make a data folder of a backup.
+    Restore(restore::Args),
     /// Look after the encryption of secrets.
     Secrets(secrets::Args),
 }
@@ -48,6 +56,8 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Egress(args) => egress::run(args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Secrets(args) => secrets::run(&args),
     }
 }

@@ -89,18 +89,28 @@ impl Blobs {
         Ok(self.path(hash)?.exists())
     }
 
-    /// Blobs that are not among `live` and were last stored longer than `grace` ago.
-    pub(crate) fn stale(&self, live: &HashSet<String>, grace: Duration) -> Result<Vec<String>> {
+    /// Every blob: its path, and its path below the folder of all.
+    pub(crate) fn all(&self) -> Result<Vec<(PathBuf, PathBuf)>> {
         let mut found = Vec::new();
         for outer in self.subfolders(&self.root)? {
             for inner in self.subfolders(&outer)? {
                 for entry in fs::read_dir(&inner).map_err(StoreError::io("listing blobs"))? {
-                    let entry = entry.map_err(StoreError::io("listing blobs"))?;
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    if !live.contains(&name) && is_older(&entry.path(), grace)? {
-                        found.push(name);
-                    }
+                    let path = entry.map_err(StoreError::io("listing blobs"))?.path();
+                    let below = path.strip_prefix(&self.root).unwrap_or(&path).to_owned();
+                    found.push((path, below));
                 }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Blobs that are not among `live` and were last stored longer than `grace` ago.
+    pub(crate) fn stale(&self, live: &HashSet<String>, grace: Duration) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (path, _) in self.all()? {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if !live.contains(&name) && is_older(&path, grace)? {
+                found.push(name);
             }
         }
         Ok(found)

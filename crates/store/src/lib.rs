@@ -28,6 +28,7 @@ mod routes;
 mod rows;
 mod schedules;
 mod schema;
+mod snapshot;
 mod store;
 mod tokens;
 mod versions;

@@ -17,7 +17,7 @@ use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
 use crate::{Result, StoreError, folder, rows, schema};
 
-const DATABASE: &str = "hearth.db";
+pub(crate) const DATABASE: &str = "hearth.db";
 /// Bytes of code kept in memory for cold starts.
 const BLOB_CACHE_BYTES: usize = 64 << 20;
 /// Bytes of version rows kept in memory for cold starts.
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     writer: SqlitePool,
     readers: SqlitePool,
     pub(crate) blobs: Blobs,
-    key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     keys: RwLock<Arc<Keyring>>,
     caches: Mutex<Caches>,
     _lock: File,

@@ -305,3 +305,44 @@ async fn a_changed_blob_is_not_launched() {
     let fixture = fixture.reopen().await;
     assert!(matches!(fixture.store.launch(version).await, Err(StoreError::Corrupt(_))));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_taken_between_deploys_is_a_whole_store() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker("a").await;
+    let deploy = |number: usize| {
+        let store = fixture.store.clone();
+        async move {
+            let code = modules(&store, &format!("code {number}")).await;
+            let new = new_version(worker, code, vec![secret("S", Some("s3cret"))]);
+            store.insert_version(new, Some(release())).await.unwrap().version.id
+        }
+    };
+    let before = deploy(0).await;
+    let (stop, copy) = (AtomicBool::new(false), fixture.folder.path().join("copy"));
+    let deploying = async {
+        let mut number = 1;
+        while !stop.load(Ordering::Relaxed) {
+            deploy(number).await;
+            number += 1;
+        }
+        number
+    };
+    let copying = async {
+        let done = fixture.store.snapshot(&copy).await;
+        stop.store(true, Ordering::Relaxed);
+        done.unwrap();
+    };
+    let (deployed, ()) = tokio::join!(deploying, copying);
+    assert!(deployed > 1, "nothing was deployed meanwhile");
+
+    let (store, _) = open(&copy).await;
+    let versions = store.versions(worker, Page::ALL).await.unwrap().items;
+    assert!(versions.iter().any(|version| version.id == before));
+    for version in versions {
+        for module in &version.modules {
+            store.module_content(module).await.unwrap();
+        }
+        assert_eq!(store.secret_texts(worker, version.id).await.unwrap()["S"], "s3cret");
+    }
+}

@@ -1,5 +1,6 @@
 //! The server under test: start, stop, kill, and what is left when a test fails.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -123,6 +124,24 @@ impl Hearth {
         format!("{name}.localhost:{}", self.address.port())
     }
 
+    /// Runs a subcommand of `hearth` against this server, as its operator, and returns what it prints.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn operator(&self, args: &[&str]) -> String {
+        let output = Command::new(binary())
+            .args(args)
+            .env("CLOUDFLARE_API_BASE_URL", self.api_base())
+            .env("CLOUDFLARE_API_TOKEN", self.token())
+            .env("HEARTH_DATA_DIR", self.data())
+            .output()
+            .expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{args:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
     /// What the server has written to its output so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -201,15 +220,19 @@ impl Drop for Hearth {
     }
 }
 
+/// The binary under test.
+fn binary() -> OsString {
+    std::env::var_os("HEARTH_BIN")
+        .expect("HEARTH_BIN names the hearth binary under test: run `make test-e2e`, or set it")
+}
+
 fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
-    let binary = std::env::var_os("HEARTH_BIN")
-        .expect("HEARTH_BIN names the hearth binary under test: run `make test-e2e`, or set it");
     let log: File = OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("hearth.log"))
         .expect("the log can be written");
-    Command::new(&binary)
+    Command::new(binary())
         .arg("serve")
         .args(["--listen", &address.to_string(), "--data-dir"])
         .arg(folder.join("data"))
@@ -224,7 +247,7 @@ fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
         .stdout(log.try_clone().expect("a file can be cloned"))
         .stderr(log)
         .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary.display()))
+        .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary().display()))
 }
 
 /// An address nobody listens on, below the range from which the kernel gives ports to clients, so that it is still free

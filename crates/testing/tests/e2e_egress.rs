@@ -1,7 +1,5 @@
 //! `hearth egress` opens and closes what running workers reach, and never Hearth's own listener.
 
-use std::process::Command;
-
 use hearth_testing::{Form, Hearth, Options};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,17 +28,7 @@ async fn intranet() -> u16 {
 
 /// Runs `hearth egress …` against the server, as its operator.
 fn egress(hearth: &Hearth, args: &[&str]) -> String {
-    let binary = std::env::var_os("HEARTH_BIN").expect("HEARTH_BIN names the binary under test");
-    let output = Command::new(binary)
-        .arg("egress")
-        .args(args)
-        .env("CLOUDFLARE_API_BASE_URL", hearth.api_base())
-        .env("CLOUDFLARE_API_TOKEN", hearth.token())
-        .output()
-        .expect("the binary runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{args:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
-    text
+    hearth.operator(&[&["egress"], args].concat())
 }
 
 async fn fetched(hearth: &Hearth, url: &str) -> String {

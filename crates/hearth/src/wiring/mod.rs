@@ -1,5 +1,6 @@
 //! Joins the crates: each asks for what it needs by a trait, and what answers it stands here.
 
+mod backup;
 mod bindings;
 mod calls;
 mod code;
@@ -8,6 +9,7 @@ mod logs;
 mod platform;
 mod services;
 
+pub use backup::Backup;
 pub use bindings::Capabilities;
 pub use code::Code;
 pub use internal::Inside;
