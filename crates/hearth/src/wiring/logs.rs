@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use hearth_rpc::{Event, Exception, Log, LogLevel, Outcome, Trace, TraceSink};
+use hearth_rpc::{ErrorInfo, Event, Exception, Log, LogLevel, Outcome, Trace, TraceSink};
 use hearth_supervisor::Identity;
 use serde_json::Value;
 
@@ -22,18 +22,20 @@ impl TraceSink for WorkerLog {
 
     fn take(&self, trace: Trace) {
         for log in &trace.logs {
-            let after_ms = log.timestamp_ms - trace.event_timestamp_ms;
-            self.line(&trace, level(log.level), after_ms, None, &printable(&message(log)));
+            let line = Line { at_ms: log.timestamp_ms, text: message(log), ..Line::default() };
+            self.write(&trace, level(log.level), &line);
         }
         let outcome = (trace.outcome != Outcome::Ok).then(|| trace.outcome.as_str());
-        for exception in &trace.exceptions {
-            let after_ms = exception.timestamp_ms - trace.event_timestamp_ms;
-            self.line(&trace, tracing::Level::ERROR, after_ms, outcome, &printable(&thrown(exception)));
+        for Exception { timestamp_ms, name, message, stack } in &trace.exceptions {
+            let text = format!("Uncaught {name}: {message}");
+            let line = Line { at_ms: *timestamp_ms, text, stack: stack.as_deref(), outcome };
+            self.write(&trace, tracing::Level::ERROR, &line);
         }
-        if !matches!(trace.outcome, Outcome::Ok | Outcome::Exception | Outcome::Canceled)
-            && trace.exceptions.is_empty()
-        {
-            self.line(&trace, tracing::Level::ERROR, 0, outcome, "the invocation did not end well");
+        let explained = matches!(trace.outcome, Outcome::Ok | Outcome::Exception | Outcome::Canceled);
+        if !explained && trace.exceptions.is_empty() {
+            let text = "The invocation ended early.".to_owned();
+            let line = Line { at_ms: trace.event_timestamp_ms, text, stack: None, outcome };
+            self.write(&trace, tracing::Level::ERROR, &line);
         }
     }
 
@@ -49,29 +51,33 @@ impl TraceSink for WorkerLog {
     }
 }
 
+/// What one line says beside whose it is.
+#[derive(Default)]
+struct Line<'a> {
+    at_ms: i64,
+    text: String,
+    stack: Option<&'a str>,
+    outcome: Option<&'static str>,
+}
+
 impl WorkerLog {
     /// `tracing` wants levels at compile time. Absent fields are left out.
-    fn line(
-        &self,
-        trace: &Trace,
-        level: tracing::Level,
-        after_ms: i64,
-        outcome: Option<&str>,
-        message: &str,
-    ) {
+    fn write(&self, trace: &Trace, level: tracing::Level, line: &Line<'_>) {
         macro_rules! at {
             ($level:ident) => {
                 tracing::event!(
                     target: "worker",
                     tracing::Level::$level,
-                    request = request_id(trace),
+                    request = request_id(trace).map(tracing::field::display),
                     worker = self.identity.name.as_str(),
                     version = %self.identity.key.version,
                     entrypoint = trace.entrypoint.as_deref(),
                     event = event(trace),
-                    after_ms,
-                    outcome,
-                    "{message}"
+                    after_ms = line.at_ms - trace.event_timestamp_ms,
+                    outcome = line.outcome,
+                    stack = line.stack,
+                    "{}",
+                    printable(&line.text)
                 )
             };
         }
@@ -129,7 +135,11 @@ fn message(log: &Log) -> String {
             text.push(' ');
         }
         match (log.errors.get(index).and_then(Option::as_ref), argument) {
-            (Some(error), _) => describe(&mut text, &error.name, &error.message, error.stack.as_deref()),
+            (Some(ErrorInfo { name, message, stack }), _) => {
+                // Writing to a string does not fail.
+                let _ =
+                    write!(text, "{name}: {message}\n{}", stack.as_deref().unwrap_or_default().trim_end());
+            }
             (None, Value::String(plain)) => text.push_str(plain),
             // Writing to a string does not fail.
             (None, other) => drop(write!(text, "{other}")),
@@ -138,35 +148,12 @@ fn message(log: &Log) -> String {
     text
 }
 
-fn thrown(exception: &Exception) -> String {
-    let mut text = "Uncaught ".to_owned();
-    describe(&mut text, &exception.name, &exception.message, exception.stack.as_deref());
-    text
-}
-
-/// Stacks come with the line that says name and message, and without.
-fn describe(text: &mut String, name: &str, message: &str, stack: Option<&str>) {
-    let head = format!("{name}: {message}");
-    text.push_str(&head);
-    let stack = stack.map(|stack| stack.strip_prefix(&head).unwrap_or(stack));
-    for line in stack.unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
-        text.push('\n');
-        text.push_str(line.trim());
-    }
-}
-
-/// What a worker says can neither begin a line of its own on the log nor speak to a terminal: further lines are
-/// indented, and control characters are spelled out.
+/// A worker can neither begin a line of its own on the log nor speak to a terminal: control characters are spelled out.
 fn printable(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_MESSAGE);
     let mut out = String::with_capacity(end);
     for char in text[..end].chars() {
-        match char {
-            '\n' => out.push_str("\n    "),
-            '\t' => out.push('\t'),
-            char if char.is_control() => out.extend(char.escape_unicode()),
-            char => out.push(char),
-        }
+        if char.is_control() { out.extend(char.escape_default()) } else { out.push(char) }
     }
     if end < text.len() {
         // Writing to a string does not fail.
@@ -177,7 +164,7 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hearth_rpc::{ErrorInfo, ExecutionModel, FetchEvent};
+    use hearth_rpc::{ExecutionModel, FetchEvent};
 
     use super::*;
 
@@ -214,7 +201,7 @@ mod tests {
         let info = ErrorInfo {
             name: "TypeError".to_owned(),
             message: "no".to_owned(),
-            stack: Some("TypeError: no\n    at fetch (index.js:1:2)\n".to_owned()),
+            stack: Some("    at fetch (index.js:1:2)".to_owned()),
         };
         let mut log = Log {
             timestamp_ms: 0,
@@ -223,7 +210,7 @@ mod tests {
             errors: vec![None, None, None, Some(info)],
             truncated: false,
         };
-        assert_eq!(message(&log), "a\tb {\"c\":[1]} null TypeError: no\nat fetch (index.js:1:2)");
+        assert_eq!(message(&log), "a\tb {\"c\":[1]} null TypeError: no\n    at fetch (index.js:1:2)");
         log.message_json = r#"["cut off in the mid"#.to_owned();
         assert_eq!(message(&log), log.message_json);
     }
@@ -231,8 +218,8 @@ mod tests {
     #[test]
     fn a_worker_cannot_write_a_line_of_somebody_else() {
         let forged = printable("x\n2026-11-20T00:00:00Z  INFO access: request=1\r\u{1b}[2J\u{9b}1m");
-        assert!(forged.lines().skip(1).all(|line| line.starts_with("    ")), "{forged}");
-        assert!(forged.chars().all(|char| char == '\n' || !char.is_control()), "{forged:?}");
+        assert!(!forged.contains(char::is_control), "{forged:?}");
+        assert!(forged.starts_with("x\\n2026"), "{forged}");
         let long = printable(&"ü".repeat(MAX_MESSAGE));
         assert!(long.len() < MAX_MESSAGE + 40 && long.ends_with("bytes more)"), "{}", long.len());
     }

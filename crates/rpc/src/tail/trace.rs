@@ -151,7 +151,7 @@ pub struct ErrorInfo {
     pub name: String,
     /// Its message.
     pub message: String,
-    /// Where it was made.
+    /// Where it was made, without the line that repeats name and message.
     pub stack: Option<String>,
 }
 
