@@ -101,6 +101,8 @@ impl fmt::Display for Tier {
 pub struct Layers {
     /// A mount namespace with a root of its own. Needs `namespaces`.
     pub root: bool,
+    /// That root, and all in it but `debug/` and writable folders, is read-only. Needs `root`.
+    pub read_only: bool,
     /// A process namespace. Needs `namespaces`.
     pub processes: bool,
     /// A network namespace without devices. Needs `namespaces`.
@@ -115,6 +117,10 @@ pub struct Layers {
     pub seccomp: bool,
     /// Only its own files. Left out where `root` does the same.
     pub landlock: bool,
+    /// Only the descriptors that it is given: the jailer has none of Hearth's, an instance none of the jailer's.
+    pub descriptors: bool,
+    /// `debug/` is closed once its socket is there, see [`Jailer::seal`](crate::Jailer::seal).
+    pub seal: bool,
     /// A cgroup with memory, CPU and process limits.
     pub cgroup: bool,
     /// Limits on open files, file size and core files.
@@ -125,6 +131,7 @@ impl Layers {
     /// Everything.
     pub const ALL: Self = Self {
         root: true,
+        read_only: true,
         processes: true,
         network: true,
         namespaces: true,
@@ -132,6 +139,8 @@ impl Layers {
         capabilities: true,
         seccomp: true,
         landlock: true,
+        descriptors: true,
+        seal: true,
         cgroup: true,
         rlimits: true,
     };
@@ -139,6 +148,7 @@ impl Layers {
     /// What [`Tier::None`] keeps.
     pub(crate) const PLAIN: Self = Self {
         root: false,
+        read_only: false,
         processes: false,
         network: false,
         namespaces: false,
@@ -146,6 +156,8 @@ impl Layers {
         capabilities: false,
         seccomp: false,
         landlock: false,
+        descriptors: true,
+        seal: true,
         cgroup: false,
         rlimits: true,
     };
@@ -153,15 +165,19 @@ impl Layers {
     /// What is in both.
     pub(crate) fn and(self, other: Self) -> Self {
         let namespaces = self.namespaces && other.namespaces;
+        let root = namespaces && self.root && other.root;
         Self {
             namespaces,
-            root: namespaces && self.root && other.root,
+            root,
+            read_only: root && self.read_only && other.read_only,
             processes: namespaces && self.processes && other.processes,
             network: namespaces && self.network && other.network,
             uid: self.uid && other.uid,
             capabilities: self.capabilities && other.capabilities,
             seccomp: self.seccomp && other.seccomp,
             landlock: self.landlock && other.landlock,
+            descriptors: self.descriptors && other.descriptors,
+            seal: self.seal && other.seal,
             cgroup: self.cgroup && other.cgroup,
             rlimits: self.rlimits && other.rlimits,
         }

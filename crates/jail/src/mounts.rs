@@ -71,14 +71,14 @@ fn attach(tree: &OwnedFd, target: &Path) -> io::Result<()> {
 
 impl Stage {
     /// Sets the stage up, in the calling process's mount namespace.
-    pub(crate) fn new(run_dir: &Path, images: &[&Image]) -> Result<Self> {
+    pub(crate) fn new(run_dir: &Path, images: &[&Image], read_only: bool) -> Result<Self> {
         enter_namespace().step("making the jailer's mount namespace")?;
         let path = run_dir.join("jail");
         fs::create_dir_all(&path).step("making the stage's folder")?;
         mount_tmpfs(&path).step("mounting the stage")?;
         std::env::set_current_dir(&path).step("entering the stage")?;
         make_folder(Path::new("i")).step("making the stage's folders")?;
-        make_root(images).step("making the root that instances share")?;
+        make_root(images, read_only).step("making the root that instances share")?;
         let open = |path: &str| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         Ok(Self {
             own: open("/proc/self/ns/mnt").step("opening the mount namespace")?,
@@ -174,7 +174,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Makes `root` on the stage, the read-only root of every instance.
-fn make_root(images: &[&Image]) -> io::Result<()> {
+fn make_root(images: &[&Image], read_only: bool) -> io::Result<()> {
     let root = Path::new("root");
     fs::create_dir(root)?;
     mount_tmpfs(root)?;
@@ -204,7 +204,8 @@ fn make_root(images: &[&Image]) -> io::Result<()> {
     }
     walkable(root)?;
     let mounted = open_tree(CWD, root, OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
-    sys::mount_setattr(mounted.as_fd(), READ_ONLY | NO_SUID | NO_DEVICES, None, false)
+    let closed = if read_only { READ_ONLY } else { 0 };
+    sys::mount_setattr(mounted.as_fd(), closed | NO_SUID | NO_DEVICES, None, false)
 }
 
 /// Folders get their mode from here, not from the umask of whoever started Hearth.
@@ -234,16 +235,17 @@ fn tsc_khz() -> Option<u64> {
 }
 
 /// Builds and enters the root of an instance; runs in the instance itself, in its own namespaces.
-pub(crate) fn enter_root(slot: u32, program: Program) -> io::Result<()> {
+pub(crate) fn enter_root(slot: u32, program: Program, read_only: bool) -> io::Result<()> {
     let (root, place) = (Path::new("root"), place(slot));
+    let closed = if read_only { READ_ONLY } else { 0 };
     let limits = NO_SUID | NO_DEVICES | NO_EXEC;
     attach(&tree(root, true)?, root)?;
     if program == Program::Runtime {
-        bind(&place.join("host/in"), &root.join("run/hearth"), limits | READ_ONLY, false)?;
+        bind(&place.join("host/in"), &root.join("run/hearth"), limits | closed, false)?;
         bind(&place.join("host/debug"), &root.join("run/debug"), limits, false)?;
     }
     // With what is shown already; only the folder itself is read-only.
-    bind(&place.join("data"), &root.join("data"), limits | READ_ONLY, true)?;
+    bind(&place.join("data"), &root.join("data"), limits | closed, true)?;
     std::env::set_current_dir(root)?;
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;

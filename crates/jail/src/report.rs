@@ -115,6 +115,7 @@ pub(crate) fn examine_for(config: &Config) -> (Report, Layers) {
 
     let offered = Layers {
         root: namespaces && mount,
+        read_only: true,
         processes: namespaces,
         network: namespaces,
         namespaces,
@@ -122,6 +123,8 @@ pub(crate) fn examine_for(config: &Config) -> (Report, Layers) {
         capabilities,
         seccomp,
         landlock,
+        descriptors: true,
+        seal: true,
         cgroup,
         rlimits: true,
     };

@@ -75,8 +75,11 @@ impl Server {
         } else {
             None
         };
-        let stage =
-            if layers.root { Some(Stage::new(&config.run_dir, &[&runtime.0, &helper.0])?) } else { None };
+        let stage = if layers.root {
+            Some(Stage::new(&config.run_dir, &[&runtime.0, &helper.0], layers.read_only)?)
+        } else {
+            None
+        };
         if stage.is_none() && has_uids(layers) {
             // Instances reach their sockets by their host paths.
             use std::os::unix::fs::PermissionsExt;
@@ -307,6 +310,7 @@ impl Server {
         }
         let own = own_uid();
         match &self.stage {
+            _ if !self.layers.seal => {}
             Some(stage) => stage.seal(instance.pid.as_raw_nonzero().get()).step("sealing debug/")?,
             None => {
                 use std::os::unix::fs::PermissionsExt;

@@ -144,11 +144,11 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
         rustix::system::sethostname(b"hearth").step("naming the host")?;
     }
     if layers.root {
-        mounts::enter_root(plan.slot, plan.image.program).step("entering its root")?;
+        mounts::enter_root(plan.slot, plan.image.program, layers.read_only).step("entering its root")?;
     }
     rustix::process::setsid().step("making a session")?;
 
-    let (go, status) = arrange(fds, &go, status).step("arranging descriptors")?;
+    let (go, status) = arrange(fds, &go, status, layers.descriptors).step("arranging descriptors")?;
     if layers.rlimits {
         limit(plan.limits).step("setting resource limits")?;
     }
@@ -190,8 +190,8 @@ fn take_owner(plan: &Plan<'_>) -> io::Result<()> {
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// Puts the descriptors at 0, 1, 2… and marks all others to be closed. Returns the two that the set-up still needs.
-fn arrange(fds: &[OwnedFd], go: &OwnedFd, status: &OwnedFd) -> io::Result<(OwnedFd, OwnedFd)> {
+/// Puts the descriptors at 0, 1, 2… and, for these to be `alone`, marks all others to be closed. Returns the two that the set-up still needs.
+fn arrange(fds: &[OwnedFd], go: &OwnedFd, status: &OwnedFd, alone: bool) -> io::Result<(OwnedFd, OwnedFd)> {
     let count = i32::try_from(fds.len()).map_err(io::Error::other)?;
     let aside =
         fds.iter().map(|fd| fcntl_dupfd_cloexec(fd, count)).collect::<rustix::io::Result<Vec<_>>>()?;
@@ -199,7 +199,9 @@ fn arrange(fds: &[OwnedFd], go: &OwnedFd, status: &OwnedFd) -> io::Result<(Owned
     for (fd, number) in aside.iter().zip(0..) {
         sys::place(fd.as_fd(), number)?;
     }
-    sys::close_from(count, true)?;
+    if alone {
+        sys::close_from(count, true)?;
+    }
     // Their numbers may be those of objects of the jailer's that this process has a copy of.
     std::mem::forget(aside);
     Ok(kept)

@@ -95,7 +95,7 @@ fn become_jailer(config: Config, layers: Layers, socket: OwnedFd) -> ! {
         Err(_) => sys::exit_now(1),
     };
     // Nothing that Hearth has open is the jailer's business.
-    if sys::close_all_but(&socket).is_err() {
+    if layers.descriptors && sys::close_all_but(&socket).is_err() {
         sys::exit_now(1);
     }
     // A panic must not unwind into the main program's code, of which this process holds a copy.

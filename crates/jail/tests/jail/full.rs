@@ -10,6 +10,7 @@ use hearth_jail::{Exit, ExitCause, Layers, Limits, Signal, Tier};
 
 use crate::bench::{Bench, LIMITS, isolated, with};
 use crate::harness::Test;
+use crate::life::parent_of;
 
 pub const TESTS: &[Test] = &[
     ("an_instance_starts_runs_and_leaves_nothing", life),
@@ -94,6 +95,21 @@ fn read_only() {
         probe.cannot("remove /run/hearth/bindings.sock").await;
         // The one place that is its own.
         probe.can("write /run/debug/x x").await;
+    });
+    // As Hearth's own uid and with capabilities, which nothing but the mounts can stop.
+    let owner = Layers { uid: false, capabilities: false, seccomp: false, ..Layers::ALL };
+    let attacks = ["write /x x", "write /bin/x x", "write /run/hearth/x x", "write /data/x x"];
+    isolated(owner, |bench| async move {
+        let mut probe = bench.probe("a").await;
+        for attack in attacks {
+            probe.cannot(attack).await;
+        }
+    });
+    isolated(Layers { read_only: false, ..owner }, |bench| async move {
+        let mut probe = bench.probe("a").await;
+        for attack in attacks {
+            probe.can(attack).await;
+        }
     });
 }
 
@@ -295,6 +311,19 @@ fn descriptors() {
         }
         probe.cannot("open 8").await;
     });
+    // A high number, where no descriptor of the jailer's own comes to lie.
+    let leak = rustix::io::fcntl_dupfd_cloexec(fs::File::open("/dev/null").unwrap(), 200).unwrap();
+    rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::empty()).unwrap();
+    let number = leak.as_raw_fd();
+    for (descriptors, closed) in [(true, true), (false, false)] {
+        isolated(Layers { descriptors, ..Layers::ALL }, |bench| async move {
+            let mut probe = bench.probe("a").await;
+            assert_eq!(probe.tries(&format!("open {number}")).await.unwrap().is_err(), closed);
+            let jailer = parent_of(&probe.spawned.pid.to_string());
+            let held = fs::symlink_metadata(format!("/proc/{jailer}/fd/{number}"));
+            assert_eq!(held.is_err(), closed);
+        });
+    }
 }
 
 fn refusals() {

@@ -72,6 +72,13 @@ fn seal() {
         }
         std::os::unix::net::UnixStream::connect(probe.dir.join("debug/debug.sock")).unwrap();
     });
+    isolated(Layers { seal: false, ..Layers::ALL }, |bench| async move {
+        let mut probe = bench.probe("a").await;
+        probe.can("listen /run/debug/debug.sock").await;
+        bench.jailer.seal("a").await.unwrap();
+        probe.can("write /run/debug/after x").await;
+        probe.can("remove /run/debug/debug.sock").await;
+    });
 }
 
 fn seal_refuses() {
@@ -140,7 +147,7 @@ fn kill_hearth(folder: &Path) -> Option<[String; 2]> {
     pids
 }
 
-fn parent_of(pid: &str) -> String {
+pub fn parent_of(pid: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().to_owned()
 }
