@@ -23,6 +23,9 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Requests, WebSockets and sockets one instance may have open at once; then 503. Default: 512.
     pub max_in_flight_per_instance: usize,
+    /// Requests, WebSockets and sockets one instance may begin each second, and twice as many in a burst; then 429.
+    /// Default: 5,000, which is more than a process can make use of.
+    pub max_requests_per_second_per_instance: u32,
     /// Upstream connections of the whole installation, used and idle together; then 503. Default: 8,192.
     pub max_connections: usize,
     /// Name lookups running at once; more wait their turn. Each holds a blocking thread. Default: 32.
@@ -43,6 +46,7 @@ impl Default for Config {
             response_timeout: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(60),
             max_in_flight_per_instance: 512,
+            max_requests_per_second_per_instance: 5000,
             max_connections: 8192,
             max_lookups: 32,
             max_hops: 16,

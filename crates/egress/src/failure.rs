@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Refused,
     /// The instance has too much in flight.
     TooManyInFlight,
+    /// The instance makes too many requests a second.
+    TooFast,
     /// The installation has no room for another connection.
     Saturated,
     /// Workers called each other in a circle.
@@ -47,6 +49,7 @@ impl Failure {
             Self::BadRequest => (400, 400),
             Self::Refused => (403, 403),
             Self::TooManyInFlight | Self::Saturated => (503, 503),
+            Self::TooFast => (429, 429),
             Self::Loop => (508, 1019),
             Self::NoSuchHost => (530, 1016),
             Self::NotHttp => (520, 520),
@@ -76,6 +79,9 @@ impl Failure {
             Self::TooManyInFlight => {
                 "egress: this worker instance has too many requests and sockets in flight; retry later\n"
                     .to_owned()
+            }
+            Self::TooFast => {
+                "egress: this worker instance makes too many requests a second; retry later\n".to_owned()
             }
             Self::Saturated => {
                 "egress: this installation has no outgoing connection left; retry later\n".to_owned()

@@ -24,6 +24,7 @@ use crate::download::{Download, Loan};
 use crate::failure::Failure;
 use crate::policy::Rules;
 use crate::pool::{Connection, Key};
+use crate::rate::Rate;
 use crate::throttle::{Throttle, Verdict};
 use crate::upload::{Progress, Upload};
 use crate::{Body, Dispatch, Egress, Origin, Policy, headers, throttle, tunnel};
@@ -36,6 +37,7 @@ pub(crate) struct Instance {
     pub egress: Arc<Egress>,
     pub origin: Arc<ArcSwap<Origin>>,
     pub slots: Arc<Semaphore>,
+    pub rate: Mutex<Rate>,
     pub stop: CancellationToken,
     /// How many refusals have been written to the operator's log.
     pub refusals: Arc<Mutex<Throttle>>,
@@ -68,6 +70,9 @@ impl Instance {
             installation: self.egress.policy.load_full(),
             destination,
         };
+        if !self.rate.lock().allows(Instant::now()) {
+            return self.fail(&call, Failure::TooFast, "max_requests_per_second_per_instance");
+        }
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             return self.fail(&call, Failure::TooManyInFlight, "max_in_flight_per_instance");
         };
@@ -168,7 +173,11 @@ impl Instance {
         let Origin { account, worker, version, .. } = &*call.origin;
         let destination = &call.destination;
         match failure {
-            Failure::Refused | Failure::Loop | Failure::TooManyInFlight | Failure::Saturated => {
+            Failure::Refused
+            | Failure::Loop
+            | Failure::TooManyInFlight
+            | Failure::TooFast
+            | Failure::Saturated => {
                 if self.may_log(&call.origin) {
                     tracing::warn!(%account, %worker, %version, %destination, ?failure, detail, "egress: refused");
                 }

@@ -9,7 +9,7 @@
 //! What a worker sees when something fails is what it would see on Cloudflare: `530` with `error code: 1016` for a
 //! name that does not resolve, `521` when nothing listens, `522` on a connect timeout, `523` without a route, `524`
 //! when no answer comes, `525` and `526` for TLS, `520` for an answer that is not HTTP. A refusal by policy is `403`
-//! with a text for the developer; the operator's log has the rest, at most a few lines a second for each instance and then
+//! with a text for the developer, too much at once `503` and too many a second `429`; the operator's log has the rest, at most a few lines a second for each instance and then
 //! a count.
 //!
 //! ```text
@@ -29,6 +29,7 @@ mod forward;
 mod headers;
 mod policy;
 mod pool;
+mod rate;
 mod resolve;
 mod serve;
 mod throttle;

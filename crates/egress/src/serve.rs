@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -22,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::dial::Dialer;
 use crate::forward::Instance;
 use crate::pool::Pool;
+use crate::rate::Rate;
 use crate::{Config, Policy, Resolver, SystemResolver};
 
 /// Most header fields of a worker's request; hyper's own default is 100.
@@ -166,6 +168,7 @@ impl Egress {
             slots: Arc::new(Semaphore::new(self.config.max_in_flight_per_instance)),
             egress: self.clone(),
             origin: origin.clone(),
+            rate: Mutex::new(Rate::new(self.config.max_requests_per_second_per_instance)),
             stop: stop.clone(),
             refusals: Arc::default(),
         });

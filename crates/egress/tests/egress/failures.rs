@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use http_body_util::{BodyExt as _, Channel};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{Answers, Rig, Setup, Upstream, full, listen, next, soon};
+use crate::support::{ALL_OPEN, Answers, Rig, Setup, Upstream, full, listen, next, soon};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -67,6 +67,33 @@ async fn a_host_that_does_not_pick_up_is_522() {
     let resolver = Answers::new(&[&["127.0.0.1"]]);
     let rig = Setup { config, resolver: Some(resolver), ..Setup::default() }.start();
     assert_fails(&rig, &format!("busy.test:{}", address.port()), 522, "error code: 522").await;
+}
+
+#[tokio::test]
+async fn an_address_without_a_route_is_523() {
+    // Linux never connects TCP to a multicast address, whatever its routes are.
+    let resolver = Answers::new(&[&["224.0.0.1"]]);
+    let rig = Setup { policy: ALL_OPEN, resolver: Some(resolver), ..Setup::default() }.start();
+    assert_fails(&rig, "nowhere.test:80", 523, "error code: 523").await;
+}
+
+#[tokio::test]
+async fn an_instance_that_floods_is_cut_to_its_rate() {
+    let upstream = Upstream::new(|_| async { Response::new(full("")) }).await;
+    let config = Config { max_requests_per_second_per_instance: 1, ..Config::default() };
+    let rig = Setup { config, ..Setup::default() }.start();
+    let (began, url) = (Instant::now(), upstream.url("/"));
+    let mut passed = 0;
+    loop {
+        match rig.socket.get(&url).await.status.as_u16() {
+            200 => passed += 1,
+            status => break assert_eq!(status, 429),
+        }
+        assert!(passed <= 2 + began.elapsed().as_secs(), "{passed}");
+    }
+    assert!(passed >= 2, "a burst passes");
+    let neighbour = crate::support::serve(&rig.egress, "neighbour");
+    assert_eq!(neighbour.get(&url).await.status, 200);
 }
 
 #[tokio::test]
