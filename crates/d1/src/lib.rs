@@ -16,6 +16,7 @@ mod archive;
 mod bookmark;
 pub mod engine;
 mod error;
+pub mod history;
 mod id;
 mod pool;
 mod request;
