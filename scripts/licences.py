@@ -63,13 +63,15 @@ def allowed(expression, allow):
 def licence_faults(packages, policy):
     """One line for each (name, version, licence) that the policy's [licenses] does not accept."""
     exceptions = {e["crate"]: e["allow"] for e in policy.get("exceptions", [])}
+    clarified = {e["crate"]: e["expression"] for e in policy.get("clarify", [])}
     for name, version, licence in packages:
+        licence = licence or clarified.get(name)
         if not licence:
             yield f"{name} {version}: names no licence"
         elif not allowed(licence, set(policy["allow"]) | set(exceptions.get(name, []))):
             yield f"{name} {version}: {licence} is not allowed by deny.toml"
-    for name in exceptions.keys() - {name for name, _, _ in packages}:
-        yield f"deny.toml makes an exception for {name}, which is not used any more"
+    for name in (exceptions | clarified).keys() - {name for name, _, _ in packages}:
+        yield f"deny.toml speaks of the licence of {name}, which is not used any more"
 
 
 def duplicate_faults(packages, policy):

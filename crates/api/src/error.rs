@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
-use hearth_model::{BindingError, CompatibilityError, IdError, ModuleError, PatternError, SplitError};
+use hearth_model::{BindingError, CompatibilityError, CronError, IdError, ModuleError, PatternError, SplitError};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -207,6 +207,12 @@ impl IntoResponse for ApiError {
 impl From<IdError> for ApiError {
     fn from(error: IdError) -> Self {
         Self::bad_request(code::BAD_WORKER_NAME, error.to_string())
+    }
+}
+
+impl From<CronError> for ApiError {
+    fn from(error: CronError) -> Self {
+        Self::bad_request(code::BAD_CRON, error.to_string())
     }
 }
 

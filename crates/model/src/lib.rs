@@ -7,6 +7,7 @@
 
 mod binding;
 mod compatibility;
+mod cron;
 mod deployment;
 mod exports;
 mod host;
@@ -20,6 +21,7 @@ mod version;
 
 pub use binding::{Binding, BindingError, BindingKind};
 pub use compatibility::{Compatibility, CompatibilityError};
+pub use cron::{Cron, CronError};
 pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, SplitError, VersionChoice};
 pub use exports::{EntrypointExport, EntrypointKind, Exports};
 pub use host::{HostError, Hostname};
