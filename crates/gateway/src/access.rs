@@ -1,14 +1,12 @@
 //! What is remembered of a request: one line in the access log and a few counters.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use hearth_model::{VersionId, WorkerId};
+use hearth_model::VersionId;
 use hearth_supervisor::Lease;
 use http::{HeaderValue, Method, StatusCode, Uri};
-use parking_lot::RwLock;
 
 use crate::caps::Place;
 use crate::ray::Ray;
@@ -18,12 +16,9 @@ use crate::table::Served;
 pub const LATENCY_BOUNDS_US: [u64; 12] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
 
-/// Workers with counters of their own; the rest share one set, so that names cannot fill the memory.
-const MAX_COUNTED_WORKERS: usize = 2_000;
-
 /// Counters of one worker, or of all requests that reached none.
 #[derive(Debug, Default)]
-pub struct Counters {
+struct Counters {
     classes: [AtomicU64; 6],
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
@@ -65,35 +60,22 @@ impl Counters {
     }
 }
 
-/// The gateway's counters.
+/// What one worker's requests leave in memory, or those that reached none. It belongs to the worker's entry in the
+/// route table and goes with it.
 #[derive(Debug, Default)]
-pub struct Metrics {
-    workers: RwLock<HashMap<WorkerId, Arc<Counters>>>,
-    others: Arc<Counters>,
+pub(crate) struct Traffic {
+    /// Made at the first request: most of many workers get none.
+    counters: OnceLock<Box<Counters>>,
 }
 
-impl Metrics {
-    /// Every worker's counters; under None those of requests that reached no worker and of workers beyond the bound.
-    pub fn snapshot(&self) -> Vec<(Option<WorkerId>, CountersSnapshot)> {
-        let workers = self.workers.read();
-        let each = workers.iter().map(|(id, counters)| (Some(*id), counters.snapshot()));
-        std::iter::once((None, self.others.snapshot())).chain(each).collect()
+impl Traffic {
+    fn record(&self, status: Option<StatusCode>, took: Duration, bytes: u64) {
+        self.counters.get_or_init(Box::default).record(status, took, bytes);
     }
 
-    /// Forgets a worker that is no more.
-    pub fn forget(&self, worker: WorkerId) {
-        self.workers.write().remove(&worker);
-    }
-
-    fn of(&self, worker: WorkerId) -> Arc<Counters> {
-        if let Some(counters) = self.workers.read().get(&worker) {
-            return Arc::clone(counters);
-        }
-        let mut workers = self.workers.write();
-        if workers.len() >= MAX_COUNTED_WORKERS && !workers.contains_key(&worker) {
-            return Arc::clone(&self.others);
-        }
-        Arc::clone(workers.entry(worker).or_default())
+    /// The counters as they are now; None before the first request.
+    pub(crate) fn snapshot(&self) -> Option<CountersSnapshot> {
+        self.counters.get().map(|counters| counters.snapshot())
     }
 }
 
@@ -116,7 +98,7 @@ pub(crate) struct Exchange {
     bytes: u64,
     complete: bool,
     silent: bool,
-    counters: Arc<Counters>,
+    traffic: Arc<Traffic>,
     line: Option<Box<Line>>,
     lease: Option<Lease>,
     place: Option<Place>,
@@ -124,7 +106,7 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// The record of a request whose head has arrived.
-    pub(crate) fn new(metrics: &Metrics, ray: Ray, request: &http::Request<impl Sized>) -> Self {
+    pub(crate) fn new(others: &Arc<Traffic>, ray: Ray, request: &http::Request<impl Sized>) -> Self {
         let line = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| {
             Box::new(Line {
                 ray,
@@ -140,7 +122,7 @@ impl Exchange {
             bytes: 0,
             complete: false,
             silent: false,
-            counters: Arc::clone(&metrics.others),
+            traffic: Arc::clone(others),
             line,
             lease: None,
             place: None,
@@ -148,14 +130,8 @@ impl Exchange {
     }
 
     /// The worker it goes to.
-    pub(crate) fn found(
-        &mut self,
-        metrics: &Metrics,
-        served: &Arc<Served>,
-        version: VersionId,
-        place: Place,
-    ) {
-        self.counters = metrics.of(served.worker.id);
+    pub(crate) fn found(&mut self, served: &Arc<Served>, version: VersionId, place: Place) {
+        self.traffic = Arc::clone(&served.traffic);
         self.place = Some(place);
         if let Some(line) = &mut self.line {
             line.worker = Some((Arc::clone(served), version));
@@ -186,7 +162,7 @@ impl Exchange {
             bytes: 0,
             complete: false,
             silent: false,
-            counters: Arc::clone(&self.counters),
+            traffic: Arc::clone(&self.traffic),
             line: self.line.take(),
             lease: None,
             place: self.place.take(),
@@ -219,7 +195,7 @@ impl Drop for Exchange {
             return;
         }
         let took = self.started.elapsed();
-        self.counters.record(self.status, took, self.bytes);
+        self.traffic.record(self.status, took, self.bytes);
         let Some(line) = &self.line else { return };
         let host = line.host.as_ref().and_then(|host| host.to_str().ok()).or(line.uri.host());
         let (worker, version) = match &line.worker {
@@ -257,19 +233,5 @@ mod tests {
         assert_eq!(seen.classes, [0, 1, 0, 0, 1, 1]);
         assert_eq!((seen.latency[0], seen.latency[1], seen.latency[12]), (1, 1, 1));
         assert_eq!((seen.bytes, seen.latency_sum_us), (15, 60_000_501));
-    }
-
-    #[test]
-    fn workers_beyond_the_bound_share_their_counters() {
-        let metrics = Metrics::default();
-        let ids: Vec<_> = (0..=MAX_COUNTED_WORKERS).map(|_| WorkerId::random()).collect();
-        for id in &ids {
-            metrics.of(*id).record(Some(StatusCode::OK), Duration::ZERO, 0);
-        }
-        let seen = metrics.snapshot();
-        assert_eq!(seen.len(), MAX_COUNTED_WORKERS + 1);
-        assert_eq!(seen[0].1.classes[1], 1);
-        metrics.forget(ids[0]);
-        assert_eq!(metrics.snapshot().len(), MAX_COUNTED_WORKERS);
     }
 }

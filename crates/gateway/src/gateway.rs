@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hearth_model::WorkerId;
 use hearth_supervisor::Instances;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Exchange, Metrics};
+use crate::access::{CountersSnapshot, Exchange, Traffic};
 use crate::body::Body;
 use crate::caps::AccountCaps;
 use crate::cf::{self, Geo};
@@ -30,7 +31,8 @@ pub struct Gateway {
     pub(crate) instances: Arc<dyn Instances>,
     pub(crate) table: Arc<RouteTable>,
     control: Arc<dyn Control>,
-    pub(crate) metrics: Metrics,
+    /// Of requests that reach no worker.
+    pub(crate) others: Arc<Traffic>,
     pub(crate) accounts: AccountCaps,
     geo: Geo,
     /// Connections and tunnels; a listener waits for its own.
@@ -60,16 +62,18 @@ impl Gateway {
             instances,
             table,
             control,
-            metrics: Metrics::default(),
+            others: Arc::default(),
             accounts,
             geo,
             tunnels: TaskTracker::new(),
         }))
     }
 
-    /// The counters.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// The counters of every worker that has had a request, and under None those of requests that reached none.
+    pub fn counters(&self) -> Vec<(Option<WorkerId>, CountersSnapshot)> {
+        let others = (None, self.others.snapshot().unwrap_or_default());
+        let workers = self.table.counters().into_iter().map(|(id, seen)| (Some(id), seen));
+        std::iter::once(others).chain(workers).collect()
     }
 
     /// Answers one request of a connection.
@@ -79,7 +83,7 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let ray = Ray::random();
-        let mut exchange = Exchange::new(&self.metrics, ray, &request);
+        let mut exchange = Exchange::new(&self.others, ray, &request);
         let ray_header = ray.header(&self.config.colo);
         let response = match self.route(&connection, request, &ray_header, &mut exchange).await {
             Ok(response) => response,

@@ -86,7 +86,7 @@ impl Gateway {
         target: Target,
     ) -> Response<Body> {
         let ray = Ray::random();
-        let mut exchange = Exchange::new(&self.metrics, ray, &request);
+        let mut exchange = Exchange::new(&self.others, ray, &request);
         let ray = ray.header(&self.config.colo);
         let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let via = request.headers().get(headers::CF_EW_VIA).cloned();

@@ -30,7 +30,7 @@ mod strict;
 mod table;
 mod ws;
 
-pub use access::{Counters, CountersSnapshot, LATENCY_BOUNDS_US, Metrics};
+pub use access::{CountersSnapshot, LATENCY_BOUNDS_US};
 pub use body::{Body, BoxError};
 pub use config::{Config, ConfigError};
 pub use control::{Control, ControlBody};

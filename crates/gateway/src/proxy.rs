@@ -54,7 +54,7 @@ impl Gateway {
         let Some(place) = self.accounts.enter(&worker.account) else {
             return Err((Failure::Overloaded, accept_of(request.headers())));
         };
-        exchange.found(&self.metrics, &found.worker, version, place);
+        exchange.found(&found.worker, version, place);
         self.acquire(worker.id, version, exchange)
             .await
             .map_err(|failure| (failure, accept_of(request.headers())))?;

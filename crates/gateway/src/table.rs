@@ -10,6 +10,7 @@ use hearth_model::{
 };
 use parking_lot::Mutex;
 
+use crate::access::{CountersSnapshot, Traffic};
 use crate::host::HostName;
 
 /// The hosts an installation answers on, besides routes and custom domains.
@@ -52,10 +53,12 @@ pub struct Served {
     key: Arc<str>,
     /// Version prefixes and aliases.
     previews: HashMap<Box<str>, VersionId>,
+    /// What its requests leave in memory, whatever else of it changes.
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Served {
-    fn new(worker: PublishedWorker) -> Self {
+    fn new(worker: PublishedWorker, traffic: Arc<Traffic>) -> Self {
         let key = host_key(&worker.name, worker.account_label.as_deref());
         let mut previews = HashMap::with_capacity(worker.versions.len());
         // The newest comes first and keeps a name that several claim; an alias never hides a version.
@@ -67,7 +70,7 @@ impl Served {
                 previews.entry(alias.to_ascii_lowercase().into_boxed_str()).or_insert(version.id);
             }
         }
-        Self { worker, key: key.into(), previews }
+        Self { worker, key: key.into(), previews, traffic }
     }
 }
 
@@ -190,6 +193,12 @@ impl RouteTable {
         snapshot.by_key.get(&*key).cloned()
     }
 
+    /// The counters of the workers that have had a request.
+    pub(crate) fn counters(&self) -> Vec<(WorkerId, CountersSnapshot)> {
+        let snapshot = self.current.load();
+        snapshot.by_id.iter().filter_map(|(id, served)| Some((*id, served.traffic.snapshot()?))).collect()
+    }
+
     /// How many workers are published.
     pub fn len(&self) -> usize {
         self.current.load().by_id.len()
@@ -254,8 +263,9 @@ fn found(worker: &Arc<Served>, version: Option<VersionId>) -> Target {
 
 impl Snapshot {
     fn insert(&mut self, worker: PublishedWorker) {
+        let traffic = self.by_id.get(&worker.id).map(|old| Arc::clone(&old.traffic)).unwrap_or_default();
         self.remove(worker.id);
-        let served = Arc::new(Served::new(worker));
+        let served = Arc::new(Served::new(worker, traffic));
         self.by_key.insert(Arc::clone(&served.key), Arc::clone(&served));
         self.by_id.insert(served.worker.id, served);
     }

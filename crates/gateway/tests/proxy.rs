@@ -554,7 +554,7 @@ async fn requests_are_counted_by_worker() {
     text(rig.get("app.localhost", "/").await).await;
     text(rig.get("nobody.localhost", "/").await).await;
     let counted = || {
-        let all = rig.gateway.metrics().snapshot();
+        let all = rig.gateway.counters();
         let of = |id| all.iter().find(|(worker, _)| *worker == id).map(|(_, seen)| seen.clone());
         (of(Some(worker.id)), of(None))
     };
@@ -564,6 +564,10 @@ async fn requests_are_counted_by_worker() {
             && others.is_some_and(|seen| seen.classes[3] == 1)
     })
     .await;
+    rig.table.upsert_worker(worker.clone());
+    assert!(counted().0.is_some_and(|seen| seen.bytes == 5), "a deploy forgets nothing");
+    rig.table.remove_worker(worker.id);
+    assert_eq!(counted().0, None, "a worker that is deleted is forgotten");
 }
 
 #[tokio::test]
