@@ -29,6 +29,8 @@ enum Action {
 /// When the data folder is in use or damaged.
 pub fn run(args: &Args) -> Result<()> {
     let Action::Rotate { data_dir } = &args.action;
+    // What root wrote the server could not read.
+    hearth_jail::become_owner(data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = Store::open(data_dir).await?;

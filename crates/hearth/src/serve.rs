@@ -77,6 +77,8 @@ pub fn run(args: Args) -> Result<()> {
     let settings = Settings::load(&args)?;
     std::fs::create_dir_all(&settings.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", settings.data_dir.display()))?;
+    let user = hearth_jail::settle(&settings.data_dir, hearth_jail::DEFAULT_UID)
+        .with_context(|| format!("the data folder {} cannot be used", settings.data_dir.display()))?;
     raise_open_files();
     let runtime = runtime::find(settings.runtime.as_deref(), &settings.data_dir)?;
     let run_dir = run_dir(&settings)?;
@@ -85,6 +87,7 @@ pub fn run(args: Args) -> Result<()> {
         run_dir: run_dir.clone(),
         runtime,
         helper: None,
+        user,
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
         base_uid: hearth_jail::DEFAULT_BASE_UID,
@@ -92,7 +95,7 @@ pub fn run(args: Args) -> Result<()> {
     // Before any thread exists: the jailer is a fork of this process.
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
     announce(&report, settings.require_isolation)?;
-    hearth_jail::drop_privileges().context("privileges cannot be given up")?;
+    hearth_jail::drop_privileges(user).context("privileges cannot be given up")?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {

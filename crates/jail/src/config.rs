@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::privileges::User;
 use crate::usage::UsageReader;
 
 /// The first outside uid of instances when nothing else is configured: far above what distributions and container
 /// runtimes hand out.
 pub const DEFAULT_BASE_UID: u32 = 1_900_000_000;
+
+/// The uid and gid of the process that faces the network, where it is started as root and nothing else is configured.
+pub const DEFAULT_UID: u32 = DEFAULT_BASE_UID - 1;
 
 /// How the jailer works. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub runtime: PathBuf,
     /// The file of [`Program::Helper`]; `None` is the program that calls [`start`](crate::start).
     pub helper: Option<PathBuf>,
+    /// Whom the process that faces the network becomes, see [`settle`](crate::settle); `None` if it stays who it is.
+    pub user: Option<User>,
     /// The tier to use; `None` takes the best that the machine offers.
     pub tier: Option<Tier>,
     /// Names the data folder among all of the machine. It names the parent cgroup, so that the left-overs of an
@@ -38,6 +44,7 @@ impl Default for Config {
             run_dir: PathBuf::new(),
             runtime: PathBuf::new(),
             helper: None,
+            user: None,
             tier: None,
             installation: String::new(),
             base_uid: DEFAULT_BASE_UID,

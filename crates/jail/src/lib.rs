@@ -37,11 +37,11 @@ mod wire;
 
 pub use client::Jailer;
 pub use config::{
-    Command, Config, DEFAULT_BASE_UID, Error, Exit, ExitCause, Folder, InstancePaths, Layers, Limits,
-    Program, Result, Signal, Spawned, Tier,
+    Command, Config, DEFAULT_BASE_UID, DEFAULT_UID, Error, Exit, ExitCause, Folder, InstancePaths, Layers,
+    Limits, Program, Result, Signal, Spawned, Tier,
 };
 pub use peer::peer_is;
-pub use privileges::drop_privileges;
+pub use privileges::{User, become_owner, drop_privileges, settle};
 pub use report::{Finding, Report, examine};
 pub use start::{JailerHandle, start, start_with};
 pub use usage::{Usage, UsageReader};

@@ -17,11 +17,13 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_change,
     move_mount, open_tree, unmount,
 };
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::config::{Context, Error, Folder, Program, Result};
 use crate::image::Image;
-use crate::sys::{self, NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
+use crate::privileges::User;
+use crate::sys::{self, Forked, NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
 
 const TSC: &str = "sys/devices/system/cpu/cpu0/tsc_freq_khz";
 
@@ -123,13 +125,13 @@ impl Stage {
         }
     }
 
-    /// Shows a host folder to an instance as `/data/<name>`. `owners`, a process whose user namespace maps the
-    /// files' owners, is given where the instance has another uid than the files.
-    pub(crate) fn show(&self, slot: u32, folder: &Folder, owners: Option<i32>) -> io::Result<()> {
+    /// Shows a host folder to an instance as `/data/<name>`. `owners` is given where the instance runs as another user
+    /// than the one whose the files are: these two, the files' first.
+    pub(crate) fn show(&self, slot: u32, folder: &Folder, owners: Option<(User, User)>) -> io::Result<()> {
         let target = place(slot).join("data").join(&folder.name);
         let tree = tree(&folder.host, false)?;
         let attributes = NO_SUID | NO_DEVICES | NO_EXEC | if folder.writable { 0 } else { READ_ONLY };
-        let userns = owners.map(|pid| fs::File::open(format!("/proc/{pid}/ns/user"))).transpose()?;
+        let userns = owners.map(|(files, instance)| mapping(files, instance)).transpose()?;
         // Complete before it is attached: later changes do not travel to the instance.
         sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(AsFd::as_fd), false)?;
         fs::create_dir(&target)?;
@@ -159,6 +161,26 @@ impl Stage {
         }
         sealed
     }
+}
+
+/// A user namespace in which `files` is what `instance` is outside.
+fn mapping(files: User, instance: User) -> io::Result<OwnedFd> {
+    let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let (pid, process) = match sys::fork_into(libc::CLONE_NEWUSER, None)? {
+        Forked::Child => {
+            drop(hold);
+            // Ends when the jailer has what it wants, or is gone.
+            let _ = rustix::io::read(&wait, &mut [0]);
+            sys::exit_now(0);
+        }
+        Forked::Parent(pid, process) => (pid.as_raw_nonzero(), process),
+    };
+    let mapped = fs::write(format!("/proc/{pid}/uid_map"), format!("{} {} 1", files.uid, instance.uid))
+        .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), format!("{} {} 1", files.gid, instance.gid)))
+        .and_then(|()| fs::File::open(format!("/proc/{pid}/ns/user")));
+    drop(hold);
+    waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED)?;
+    Ok(mapped?.into())
 }
 
 fn place(slot: u32) -> PathBuf {
@@ -252,42 +274,42 @@ pub(crate) fn enter_root(slot: u32, program: Program, read_only: bool) -> io::Re
     std::env::set_current_dir("/")
 }
 
-/// Gives an instance's sockets and its `debug/` to the uid it will have.
-pub(crate) fn hand_over(dir: &Path, program: Program, uid: u32) -> io::Result<()> {
+/// Gives an instance's sockets and its `debug/` to the user it will be.
+pub(crate) fn hand_over(dir: &Path, program: Program, user: User) -> io::Result<()> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o711))?;
     if program == Program::Helper {
         return Ok(());
     }
     fs::set_permissions(dir.join("in"), fs::Permissions::from_mode(0o711))?;
     for entry in fs::read_dir(dir.join("in"))? {
-        own(&entry?.path(), uid)?;
+        own(&entry?.path(), user)?;
     }
-    own(&dir.join("debug"), uid)
+    own(&dir.join("debug"), user)
 }
 
 /// Changes the owner of a file, or of a link itself.
-pub(crate) fn own(path: &Path, uid: u32) -> io::Result<()> {
-    let (owner, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
+pub(crate) fn own(path: &Path, user: User) -> io::Result<()> {
+    let (owner, group) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     Ok(rustix::fs::chownat(CWD, path, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Gives a whole folder to a uid: for file systems whose owners cannot be mapped. No instance may see it meanwhile.
-pub(crate) fn own_all(path: &Path, uid: u32) -> io::Result<()> {
-    own(path, uid)?;
+/// Gives a whole folder to a user. No instance may see it meanwhile.
+pub(crate) fn own_all(path: &Path, user: User) -> io::Result<()> {
+    own(path, user)?;
     if fs::symlink_metadata(path)?.is_dir() {
         for entry in fs::read_dir(path)? {
-            own_all(&entry?.path(), uid)?;
+            own_all(&entry?.path(), user)?;
         }
     }
     Ok(())
 }
 
-/// Takes an instance's debug socket over for `uid`, after checking that it is one: a link could lead anywhere.
-pub(crate) fn take_socket(dir: &Path, uid: u32) -> Result<()> {
+/// Takes an instance's debug socket over for `user`, after checking that it is one: a link could lead anywhere.
+pub(crate) fn take_socket(dir: &Path, user: User) -> Result<()> {
     let path = dir.join("debug/debug.sock");
     let metadata = fs::symlink_metadata(&path).step("looking at debug.sock")?;
     if FileType::from_raw_mode(metadata.mode()) != FileType::Socket {
         return Err(Error::Invalid("debug.sock is not a socket".into()));
     }
-    if metadata.uid() == uid { Ok(()) } else { own(&path, uid).step("taking debug.sock over") }
+    if metadata.uid() == user.uid { Ok(()) } else { own(&path, user).step("taking debug.sock over") }
 }

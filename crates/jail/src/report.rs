@@ -139,7 +139,7 @@ pub(crate) fn examine_for(config: &Config) -> (Report, Layers) {
 }
 
 /// Does something in a forked child and says how it went.
-fn attempt<E: Into<io::Error>>(what: impl FnOnce() -> Result<(), E>) -> Result<(), String> {
+pub(crate) fn attempt<E: Into<io::Error>>(what: impl FnOnce() -> Result<(), E>) -> Result<(), String> {
     match sys::fork_into(0, None).map_err(|error| error.to_string())? {
         Forked::Child => sys::exit_now(match what().map_err(Into::into) {
             Ok(()) => 0,

@@ -17,6 +17,7 @@ use crate::config::{
 use crate::image::Image;
 use crate::mounts::{self, Stage};
 use crate::policy::Policy;
+use crate::privileges::User;
 use crate::spawn::{self, Plan};
 use crate::usage::{Source, UsageReader};
 use crate::wire::{self, Done, News, Order, Request, Spawn, Started};
@@ -26,6 +27,8 @@ use crate::{leftovers, sys};
 pub(crate) struct Server {
     config: Config,
     layers: Layers,
+    /// Whose the files are that nobody has lent: the process that faces the network.
+    own: User,
     runtime: (Image, Policy),
     helper: (Image, Policy),
     stage: Option<Stage>,
@@ -38,9 +41,9 @@ struct Instance {
     pidfd: OwnedFd,
     slot: u32,
     dir: PathBuf,
-    /// Outside uid, where it differs from the jailer's.
-    uid: Option<u32>,
-    /// Host folders that belong to its uid as long as it sees them, by their names inside.
+    /// Who it is outside, where that is not the jailer's own user.
+    user: Option<User>,
+    /// Host folders that belong to it as long as it sees them, by their names inside.
     lent: BTreeMap<String, PathBuf>,
 }
 
@@ -80,16 +83,22 @@ impl Server {
         } else {
             None
         };
+        let own = config.user.unwrap_or_else(User::current);
+        fs::create_dir_all(config.run_dir.join("i")).step("making the instances' folder")?;
+        if config.user.is_some() {
+            for folder in [config.run_dir.clone(), config.run_dir.join("i")] {
+                mounts::own(&folder, own).step("giving the run folder to the server")?;
+            }
+        }
         if stage.is_none() && has_uids(layers) {
             // Instances reach their sockets by their host paths.
             use std::os::unix::fs::PermissionsExt;
-            fs::create_dir_all(config.run_dir.join("i")).step("making the instances' folder")?;
             for folder in [config.run_dir.clone(), config.run_dir.join("i")] {
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o711))
                     .step("opening the run folder")?;
             }
         }
-        Ok(Self { config, layers, runtime, helper, stage, cgroups, instances: BTreeMap::new() })
+        Ok(Self { config, layers, own, runtime, helper, stage, cgroups, instances: BTreeMap::new() })
     }
 
     fn serve(&mut self, socket: &OwnedFd) -> io::Result<()> {
@@ -132,6 +141,15 @@ impl Server {
         }
     }
 
+    /// Whom the instance in a slot becomes: somebody of its own, else what the server is; none, what the jailer is.
+    fn user(&self, slot: u32) -> Option<User> {
+        if has_uids(self.layers) {
+            let id = self.config.base_uid.saturating_add(slot);
+            return Some(User { uid: id, gid: id });
+        }
+        self.config.user
+    }
+
     fn instance(&self, id: &str) -> Result<&Instance> {
         self.instances.get(id).ok_or_else(|| Error::Invalid(format!("there is no instance {id}")))
     }
@@ -153,9 +171,9 @@ impl Server {
         let taken: std::collections::BTreeSet<u32> =
             self.instances.values().map(|other| other.slot).collect();
         let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
-        let uid = has_uids(self.layers).then(|| self.config.base_uid.saturating_add(slot));
+        let user = self.user(slot);
         let mut lent = BTreeMap::new();
-        let (pid, pidfd) = match self.start(&order, slot, uid, fds, &mut lent) {
+        let (pid, pidfd) = match self.start(&order, slot, user, fds, &mut lent) {
             Ok(started) => started,
             Err(error) => {
                 self.clean(id, slot, dir, &lent);
@@ -167,16 +185,15 @@ impl Server {
             Some(cgroups) => cgroups.usage(id),
             None => UsageReader(Source::Process { pid: raw }),
         };
-        let own = uid.unwrap_or_else(own_uid);
-        self.instances.insert(order.id, Instance { pid, pidfd, slot, dir: order.dir, uid, lent });
-        Ok(Started { pid: raw, uid: own, usage })
+        self.instances.insert(order.id, Instance { pid, pidfd, slot, dir: order.dir, user, lent });
+        Ok(Started { pid: raw, uid: user.unwrap_or_else(User::current).uid, usage })
     }
 
     fn start(
         &self,
         order: &Spawn,
         slot: u32,
-        uid: Option<u32>,
+        user: Option<User>,
         fds: &[OwnedFd],
         lent: &mut BTreeMap<String, PathBuf>,
     ) -> Result<(Pid, OwnedFd)> {
@@ -188,8 +205,8 @@ impl Server {
         if *program == Program::Helper {
             fs::create_dir_all(dir).step("making the instance's folder")?;
         }
-        if let Some(uid) = uid {
-            mounts::hand_over(dir, *program, uid).step("handing the instance's folder over")?;
+        if let Some(user) = user {
+            mounts::hand_over(dir, *program, user).step("handing the instance's folder over")?;
         }
         if self.stage.is_none() {
             fs::create_dir_all(dir.join("data")).step("making the data folder")?;
@@ -201,11 +218,10 @@ impl Server {
         if let Some(stage) = &self.stage {
             stage.prepare(slot, dir).step("preparing the mounts")?;
         }
+        folders.iter().try_for_each(|folder| self.bring(slot, dir, user, folder, lent))?;
         let plan =
-            Plan { layers: self.layers, image, policy, slot, dir, args, folders, uid, limits, entrance };
-        let started = spawn::spawn(&plan, fds, |pid| {
-            folders.iter().try_for_each(|folder| self.bring(slot, dir, pid, uid, folder, lent))
-        })?;
+            Plan { layers: self.layers, image, policy, slot, dir, args, folders, user, limits, entrance };
+        let started = spawn::spawn(&plan, fds)?;
         if let Some(stage) = &self.stage {
             stage.started(slot).step("taking the instance's folder off the stage")?;
         }
@@ -232,9 +248,9 @@ impl Server {
                 "in this tier a running instance cannot be shown another folder".into(),
             ));
         }
-        let Instance { slot, dir, pid, uid, .. } = self.instance(id)?;
+        let Instance { slot, dir, user, .. } = self.instance(id)?;
         let mut lent = BTreeMap::new();
-        let brought = self.bring(*slot, dir, *pid, *uid, folder, &mut lent);
+        let brought = self.bring(*slot, dir, *user, folder, &mut lent);
         if let Some(instance) = self.instances.get_mut(id) {
             instance.lent.extend(lent);
         }
@@ -247,15 +263,15 @@ impl Server {
         &self,
         slot: u32,
         dir: &Path,
-        pid: Pid,
-        uid: Option<u32>,
+        user: Option<User>,
         folder: &Folder,
         lent: &mut BTreeMap<String, PathBuf>,
     ) -> Result<()> {
-        let mut lend = || match uid {
-            Some(uid) => {
+        let other = user.filter(|user| *user != self.own);
+        let mut lend = || match other {
+            Some(other) => {
                 lent.insert(folder.name.clone(), folder.host.clone());
-                mounts::own_all(&folder.host, uid).step("changing the folder's owner")
+                mounts::own_all(&folder.host, other).step("changing the folder's owner")
             }
             None => Ok(()),
         };
@@ -264,7 +280,7 @@ impl Server {
             let link = dir.join("data").join(&folder.name);
             return std::os::unix::fs::symlink(&folder.host, link).step("showing a folder");
         };
-        let owners = uid.map(|_| pid.as_raw_nonzero().get());
+        let owners = other.map(|other| (self.own, other));
         match stage.show(slot, folder, owners) {
             // A file system that cannot map owners.
             Err(error) if owners.is_some() && error.raw_os_error() == Some(libc::EINVAL) => {
@@ -285,7 +301,7 @@ impl Server {
         }
         .step("hiding a folder")?;
         match self.instances.get_mut(id).and_then(|instance| instance.lent.remove(name)) {
-            Some(host) => mounts::own_all(&host, own_uid()).step("taking the folder back"),
+            Some(host) => mounts::own_all(&host, self.own).step("taking the folder back"),
             None => Ok(()),
         }
     }
@@ -308,18 +324,17 @@ impl Server {
         if fs::symlink_metadata(instance.dir.join("debug/debug.sock")).is_err() {
             return Ok(Done::NotYet);
         }
-        let own = own_uid();
         match &self.stage {
             _ if !self.layers.seal => {}
             Some(stage) => stage.seal(instance.pid.as_raw_nonzero().get()).step("sealing debug/")?,
             None => {
                 use std::os::unix::fs::PermissionsExt;
                 let debug = instance.dir.join("debug");
-                mounts::own(&debug, own).step("sealing debug/")?;
+                mounts::own(&debug, self.own).step("sealing debug/")?;
                 fs::set_permissions(&debug, fs::Permissions::from_mode(0o555)).step("sealing debug/")?;
             }
         }
-        mounts::take_socket(&instance.dir, own).map(|()| Done::Yes)
+        mounts::take_socket(&instance.dir, self.own).map(|()| Done::Yes)
     }
 
     /// Takes the end of an instance in and removes what it had.
@@ -349,7 +364,7 @@ impl Server {
 
     fn clean(&self, id: &str, slot: u32, dir: &Path, lent: &BTreeMap<String, PathBuf>) {
         for folder in lent.values() {
-            if let Err(error) = mounts::own_all(folder, own_uid()) {
+            if let Err(error) = mounts::own_all(folder, self.own) {
                 tracing::warn!(%error, id, folder = %folder.display(), "a folder keeps the uid of an instance that is gone");
             }
         }
@@ -381,11 +396,6 @@ impl Server {
             cgroups.dissolve();
         }
     }
-}
-
-/// Whose the files are that nobody has lent.
-fn own_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
 }
 
 /// Whether instances get uids of their own.

@@ -16,8 +16,9 @@ use crate::cgroup::Entrance;
 use crate::config::{Context, Error, Folder, Layers, Limits, Result};
 use crate::image::Image;
 use crate::policy::Policy;
+use crate::privileges::{self, User};
 use crate::sys::{self, Forked};
-use crate::{landlock, mounts, privileges};
+use crate::{landlock, mounts};
 
 /// What a new process becomes.
 pub(crate) struct Plan<'a> {
@@ -28,19 +29,14 @@ pub(crate) struct Plan<'a> {
     pub dir: &'a Path,
     pub args: &'a [String],
     pub folders: &'a [Folder],
-    /// Outside uid and gid, where they differ from the jailer's.
-    pub uid: Option<u32>,
+    /// Who it is outside, where that is not the jailer's own user.
+    pub user: Option<User>,
     pub limits: &'a Limits,
     pub entrance: Option<Entrance>,
 }
 
-/// Starts it and waits until its program executes. `ready` is called in the jailer when the process has its namespaces
-/// and goes no further.
-pub(crate) fn spawn(
-    plan: &Plan<'_>,
-    fds: &[OwnedFd],
-    ready: impl FnOnce(Pid) -> Result<()>,
-) -> Result<(Pid, OwnedFd)> {
+/// Starts it and waits until its program executes.
+pub(crate) fn spawn(plan: &Plan<'_>, fds: &[OwnedFd]) -> Result<(Pid, OwnedFd)> {
     let (go_reader, go) = pipe().step("making a pipe")?;
     let (status, status_writer) = pipe().step("making a pipe")?;
     let mut flags = 0;
@@ -75,9 +71,8 @@ pub(crate) fn spawn(
     drop((go_reader, status_writer));
     let started = (|| {
         if plan.layers.namespaces {
-            map_owner(pid, plan.uid).step("mapping the uid")?;
+            map_owner(pid, plan.user).step("mapping the uid")?;
         }
-        ready(pid)?;
         let mut go = fs::File::from(go);
         go.write_all(&[1]).step("releasing the process")?;
         let mut words = String::new();
@@ -100,16 +95,15 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Makes uid and gid 0 of the new namespace the plain outside ones.
-fn map_owner(pid: Pid, uid: Option<u32>) -> io::Result<()> {
+fn map_owner(pid: Pid, user: Option<User>) -> io::Result<()> {
     let proc = format!("/proc/{}", pid.as_raw_nonzero());
-    let user = uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
-    let group = uid.unwrap_or_else(|| rustix::process::getegid().as_raw());
-    if uid.is_none() {
+    let User { uid, gid } = user.unwrap_or_else(User::current);
+    if user.is_none() {
         // Without privileges over other groups a group may only be mapped when none can be given up any more.
         fs::write(format!("{proc}/setgroups"), "deny")?;
     }
-    fs::write(format!("{proc}/uid_map"), format!("0 {user} 1"))?;
-    fs::write(format!("{proc}/gid_map"), format!("0 {group} 1"))
+    fs::write(format!("{proc}/uid_map"), format!("0 {uid} 1"))?;
+    fs::write(format!("{proc}/gid_map"), format!("0 {gid} 1"))
 }
 
 /// Runs in the new process. Returns only when something failed.
@@ -177,15 +171,15 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
 /// Takes the uid inside: 0 of a user namespace, which is a plain one outside, or the plain one itself.
 fn take_owner(plan: &Plan<'_>) -> io::Result<()> {
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-    let id = match (plan.layers.namespaces, plan.uid) {
-        (true, _) => 0,
-        (false, Some(uid)) => uid,
+    let User { uid, gid } = match (plan.layers.namespaces, plan.user) {
+        (true, _) => User { uid: 0, gid: 0 },
+        (false, Some(user)) => user,
         (false, None) => return Ok(()),
     };
-    if plan.uid.is_some() {
+    if plan.user.is_some() {
         set_thread_groups(&[])?;
     }
-    let (uid, gid) = (rustix::process::Uid::from_raw(id), rustix::process::Gid::from_raw(id));
+    let (uid, gid) = (rustix::process::Uid::from_raw(uid), rustix::process::Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }

@@ -81,6 +81,14 @@ fn become_jailer(config: Config, layers: Layers, socket: OwnedFd) -> ! {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE] {
         sys::ignore_signal(signal);
     }
+    if let Some(user) = config.user {
+        // The signal that ends us with the server comes from the server's user, who needs the right to send it: its uid
+        // as one of ours. It can do nothing else with it.
+        let (root, server) = (rustix::process::Uid::ROOT, rustix::process::Uid::from_raw(user.uid));
+        if rustix::thread::set_thread_res_uid(root, root, server).is_err() {
+            sys::exit_now(1);
+        }
+    }
     let bound = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let alone = rustix::process::setsid();
     let named = rustix::thread::set_name(c"hearth-jailer");

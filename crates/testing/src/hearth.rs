@@ -1,7 +1,8 @@
 //! The server under test: start, stop, kill, and what is left when a test fails.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -55,7 +56,12 @@ impl Hearth {
     /// # Panics
     /// As [`Hearth::start`].
     pub async fn start_with(options: Options) -> Self {
-        let folder = tempfile::Builder::new().prefix("hearth-test-").tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("hearth-test-")
+            // A server started by root leaves uid 0 only where its own user reaches the data folder.
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir()
+            .expect("a temporary folder");
         let address = free_address();
         let child = spawn(&options, address, folder.path());
         let mut hearth = Self {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearth_jail::{
-    Command, Config, Exit, Folder, InstancePaths, Jailer, Layers, Limits, Program, Spawned, Tier,
+    Command, Config, Exit, Folder, InstancePaths, Jailer, Layers, Limits, Program, Spawned, Tier, User,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -65,8 +65,19 @@ fn reachable(folder: &Path, name: &str, program: &Path) -> PathBuf {
 
 /// Runs a test with a jailer. Says loudly when this machine cannot: the tier is missing.
 pub fn with<F: Future<Output = ()>>(tier: Option<Tier>, layers: Layers, test: impl FnOnce(Bench) -> F) {
+    with_user(None, tier, layers, test);
+}
+
+/// Runs a test with a jailer that serves a certain user.
+pub fn with_user<F: Future<Output = ()>>(
+    user: Option<User>,
+    tier: Option<Tier>,
+    layers: Layers,
+    test: impl FnOnce(Bench) -> F,
+) {
     let folder = tempfile::tempdir().unwrap();
-    let started = hearth_jail::start_with(config(folder.path(), tier), layers);
+    let config = Config { user, ..config(folder.path(), tier) };
+    let started = hearth_jail::start_with(config, layers);
     let (handle, _) = match started {
         Err(error @ hearth_jail::Error::Unavailable { .. }) => {
             eprintln!("SKIPPED, NOTHING IS TESTED HERE: {error}");

@@ -7,10 +7,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use hearth_jail::{Command, Exit, ExitCause, Folder, Layers, Limits, Program, Signal, Spawned, Tier};
+use hearth_jail::{
+    Command, DEFAULT_UID, Exit, ExitCause, Folder, Layers, Limits, Program, Signal, Spawned, Tier, User,
+};
 use rustix::net::{AddressFamily, SocketType};
 
-use crate::bench::{Bench, LIMITS, PATIENCE, exit_of, folder, isolated, with};
+use crate::bench::{Bench, LIMITS, PATIENCE, exit_of, folder, isolated, with, with_user};
 use crate::harness::Test;
 
 pub const TESTS: &[Test] = &[
@@ -20,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("a_helpers_memory_is_limited_and_its_end_is_told", ends),
     ("a_folder_goes_from_one_helper_to_another", hand_over),
     ("a_folder_goes_from_one_helper_to_another_in_reduced", hand_over_in_reduced),
+    ("a_folder_of_another_user_goes_from_one_helper_to_another", hand_over_of_user),
 ];
 
 /// What runs in the jail: this very test program.
@@ -277,8 +280,9 @@ fn ends() {
 
 /// One helper makes a database, and another one, which has another uid where Hearth is root, goes on with it. A third
 /// sees nothing of it. What is on disk is Hearth's afterwards.
-async fn passes_on(bench: Bench) {
+async fn passes_on(bench: Bench, user: User) {
     let host = private(&bench, "database");
+    std::os::unix::fs::chown(&host, Some(user.uid), Some(user.gid)).unwrap();
     let mut first = Engine::start(&bench, "a", limits(), vec![folder(&host, "db", true)]).await;
     let mut stranger = Engine::start(&bench, "b", limits(), Vec::new()).await;
     let path = first.data.join("db").display().to_string();
@@ -297,22 +301,33 @@ async fn passes_on(bench: Bench) {
     assert_eq!(second.can(&format!("count {path}")), "12");
     second.leave().await;
     for path in [host.clone(), host.join("main.sqlite"), host.join("backup.sqlite")] {
-        assert_eq!(
-            fs::metadata(&path).unwrap().uid(),
-            rustix::process::geteuid().as_raw(),
-            "{}",
-            path.display()
-        );
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (user.uid, user.gid), "{}", path.display());
     }
 }
 
 fn hand_over() {
-    isolated(Layers::ALL, passes_on);
+    isolated(Layers::ALL, |bench| passes_on(bench, current()));
+}
+
+fn current() -> User {
+    User { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+}
+
+fn hand_over_of_user() {
+    if current().uid != 0 {
+        eprintln!("SKIPPED, NOTHING IS TESTED HERE: only root can become somebody else");
+        return;
+    }
+    let user = User { uid: DEFAULT_UID, gid: DEFAULT_UID };
+    for tier in [Tier::Full, Tier::Reduced] {
+        with_user(Some(user), Some(tier), Layers::ALL, |bench| passes_on(bench, user));
+    }
 }
 
 fn hand_over_in_reduced() {
     with(Some(Tier::Reduced), Layers::ALL, |bench| async move {
         assert!(!bench.jailer.shows_later());
-        passes_on(bench).await;
+        passes_on(bench, current()).await;
     });
 }

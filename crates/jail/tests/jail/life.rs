@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use hearth_jail::Layers;
+use hearth_jail::{Config, DEFAULT_UID, Layers, User};
+use rustix::process::Uid;
 
 use crate::bench::{self, Bench, PATIENCE, folder, isolated};
 use crate::harness::Test;
@@ -19,12 +20,14 @@ pub const TESTS: &[Test] = &[
     ("killing_hearth_leaves_no_process", killed),
     ("what_outlives_hearth_is_ended_by_the_next", reaped),
     ("dropped_privileges_are_gone", privileges),
+    ("a_data_folder_is_given_to_who_works_on_it", settled),
 ];
 
 /// Tests that only other tests start.
-pub const HELPERS: &[Test] = &[("helper_hearth", helper)];
+pub const HELPERS: &[Test] = &[("helper_hearth", helper), ("helper_dropped", dropped)];
 
 const FOLDER: &str = "HEARTH_TEST_FOLDER";
+const LEAVES: &str = "HEARTH_TEST_LEAVES_ROOT";
 
 fn show() {
     isolated(Layers::ALL, |bench| async move {
@@ -105,7 +108,11 @@ fn seal_refuses() {
 fn helper() {
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
     let layers = Layers { seccomp: false, ..Layers::ALL };
-    let (handle, _) = hearth_jail::start_with(bench::config(&folder, None), layers).unwrap();
+    let user = rustix::process::geteuid().is_root().then_some(User { uid: DEFAULT_UID, gid: DEFAULT_UID });
+    let config = Config { user, ..bench::config(&folder, None) };
+    let (handle, _) = hearth_jail::start_with(config, layers).unwrap();
+    // The jailer must die with a Hearth that is nobody to it.
+    hearth_jail::drop_privileges(user).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let jailer = handle.into_async().unwrap();
@@ -199,24 +206,84 @@ fn reaped() {
     drop(jailer);
 }
 
+/// The process that faces the network, after it has given up what it does not need: says what it can still do.
+fn dropped() {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let user = std::env::var_os(LEAVES).map(|_| User { uid: DEFAULT_UID, gid: DEFAULT_UID });
+    hearth_jail::drop_privileges(user).unwrap();
+    let reads = |name: &str| fs::read_to_string(folder.join(name)).is_ok();
+    let held = rustix::thread::capabilities(None).unwrap();
+    let kept = rustix::thread::CapabilitySet::NET_BIND_SERVICE;
+    let none = (held.effective - kept).is_empty() && (held.permitted - kept).is_empty();
+    // Not by executing something either.
+    let executed = Command::new("cat").arg(folder.join("other")).stderr(Stdio::null()).output().unwrap();
+    let back = rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_ok();
+    println!(
+        "other {} executed {} capabilities {} root {} back {} groups {}",
+        reads("other"),
+        executed.status.success(),
+        !none || !rustix::thread::no_new_privs().unwrap(),
+        reads("root"),
+        back,
+        rustix::process::getgroups().unwrap().len(),
+    );
+}
+
 fn privileges() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED, NOTHING IS TESTED HERE: there are no privileges to give up");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("secret");
-    fs::write(&path, "x").unwrap();
-    std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "x");
-    hearth_jail::drop_privileges().unwrap();
-    fs::read_to_string(&path).unwrap_err();
-    let held = rustix::thread::capabilities(None).unwrap();
-    let kept = rustix::thread::CapabilitySet::NET_BIND_SERVICE;
-    assert!((held.effective - kept).is_empty() && (held.permitted - kept).is_empty());
-    assert!(rustix::thread::no_new_privs().unwrap());
-    // Not by executing something either.
-    let status = Command::new("cat").arg(&path).stderr(Stdio::null()).status().unwrap();
-    assert!(!status.success());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    for (name, uid) in [("root", 0), ("other", 65_534)] {
+        let path = folder.path().join(name);
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::chown(&path, Some(uid), Some(uid)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+    }
+    let after = |leaves: bool| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "helper_dropped"]).env(FOLDER, folder.path());
+        if leaves {
+            command.env(LEAVES, "1");
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let said = after(true);
+    assert_eq!(said, "other false executed false capabilities false root false back false groups 0\n");
+    // Without leaving uid 0 all that is root's stays open, /etc/shadow among it.
+    let said = after(false);
+    assert!(said.starts_with("other false executed false capabilities false root true back true"), "{said}");
+}
+
+fn settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = DEFAULT_UID;
+    let data = folder.path().join("data");
+    for part in ["blobs", "runtime"] {
+        fs::create_dir_all(data.join(part)).unwrap();
+    }
+    fs::write(data.join("blobs/one"), "x").unwrap();
+    let settle = || hearth_jail::settle(&data, own).unwrap().map(|user| user.uid);
+    if !rustix::process::geteuid().is_root() {
+        assert_eq!(settle(), None);
+        return;
+    }
+    let owner = |path: &str| fs::metadata(data.join(path)).unwrap().uid();
+    let open = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    open(0o711);
+    assert_eq!(settle(), None, "somebody else's folder");
+    fs::write(data.join("hearth.db"), "x").unwrap();
+    open(0o700);
+    assert_eq!(settle(), None, "out of reach");
+    assert_eq!((owner("."), owner("blobs/one")), (0, 0));
+    open(0o711);
+    assert_eq!(settle(), Some(own));
+    assert_eq!([".", "hearth.db", "blobs", "blobs/one", "runtime"].map(owner), [own, own, own, own, 0]);
+    assert_eq!(settle(), Some(own));
+    // Whom the operator gave it to.
+    std::os::unix::fs::chown(&data, Some(65_534), Some(65_534)).unwrap();
+    assert_eq!(settle(), Some(65_534));
 }

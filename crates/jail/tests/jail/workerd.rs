@@ -1,6 +1,7 @@
 //! The real runtime, where `HEARTH_WORKERD` names it: parked on stdin, then told what to run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -64,7 +65,12 @@ fn serves() {
     let runtime = folder.path().join("workerd");
     fs::copy(workerd, &runtime).unwrap();
 
-    let config = hearth_jail::Config { runtime, ..bench::config(folder.path(), Some(Tier::Full)) };
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let reachable = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(folder.path(), reachable).unwrap();
+    let user = hearth_jail::settle(&data, hearth_jail::DEFAULT_UID).unwrap();
+    let config = hearth_jail::Config { runtime, user, ..bench::config(folder.path(), Some(Tier::Full)) };
     let (handle, _) = match hearth_jail::start_with(config, Layers::ALL) {
         Err(error @ hearth_jail::Error::Unavailable { .. }) => {
             eprintln!("SKIPPED, NOTHING IS TESTED HERE: {error}");
@@ -72,7 +78,7 @@ fn serves() {
         }
         other => other.unwrap(),
     };
-    hearth_jail::drop_privileges().unwrap();
+    hearth_jail::drop_privileges(user).unwrap();
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     tokio.block_on(async {
         let jailer = handle.into_async().unwrap();
@@ -80,7 +86,7 @@ fn serves() {
         for part in ["in", "out", "debug"] {
             fs::create_dir_all(dir.join(part)).unwrap();
         }
-        let storage = folder.path().join("storage");
+        let storage = data.join("storage");
         fs::create_dir(&storage).unwrap();
         let egress = AsyncListener::bind(dir.join("in/egress.sock")).unwrap();
         let http = UnixListener::bind(dir.join("out/http.sock")).unwrap();
