@@ -6,12 +6,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hearth_model::AccountId;
 use hearth_store::{Account, Entity, Principal, Scope, StoreError};
-use http::HeaderMap;
 use http::header;
 use http::request::Parts;
+use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 
 use crate::error::{ApiError, code};
 use crate::path;
+use crate::r2_rights;
 use crate::state::Api;
 
 /// Who makes a call.
@@ -35,7 +37,21 @@ impl Caller {
     pub fn require_installation(&self) -> Result<(), ApiError> {
         match self.scope {
             Scope::Installation => Ok(()),
-            Scope::Accounts(_) => Err(ApiError::forbidden()),
+            Scope::Accounts(_) | Scope::R2(_) => Err(ApiError::forbidden()),
+        }
+    }
+
+    /// Whether a call below an account may be made.
+    fn may(&self, account: &AccountId, method: &Method, path: &str) -> bool {
+        match &self.scope {
+            Scope::R2(_) if path.ends_with("/tokens/verify") => {
+                self.scope.accounts().is_some_and(|named| named.contains(&account))
+            }
+            Scope::R2(_) => r2_rights::needed(method, path).is_some_and(|(action, bucket)| {
+                let bucket = bucket.map(|text| percent_decode_str(text).decode_utf8_lossy());
+                self.scope.allows_r2(account, bucket.as_deref(), action)
+            }),
+            scope => scope.allows(account),
         }
     }
 }
@@ -46,7 +62,7 @@ pub struct InAccount(pub Account);
 
 /// Lets a call pass with a [`Caller`], and with an [`InAccount`] when its path names an account.
 pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match check(&api, request.headers(), request.uri().path()).await {
+    match check(&api, request.headers(), request.method(), request.uri().path()).await {
         Ok((caller, account)) => {
             request.extensions_mut().insert(caller);
             if let Some(account) = account {
@@ -58,10 +74,15 @@ pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, n
     }
 }
 
-async fn check(api: &Api, headers: &HeaderMap, path: &str) -> Result<(Caller, Option<Account>), ApiError> {
+async fn check(
+    api: &Api,
+    headers: &HeaderMap,
+    method: &Method,
+    path: &str,
+) -> Result<(Caller, Option<Account>), ApiError> {
     let caller = caller(api, headers).await?;
     let account = match path::account(path) {
-        Some(text) => Some(account(api, &caller, text).await?),
+        Some(text) => Some(account(api, &caller, text, method, path).await?),
         None => None,
     };
     Ok((caller, account))
@@ -87,7 +108,13 @@ async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
     }
 }
 
-async fn account(api: &Api, caller: &Caller, text: &str) -> Result<Account, ApiError> {
+async fn account(
+    api: &Api,
+    caller: &Caller,
+    text: &str,
+    method: &Method,
+    path: &str,
+) -> Result<Account, ApiError> {
     let unknown = || {
         ApiError::not_found(
             code::BAD_IDENTIFIER,
@@ -98,7 +125,7 @@ async fn account(api: &Api, caller: &Caller, text: &str) -> Result<Account, ApiE
         )
     };
     let id: AccountId = text.parse().map_err(|_| unknown())?;
-    if !caller.scope.allows(&id) {
+    if !caller.may(&id, method, path) {
         return Err(ApiError::forbidden());
     }
     match api.store().account(&id).await {

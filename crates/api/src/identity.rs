@@ -1,7 +1,7 @@
 //! Who am I: tokens, users, accounts and memberships (wrangler-api.md 1.8).
 
 use axum::extract::State;
-use hearth_store::{Account, Listing, Scope};
+use hearth_store::{Account, Listing};
 use serde_json::{Value, json};
 
 use crate::auth::{Caller, InAccount};
@@ -81,13 +81,13 @@ async fn accounts_of(
     query: &Query,
 ) -> Result<(Vec<Account>, ResultInfo), ApiError> {
     let window = PageQuery::from_query(query).window(PER_PAGE);
-    match &caller.scope {
-        Scope::Installation => {
+    match caller.scope.accounts() {
+        None => {
             let Listing { items, total } = api.store().accounts(store_page(&window)).await?;
             let info = window.info(items.len(), total);
             Ok((items, info))
         }
-        Scope::Accounts(ids) => {
+        Some(ids) => {
             let mut accounts = Vec::with_capacity(ids.len());
             for id in ids {
                 accounts.push(api.store().account(id).await?);

@@ -18,7 +18,7 @@ use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
 use crate::{
     auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services, settings,
-    subdomain, triggers, unsupported, versions, workers, zones,
+    subdomain, tokens, triggers, unsupported, versions, workers, zones,
 };
 
 /// One operation of the API.
@@ -72,6 +72,17 @@ pub fn operations() -> Vec<Operation> {
         op(get.clone(), "/accounts/{account}", identity::account),
         op(get.clone(), "/accounts/{account}/tokens/verify", identity::verify_token),
         op(get.clone(), "/memberships", identity::memberships),
+        // Tokens
+        op(get.clone(), "/user/tokens", tokens::list),
+        op(post.clone(), "/user/tokens", tokens::post),
+        op(get.clone(), "/user/tokens/permission_groups", tokens::permission_groups),
+        op(get.clone(), "/user/tokens/{token}", tokens::get),
+        op(delete.clone(), "/user/tokens/{token}", tokens::delete),
+        op(get.clone(), "/accounts/{account}/tokens", tokens::list_account),
+        op(post.clone(), "/accounts/{account}/tokens", tokens::post_account),
+        op(get.clone(), "/accounts/{account}/tokens/permission_groups", tokens::permission_groups),
+        op(get.clone(), "/accounts/{account}/tokens/{token}", tokens::get_account),
+        op(delete.clone(), "/accounts/{account}/tokens/{token}", tokens::delete_account),
         // Services
         op(get.clone(), "/accounts/{account}/workers/services/{worker}", services::get),
         op(delete.clone(), "/accounts/{account}/workers/services/{worker}", services::delete),

@@ -62,6 +62,11 @@ pub(crate) fn time(row: &SqliteRow, column: &str) -> Result<Timestamp> {
     Timestamp::from_microsecond(row.try_get(column)?).map_err(|error| corrupt(column, error))
 }
 
+pub(crate) fn time_option(row: &SqliteRow, column: &str) -> Result<Option<Timestamp>> {
+    let stored: Option<i64> = row.try_get(column)?;
+    stored.map(|time| Timestamp::from_microsecond(time).map_err(|error| corrupt(column, error))).transpose()
+}
+
 /// Now, in the precision that is stored: what an insert returns equals what is read later.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_microsecond(Timestamp::now().as_microsecond()).unwrap_or(Timestamp::UNIX_EPOCH)

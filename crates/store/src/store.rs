@@ -15,6 +15,7 @@ use crate::blobs::Blobs;
 use crate::cache::ByteLru;
 use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
+use crate::tokens::KeyCache;
 use crate::{Result, StoreError, folder, rows, schema};
 
 pub(crate) const DATABASE: &str = "hearth.db";
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) key_file: PathBuf,
     keys: RwLock<Arc<Keyring>>,
     caches: Mutex<Caches>,
+    pub(crate) s3_keys: KeyCache,
     _lock: File,
 }
 
@@ -93,6 +95,7 @@ impl Store {
             key_file,
             keys: RwLock::new(Arc::new(keys)),
             caches: Mutex::new(caches),
+            s3_keys: KeyCache::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

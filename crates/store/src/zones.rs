@@ -26,6 +26,7 @@ impl Store {
         let accounts = match scope {
             Scope::Installation => None,
             Scope::Accounts(accounts) => Some(rows::to_json(accounts)?),
+            Scope::R2(_) => Some(rows::to_json(&[(); 0])?),
         };
         let mut connection = self.read().await?;
         let (limit, offset) = page.bounds();

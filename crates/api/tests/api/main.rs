@@ -10,4 +10,5 @@ mod releases;
 mod secrets;
 mod settings;
 mod support;
+mod tokens;
 mod unsupported;
