@@ -1,13 +1,14 @@
 //! What keeps objects: the trait behind which the embedded engine stands, and behind which an S3-compatible one can.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::body::Incoming;
 use super::error::Result;
 use super::rules::LockRule;
 use super::types::{
     CompleteOptions, Conditional, Found, GetOptions, ListOptions, ListUploads, Listing, Object, Part,
-    PartOptions, PartTag, PutOptions, Upload, UploadOptions, Usage,
+    PartOptions, PartTag, PutOptions, StorageClass, Upload, UploadOptions, Usage,
 };
 
 /// Keeps the objects of buckets. A bucket is named by its resource's id, never by its name, so that names can be used
@@ -19,11 +20,17 @@ pub trait Engine: Send + Sync {
     /// Makes an empty bucket. One that is there already stays as it is.
     async fn create_bucket(&self, bucket: &str) -> Result<()>;
 
-    /// Takes an empty bucket out of use and reclaims its space.
+    /// Takes an empty bucket out of use: from then on it is [`super::R2Error::NoSuchBucket`], until it is made again.
     ///
     /// # Errors
-    /// [`super::R2Error::BucketNotEmpty`] while it holds an object. Uploads under way are dropped.
-    async fn delete_bucket(&self, bucket: &str) -> Result<()>;
+    /// [`super::R2Error::BucketNotEmpty`] while it holds an object. Uploads under way do not count.
+    async fn close_bucket(&self, bucket: &str) -> Result<()>;
+
+    /// Reclaims the space of a bucket that was closed.
+    async fn reclaim_bucket(&self, bucket: &str) -> Result<()>;
+
+    /// Reclaims the space of every bucket that is not among `known`.
+    async fn retain_buckets(&self, known: &[String]) -> Result<()>;
 
     /// What a bucket holds. Kept, not counted.
     async fn usage(&self, bucket: &str) -> Result<Usage>;
@@ -130,6 +137,9 @@ pub trait Engine: Send + Sync {
         bucket: &str,
         key: &str,
         version: &str,
-        class: super::types::StorageClass,
+        class: StorageClass,
     ) -> Result<()>;
+
+    /// Forgets uploads that ended before a moment; aborting one then is [`super::R2Error::NoSuchUpload`].
+    async fn forget_uploads(&self, bucket: &str, before: Timestamp) -> Result<()>;
 }

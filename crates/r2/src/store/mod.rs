@@ -5,8 +5,10 @@
 
 mod body;
 mod bucket;
+mod decide;
 mod engine;
 mod error;
+mod local;
 mod registry;
 mod rules;
 mod types;
@@ -15,6 +17,7 @@ pub use body::{BoxError, Incoming, ObjectBody};
 pub use bucket::Bucket;
 pub use engine::Engine;
 pub use error::{R2Error, Result};
+pub use local::Local;
 pub use registry::{Config, NewBucket, R2};
 pub use rules::{BucketSettings, LockCondition, LockRule};
 pub use types::{

@@ -30,12 +30,22 @@ pub struct Config {
     pub uploads: usize,
     /// Contents of at most so many bytes lie in the index instead of in files.
     pub inline_bytes: usize,
+    /// Free bytes of the disk that contents may not use, so that metadata can still be written.
+    pub reserve_bytes: u64,
 }
 
 impl Config {
     /// The defaults, with the data in `root`.
     pub fn new(root: PathBuf) -> Self {
-        Self { root, threads: 16, waiting: 4096, open_indexes: 64, uploads: 256, inline_bytes: 64 << 10 }
+        Self {
+            root,
+            threads: 16,
+            waiting: 4096,
+            open_indexes: 64,
+            uploads: 256,
+            inline_bytes: 64 << 10,
+            reserve_bytes: 128 << 20,
+        }
     }
 }
 
@@ -65,10 +75,13 @@ impl R2 {
     /// What the store or the engine fails with.
     pub async fn open(store: Store, engine: Arc<dyn Engine>) -> Result<Self> {
         let mut buckets: HashMap<AccountId, BTreeMap<String, Arc<Bucket>>> = HashMap::new();
+        let mut known = Vec::new();
         for resource in store.all_resources(ResourceKind::R2Bucket).await? {
             let bucket = bucket_of(&engine, resource)?;
+            known.push(bucket.id.clone());
             buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::new(bucket));
         }
+        engine.retain_buckets(&known).await?;
         let inner =
             Inner { store, engine, buckets: RwLock::new(buckets), changing: tokio::sync::Mutex::new(()) };
         Ok(Self(Arc::new(inner)))
@@ -118,7 +131,7 @@ impl R2 {
         match made {
             Ok(resource) => self.remember(resource),
             Err(error) => {
-                self.0.engine.delete_bucket(&id).await?;
+                self.0.engine.reclaim_bucket(&id).await?;
                 Err(error.into())
             }
         }
@@ -131,12 +144,15 @@ impl R2 {
     pub async fn delete_bucket(&self, account: &AccountId, name: &str) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         let bucket = self.bucket(account, name)?;
-        self.0.engine.delete_bucket(&bucket.id).await?;
-        self.0.store.delete_resource(ResourceKind::R2Bucket, account, &bucket.id).await?;
+        self.0.engine.close_bucket(&bucket.id).await?;
+        if let Err(error) = self.0.store.delete_resource(ResourceKind::R2Bucket, account, &bucket.id).await {
+            self.0.engine.create_bucket(&bucket.id).await?;
+            return Err(error.into());
+        }
         if let Some(owned) = self.0.buckets.write().get_mut(account) {
             owned.remove(name);
         }
-        Ok(())
+        self.0.engine.reclaim_bucket(&bucket.id).await
     }
 
     /// Changes a bucket's settings to what `change` makes of them; an error of `change` changes nothing.
