@@ -135,6 +135,11 @@ impl Instance {
         self.served.load(Ordering::Relaxed)
     }
 
+    /// Where its dispatcher listens, if its worker takes events.
+    pub(crate) fn events_socket(&self) -> PathBuf {
+        self.http_socket.with_file_name("events.sock")
+    }
+
     /// Where its debug port listens: calls with an entrypoint or props go there.
     pub fn debug_socket(&self) -> &Path {
         &self.debug_socket

@@ -203,7 +203,7 @@ impl Lease {
         }
     }
 
-    async fn explain(&self, source: Box<dyn std::error::Error + Send + Sync>) -> SendError {
+    pub(crate) async fn explain(&self, source: Box<dyn std::error::Error + Send + Sync>) -> SendError {
         match self.death().await {
             Some(death) => SendError::Died(death),
             None => SendError::Connection { source },

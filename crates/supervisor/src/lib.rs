@@ -9,6 +9,7 @@
 mod config;
 mod connection;
 mod death;
+mod events;
 mod inquiry;
 mod instance;
 mod lease;
@@ -26,6 +27,7 @@ mod workerd;
 pub use config::Config;
 pub use connection::ResponseBody;
 pub use death::Death;
+pub use events::{Ended, Scheduled};
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Services};

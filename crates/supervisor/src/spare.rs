@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hearth_jail::{Command, Exit, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader};
@@ -49,6 +49,15 @@ pub(crate) struct Spare {
     pub exit: watch::Receiver<Option<Exit>>,
 }
 
+/// What a parked process can come to run: fixed when it is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Workers as users write them. workerd itself refuses experimental flags.
+    Plain,
+    /// Also what of ours needs `--experimental`. A probe never runs here, so users' experimental flags do not either.
+    Experimental,
+}
+
 /// Starts parked processes, and knows how.
 pub(crate) struct Nursery {
     config: Arc<Config>,
@@ -62,7 +71,7 @@ impl Nursery {
     }
 
     /// Starts one process and parks it.
-    pub(crate) async fn spawn(&self) -> io::Result<Spare> {
+    pub(crate) async fn spawn(&self, flavour: Flavour) -> io::Result<Spare> {
         let id = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
         let dir = self.config.run_dir.join("i").join(&id);
         let sockets = tokio::task::block_in_place(|| make_folder(&dir))?;
@@ -83,7 +92,7 @@ impl Nursery {
             id: id.clone(),
             program: Program::Runtime,
             dir: dir.clone(),
-            args: arguments(&paths),
+            args: arguments(&paths, flavour),
             stdio: [
                 child_stdin.into_blocking_fd()?,
                 child_stdout.into_blocking_fd()?,
@@ -129,8 +138,11 @@ impl Nursery {
 }
 
 /// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order.
-fn arguments(paths: &InstancePaths) -> Vec<String> {
+fn arguments(paths: &InstancePaths, flavour: Flavour) -> Vec<String> {
     let mut args = ["serve", "-b", "-", "--control-fd=3"].map(String::from).to_vec();
+    if flavour == Flavour::Experimental {
+        args.push("--experimental".to_owned());
+    }
     for (index, name) in SOCKETS.iter().enumerate() {
         args.push(format!("--socket-fd={name}={}", index + 4));
     }
@@ -161,8 +173,8 @@ fn own(listener: UnixListener) -> io::Result<OwnedFd> {
     Ok(listener.into_std()?.into())
 }
 
-/// Keeps parked processes ready and hands them out.
-pub(crate) struct Pool {
+/// Keeps parked processes of one flavour ready and hands them out.
+struct Pool {
     nursery: Arc<Nursery>,
     ready: tokio::sync::Mutex<mpsc::Receiver<Spare>>,
     filling: Mutex<Option<JoinHandle<()>>>,
@@ -171,14 +183,14 @@ pub(crate) struct Pool {
 impl Pool {
     /// Begins to keep `count` ready, until told to stop. A spare that dies while parked is replaced when it is about
     /// to be taken.
-    pub(crate) fn start(nursery: Arc<Nursery>, count: usize, stop: CancellationToken) -> Self {
+    fn start(nursery: Arc<Nursery>, flavour: Flavour, count: usize, stop: CancellationToken) -> Self {
         let (sender, receiver) = mpsc::channel(count.max(1));
-        let filling = tokio::spawn(fill(Arc::clone(&nursery), sender, stop));
+        let filling = tokio::spawn(fill(Arc::clone(&nursery), flavour, sender, stop));
         Self { nursery, ready: tokio::sync::Mutex::new(receiver), filling: Mutex::new(Some(filling)) }
     }
 
     /// A parked process that lives. None: the pool is closed.
-    pub(crate) async fn take(&self) -> Option<Spare> {
+    async fn take(&self) -> Option<Spare> {
         let mut ready = self.ready.lock().await;
         loop {
             let spare = ready.recv().await?;
@@ -189,7 +201,7 @@ impl Pool {
     }
 
     /// Ends the parked processes, once the pool was told to stop.
-    pub(crate) async fn close(&self) {
+    async fn close(&self) {
         let filling = self.filling.lock().take();
         if let Some(filling) = filling {
             // It does not panic, and ends because it was told to.
@@ -202,13 +214,50 @@ impl Pool {
     }
 }
 
-async fn fill(nursery: Arc<Nursery>, sender: mpsc::Sender<Spare>, stop: CancellationToken) {
+/// The pools of both flavours.
+pub(crate) struct Pools {
+    plain: Pool,
+    /// Begun when the first one is wanted: many installations never need one.
+    experimental: OnceLock<Pool>,
+    nursery: Arc<Nursery>,
+    count: usize,
+    stop: CancellationToken,
+}
+
+impl Pools {
+    /// Begins to keep `count` plain ones ready, and as many of the others once one is wanted.
+    pub(crate) fn start(nursery: Arc<Nursery>, count: usize, stop: CancellationToken) -> Self {
+        let plain = Pool::start(Arc::clone(&nursery), Flavour::Plain, count, stop.clone());
+        Self { plain, experimental: OnceLock::new(), nursery, count, stop }
+    }
+
+    /// A parked process that lives. None: the pools are closed.
+    pub(crate) async fn take(&self, flavour: Flavour) -> Option<Spare> {
+        let pool = match flavour {
+            Flavour::Plain => &self.plain,
+            Flavour::Experimental => self.experimental.get_or_init(|| {
+                Pool::start(Arc::clone(&self.nursery), flavour, self.count, self.stop.clone())
+            }),
+        };
+        pool.take().await
+    }
+
+    /// Ends the parked processes, once the pools were told to stop.
+    pub(crate) async fn close(&self) {
+        self.plain.close().await;
+        if let Some(pool) = self.experimental.get() {
+            pool.close().await;
+        }
+    }
+}
+
+async fn fill(nursery: Arc<Nursery>, flavour: Flavour, sender: mpsc::Sender<Spare>, stop: CancellationToken) {
     while let Some(Ok(place)) = stop.run_until_cancelled(sender.reserve()).await {
         let others_are_ready = sender.capacity() + 1 < sender.max_capacity();
         if others_are_ready && stop.run_until_cancelled(tokio::time::sleep(COURTESY)).await.is_none() {
             return;
         }
-        match nursery.spawn().await {
+        match nursery.spawn(flavour).await {
             Ok(spare) => place.send(spare),
             Err(error) => {
                 tracing::error!(%error, "cannot start a parked process; trying again");

@@ -23,8 +23,8 @@ use crate::output::Source;
 use crate::plan::{Effect, Event, Load, Plan, Serial};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
-use crate::spare::{Nursery, PARKED_MEMORY, Pool};
-use crate::workerd::config::Purpose;
+use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools};
+use crate::workerd::config::{Purpose, needs_experimental};
 use crate::workerd::probe;
 use crate::{Config, Death};
 
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     code: Arc<dyn CodeSource>,
     services: Arc<dyn Services>,
     nursery: Arc<Nursery>,
-    spares: Pool,
+    spares: Pools,
     starting: Semaphore,
     groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
@@ -101,7 +101,7 @@ impl Supervisor {
         let nursery = Arc::new(Nursery::new(Arc::clone(&config), jailer.clone()));
         let (events, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            spares: Pool::start(Arc::clone(&nursery), config.spares, stop.clone()),
+            spares: Pools::start(Arc::clone(&nursery), config.spares, stop.clone()),
             starting: Semaphore::new(config.max_starting),
             groups: RwLock::default(),
             running: Mutex::default(),
@@ -390,13 +390,17 @@ impl Shared {
     ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
         let launch = self.code.launch(key.version).await?;
         let identity = Identity::of(key, &launch);
-        let spare = self.spares.take().await.ok_or(AcquireError::ShuttingDown)?;
+        let purpose = Purpose::Serve { tails: self.config.tails };
+        let flavour = match needs_experimental(&launch, &purpose) {
+            true => Flavour::Experimental,
+            false => Flavour::Plain,
+        };
+        let spare = self.spares.take(flavour).await.ok_or(AcquireError::ShuttingDown)?;
         let memory = launch.limits.process_memory_bytes();
         if memory != PARKED_MEMORY {
             self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
         }
         let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
-        let purpose = Purpose::Serve { tails: self.config.tails };
         let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
@@ -435,7 +439,11 @@ impl Shared {
     async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
         let unavailable = |error: &dyn std::fmt::Display| ProbeError::Unavailable(error.to_string());
         let _permit = self.starting.acquire().await.map_err(|error| unavailable(&error))?;
-        let spare = self.spares.take().await.ok_or_else(|| unavailable(&"the server is shutting down"))?;
+        let spare = self
+            .spares
+            .take(Flavour::Plain)
+            .await
+            .ok_or_else(|| unavailable(&"the server is shutting down"))?;
         let (name, source) = probe::entry(&candidate.format);
         let purpose = Purpose::Probe(probe::as_entry(name, &source));
         let output = Source { worker: candidate.name.clone(), version: candidate.version, silent: true };

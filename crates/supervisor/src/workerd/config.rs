@@ -39,6 +39,14 @@ pub(crate) struct Entry<'a> {
     pub source: &'a str,
 }
 
+/// Calls the handlers of events (`runtime/events/`).
+const DISPATCHER: &str = include_str!("../../../../runtime/events/dispatch.js");
+const DISPATCH_SERVICE: &str = "dispatch";
+/// Gives a service binding the methods `scheduled` and `queue`. Experimental, so the process needs `--experimental`;
+/// the worker itself does not get the flag (workerd.md 2.1).
+const DISPATCH_FLAG: &str = "service_binding_extra_handlers";
+const DISPATCH_DATE: &str = "2026-11-01";
+
 /// What is built.
 pub(crate) enum Purpose<'a> {
     /// A worker that serves. `tails`: it sends its traces to `tail.sock`.
@@ -68,8 +76,10 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
     root.reborrow().init_v8_flags(1).set(0, heap);
     root.reborrow().init_logging().set_structured_logging(true);
 
+    let dispatches = needs_experimental(launch, purpose);
+    let events = if dispatches { DISPATCH_SERVICE } else { "beat" };
     let mut sockets = root.reborrow().init_sockets(SOCKETS.len() as u32);
-    for (index, (name, target)) in SOCKETS.iter().zip([MAIN_SERVICE, "beat", "beat"]).enumerate() {
+    for (index, (name, target)) in SOCKETS.iter().zip([MAIN_SERVICE, events, "beat"]).enumerate() {
         let mut socket = sockets.reborrow().get(index as u32);
         socket.set_name(name);
         let mut http = socket.reborrow().init_http();
@@ -85,9 +95,13 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
         Purpose::Probe(_) => Vec::new(),
     };
     let tails = matches!(purpose, Purpose::Serve { tails: true });
-    let mut services = root.init_services(3 + outside.len() as u32 + u32::from(tails));
+    let count = 3 + outside.len() as u32;
+    let mut services = root.init_services(count + u32::from(tails) + u32::from(dispatches));
     if tails {
-        fill_tail(services.reborrow().get(3 + outside.len() as u32), paths);
+        fill_tail(services.reborrow().get(count), paths);
+    }
+    if dispatches {
+        fill_dispatcher(services.reborrow().get(count + u32::from(tails)));
     }
     fill_internet(services.reborrow().get(0), paths);
     fill_beat(services.reborrow().get(1), paths);
@@ -111,6 +125,25 @@ fn fill_internet(mut service: service::Builder<'_>, paths: &Paths<'_>) {
     let mut http = external.init_http();
     http.set_style(http_options::Style::Proxy);
     http.set_cf_blob_header(CF_HEADER);
+}
+
+/// Whether a process must have been started with `--experimental` to run this.
+pub(crate) fn needs_experimental(launch: &Launch, purpose: &Purpose<'_>) -> bool {
+    matches!(purpose, Purpose::Serve { .. }) && launch.exports.takes_events()
+}
+
+/// The worker of ours that calls the handlers of events.
+fn fill_dispatcher(mut service: service::Builder<'_>) {
+    service.set_name(DISPATCH_SERVICE);
+    let mut worker = service.init_worker();
+    worker.set_compatibility_date(DISPATCH_DATE);
+    worker.reborrow().init_compatibility_flags(1).set(0, DISPATCH_FLAG);
+    let mut binding = worker.reborrow().init_bindings(1).get(0);
+    binding.set_name("USER");
+    binding.init_service().set_name(MAIN_SERVICE);
+    let mut module = worker.init_modules(1).get(0);
+    module.set_name("dispatch.js");
+    module.set_es_module(DISPATCHER);
 }
 
 /// Who is told of every invocation.

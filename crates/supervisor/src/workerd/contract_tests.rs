@@ -14,7 +14,7 @@ use hearth_model::{
 };
 use serde_json::json;
 
-use super::config::{Paths, Purpose, SOCKETS, build};
+use super::config::{Paths, Purpose, SOCKETS, build, needs_experimental};
 use super::{control, probe};
 
 fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serde_json::Value]) -> Launch {
@@ -78,6 +78,9 @@ impl Running {
         let stderr = tempfile::tempfile().unwrap();
         let mut command = Command::new(binary);
         command.args(["serve", "-b", "-", &format!("--control-fd={}", control_writer.as_raw_fd())]);
+        if needs_experimental(launch, purpose) {
+            command.arg("--experimental");
+        }
         for (name, listener) in SOCKETS.iter().zip(&listeners) {
             command.arg(format!("--socket-fd={name}={}", listener.as_raw_fd()));
         }
@@ -94,9 +97,14 @@ impl Running {
     }
 
     fn ask(&self, socket: &str, path: &str) -> String {
+        self.send(socket, "GET", path, "")
+    }
+
+    fn send(&self, socket: &str, method: &str, path: &str, body: &str) -> String {
         let mut stream = UnixStream::connect(self.path(&format!("{socket}.sock"))).unwrap();
+        let length = body.len();
         let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: contract.test\r\nX-Hearth-CF: {{\"colo\":\"TST\"}}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nContent-Length: {length}\r\nHost: contract.test\r\nX-Hearth-CF: {{\"colo\":\"TST\"}}\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n{body}"
         );
         stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -200,6 +208,52 @@ async fn bindings_to_data_have_their_methods_and_a_probe_reaches_none() {
     let configuration = build(&launch, &purpose, &Paths { hearth: Path::new("/run/hearth") });
     let leads_to_data = configuration.windows(13).any(|window| window == b"bindings.sock");
     assert!(!leads_to_data, "a worker that is only looked at must not touch data");
+}
+
+#[tokio::test]
+async fn the_dispatcher_runs_scheduled_to_the_end_of_its_wait_until() {
+    let modules = "
+        let seen = [];
+        export default {
+          fetch() { return Response.json(seen); },
+          async scheduled(controller, env, ctx) {
+            if (controller.cron === 'throw') throw new Error('no');
+            const late = controller.cron === 'late' ? Promise.reject(new Error('no')) : Promise.resolve();
+            if (controller.cron === 'once') controller.noRetry();
+            ctx.waitUntil(scheduler.wait(50).then(() => seen.push([controller.cron, controller.scheduledTime])));
+            ctx.waitUntil(late);
+          },
+        };";
+    let script = "addEventListener('fetch', (event) => event.respondWith(Response.json(seen)));
+        const seen = [];
+        addEventListener('scheduled', (event) => {
+          if (event.cron === 'throw') throw new Error('no');
+          if (event.cron === 'once') event.noRetry();
+          event.waitUntil(scheduler.wait(50).then(() => seen.push([event.cron, event.scheduledTime])));
+          if (event.cron === 'late') event.waitUntil(Promise.reject(new Error('no')));
+        });";
+    for mut launch in [
+        module(modules),
+        launch(
+            Format::ServiceWorker { body: "worker.js".to_owned() },
+            &[("worker.js", ModuleKind::CommonJs, script)],
+            &[],
+        ),
+    ] {
+        launch.exports.handlers = vec!["scheduled".to_owned()];
+        let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false });
+        control::ready(control).await.unwrap();
+        let run = |cron: &str| {
+            let event = json!({ "cron": cron, "scheduledTime": 60_000 }).to_string();
+            let answer = running.send("events", "POST", "/scheduled", &event);
+            answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+        };
+        assert_eq!(run("* * * * *"), r#"{"outcome":"ok","noRetry":false}"#);
+        assert!(running.ask("http", "/").ends_with(r#"[["* * * * *",60000]]"#), "before its waitUntil ended");
+        assert!(run("throw").contains(r#""outcome":"exception""#));
+        assert!(run("late").contains(r#""outcome":"exception""#));
+        assert!(run("once").contains(r#""noRetry":true"#));
+    }
 }
 
 #[tokio::test]
