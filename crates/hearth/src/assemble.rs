@@ -12,6 +12,7 @@ use hearth_api::{Api, ApiConfig, PublicUrl};
 use hearth_egress::{Egress, Policy};
 use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
+use hearth_kv::Kv;
 use hearth_rpc::RpcThreads;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
@@ -72,7 +73,8 @@ impl Server {
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
-        let capabilities = Capabilities {};
+        let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join("kv")), store.clone()).await?;
+        let capabilities = Capabilities { kv: kv.clone() };
         let services = Attach::new(
             store.clone(),
             egress,
@@ -96,7 +98,8 @@ impl Server {
             Arc::clone(&services),
             configured,
         );
-        let operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
+        let mut operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
+        operations.extend(kv.operations());
         let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
         let gateway = Gateway::new(
             gateway_config(settings),

@@ -161,8 +161,6 @@ async fn deleting_takes_everything_along() {
     assert_eq!(hearth.delete("W/services/demo").await.code(), 10090);
     assert_eq!(hearth.delete("W/scripts/demo").await.code(), 10007);
     assert_eq!(hearth.get("W/tails/by-consumer/demo").await.result(), &json!([]));
-    let sites = format!("accounts/{}/storage/kv/namespaces?per_page=100&page=1", hearth.account);
-    assert_eq!(hearth.get(&sites).await.result(), &json!([]));
     let namespaces = hearth.get("W/durable_objects/namespaces?per_page=1000&page=1").await;
     assert_eq!(namespaces.result(), &json!([]));
 }

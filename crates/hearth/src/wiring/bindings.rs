@@ -20,7 +20,10 @@ const CONNECTIONS: usize = 256;
 
 /// What bindings lead to. One for the whole server.
 #[derive(Clone)]
-pub struct Capabilities {}
+pub struct Capabilities {
+    /// Workers KV.
+    pub kv: hearth_kv::Kv,
+}
 
 /// Serves the socket of one instance until it is dropped.
 pub struct Bindings(JoinHandle<()>);
@@ -72,8 +75,9 @@ impl Capabilities {
         let Some(kind) = binding(identity, &request) else {
             return refusal(StatusCode::NOT_FOUND, "There is no such binding.");
         };
-        let _request = request.map(Body::new);
+        let request = request.map(Body::new);
         match kind {
+            BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }
     }
