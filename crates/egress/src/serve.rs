@@ -43,6 +43,8 @@ pub type Body = BoxBody<Bytes, BoxError>;
 pub struct Origin {
     /// The account's id.
     pub account: String,
+    /// The worker's id.
+    pub worker_id: String,
     /// The worker's name.
     pub worker: String,
     /// The version's id.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hearth_model::AccountId;
+use hearth_model::WorkerId;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers::{self, Identity};
 use crate::host::HostName;
+use crate::lineage::{DEEPEST, Departure};
 use crate::ray::Ray;
 use crate::table::{Match, Target};
 
@@ -29,10 +30,10 @@ const DUPLEX: usize = 64 << 10;
 /// The worker that makes a request.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Its account.
-    pub account: AccountId,
+    /// Its id.
+    pub id: WorkerId,
     /// Its name.
-    pub worker: String,
+    pub name: String,
 }
 
 impl Gateway {
@@ -40,7 +41,8 @@ impl Gateway {
     /// caller itself: a worker's own route leads to what lies behind it. The control host is never ours here.
     ///
     /// The URI is absolute; hop-by-hop headers but a WebSocket's are gone; `CF-EW-Via` holds how many workers the
-    /// chain has passed. The response to a WebSocket is a 101 with a `hyper::upgrade::OnUpgrade`.
+    /// chain has passed, where scripts pass it on; where they do not, what is in flight tells when workers call each
+    /// other in a circle ([`lineage`](crate::lineage)). The response to a WebSocket is a 101 with a `hyper::upgrade::OnUpgrade`.
     ///
     /// # Errors
     /// The request, untouched.
@@ -68,9 +70,7 @@ impl Gateway {
         let target = self.table.lookup(https, &host, request.uri().path());
         match &target {
             Target::Worker(found) => {
-                let worker = &found.worker.worker;
-                let itself = worker.account == caller.account
-                    && worker.name.as_str().eq_ignore_ascii_case(&caller.worker);
+                let itself = found.worker.worker.id == caller.id;
                 (!itself).then_some(target)
             }
             // What lies behind a route that is switched off is outside; a name below a base domain is nowhere else.
@@ -91,8 +91,17 @@ impl Gateway {
         let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let via = request.headers().get(headers::CF_EW_VIA).cloned();
         let hops = via.as_ref().and_then(|via| via.to_str().ok()?.trim().parse::<u32>().ok()).unwrap_or(0);
+        // A caller that was deleted meanwhile has no entry, and nobody reaches it any more.
+        let departure =
+            self.table.worker(caller.id).map(|served| Departure::new(Arc::clone(&served.traffic)));
+        let level = departure.as_ref().map_or(0, Departure::level);
+        if let Some(departure) = departure {
+            exchange.made_by(departure);
+        }
         let answered = match target {
-            _ if hops > self.config.max_hops => Err((Failure::Loop, accept_of(request.headers()))),
+            _ if hops > self.config.max_hops || level > DEEPEST => {
+                Err((Failure::Loop, accept_of(request.headers())))
+            }
             Target::Worker(found) => {
                 self.introduce(caller, &mut request, https, via, ray.clone());
                 self.internal_to_worker(request, found, &mut exchange).await
@@ -138,7 +147,7 @@ impl Gateway {
         if let Some(via) = via {
             headers.insert(headers::CF_EW_VIA, via);
         }
-        if let Ok(name) = HeaderValue::from_str(&caller.worker) {
+        if let Ok(name) = HeaderValue::from_str(&caller.name) {
             headers.insert(headers::CF_WORKER, name);
         }
     }

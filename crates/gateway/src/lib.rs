@@ -22,6 +22,7 @@ mod gateway;
 mod headers;
 mod host;
 mod internal;
+mod lineage;
 mod linger;
 mod listener;
 mod proxy;

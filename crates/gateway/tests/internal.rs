@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use futures::{SinkExt as _, StreamExt as _};
-use hearth_gateway::{Body, Caller, Config};
-use hearth_model::{AccountId, PublishedRoute};
+use hearth_gateway::{Body, Caller, Config, Gateway};
+use hearth_model::{PublishedRoute, WorkerId};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -18,6 +22,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Offers a request as egress does: `Incoming` can only be had from a connection. None: it was given back.
 async fn dispatch(rig: &Rig, caller: &Caller, request: Request<StubBody>) -> Option<Response<Body>> {
+    dispatch_to(&rig.gateway, caller, request).await
+}
+
+async fn dispatch_to(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    request: Request<StubBody>,
+) -> Option<Response<Body>> {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (sender, mut arrived) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(
@@ -31,12 +43,12 @@ async fn dispatch(rig: &Rig, caller: &Caller, request: Request<StubBody>) -> Opt
     tokio::spawn(connection);
     let _pending = client.send_request(request);
     let request = soon("the request", arrived.recv()).await.unwrap();
-    let dispatched = rig.gateway.dispatch_internal(caller, request);
+    let dispatched = gateway.dispatch_internal(caller, request);
     soon("a decision", dispatched).await.ok()
 }
 
 fn caller(name: &str) -> Caller {
-    Caller { account: AccountId::random(), worker: name.to_owned() }
+    Caller { id: WorkerId::random(), name: name.to_owned() }
 }
 
 fn request(url: &str) -> Request<StubBody> {
@@ -83,7 +95,7 @@ async fn what_is_not_ours_is_given_back() {
     {
         assert!(dispatch(&rig, &caller("caller"), request(url)).await.is_none(), "{url}");
     }
-    let itself = Caller { account: worker.account.clone(), worker: "APP".to_owned() };
+    let itself = Caller { id: worker.id, name: "app".to_owned() };
     assert!(dispatch(&rig, &itself, request("http://app.localhost/")).await.is_none(), "its own route");
     let namesake = dispatch(&rig, &caller("app"), request("http://app.localhost/")).await;
     assert_eq!(text(namesake.unwrap()).await, "reached", "another account's worker of the same name");
@@ -104,6 +116,59 @@ async fn a_circle_ends() {
             assert!(text(response).await.starts_with("error code: 1019"));
         }
     }
+}
+
+/// A worker that calls `next` by its public host, as long as it is asked to, and answers what that answered.
+fn publish_caller(rig: &Rig, name: &'static str, next: &'static str, calls: &Arc<AtomicUsize>) {
+    let (gateway, calls) = (Arc::clone(&rig.gateway), Arc::clone(calls));
+    let own = Arc::new(OnceLock::<Caller>::new());
+    let known = Arc::clone(&own);
+    let (worker, _) = rig.publish(name, move |request: Request<Incoming>| {
+        let (gateway, calls, known) = (Arc::clone(&gateway), Arc::clone(&calls), Arc::clone(&known));
+        async move {
+            calls.fetch_add(1, Ordering::Relaxed);
+            let (rest, further) = match request.uri().path() {
+                "/forever" => ("/forever".to_owned(), true),
+                path => {
+                    let left: u32 = path[1..].parse().unwrap();
+                    (format!("/{}", left.saturating_sub(1)), left > 0)
+                }
+            };
+            if !further {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                return ok("the end");
+            }
+            let call = self::request(&format!("http://{next}.localhost{rest}"));
+            let answer = dispatch_to(&gateway, known.get().unwrap(), call).await.unwrap();
+            ok(text(answer).await)
+        }
+    });
+    own.set(Caller { id: worker.id, name: name.to_owned() }).unwrap();
+}
+
+#[tokio::test]
+async fn a_circle_that_passes_nothing_on_ends_too() {
+    let rig = Rig::new(Config::default()).await;
+    let calls = Arc::default();
+    publish_caller(&rig, "a", "b", &calls);
+    publish_caller(&rig, "b", "a", &calls);
+    let answer = support::text(rig.get("a.localhost", "/forever").await).await;
+    assert!(answer.starts_with("error code: 1019"), "{answer}");
+    let made = calls.load(Ordering::Relaxed);
+    assert!((30..=65).contains(&made), "{made}");
+}
+
+#[tokio::test]
+async fn calls_back_and_forth_under_load_are_no_circle() {
+    let rig = Rig::new(Config::default()).await;
+    let calls = Arc::default();
+    publish_caller(&rig, "a", "b", &calls);
+    publish_caller(&rig, "b", "a", &calls);
+    let all = (0..100).map(|_| async { support::text(rig.get("a.localhost", "/4").await).await });
+    for answer in futures::future::join_all(all).await {
+        assert_eq!(answer, "the end");
+    }
+    assert_eq!(calls.load(Ordering::Relaxed), 500);
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ pub fn policy(text: &str) -> Policy {
 pub fn origin(worker: &str) -> Arc<Origin> {
     Arc::new(Origin {
         account: "a".to_owned(),
+        worker_id: "i".to_owned(),
         worker: worker.to_owned(),
         version: "v".to_owned(),
         policy: Arc::default(),

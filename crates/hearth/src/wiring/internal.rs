@@ -27,10 +27,10 @@ impl Inside {
 #[async_trait]
 impl Internal for Inside {
     async fn dispatch(&self, origin: &Origin, request: Request<Incoming>) -> Dispatch {
-        let (Some(gateway), Ok(account)) = (self.gateway.get(), origin.account.parse()) else {
+        let (Some(gateway), Ok(id)) = (self.gateway.get(), origin.worker_id.parse()) else {
             return Dispatch::NotOurs(request);
         };
-        let caller = Caller { account, worker: origin.worker.clone() };
+        let caller = Caller { id, name: origin.worker.clone() };
         match gateway.dispatch_internal(&caller, request).await {
             Ok(response) => Dispatch::Response(response.map(BodyExt::boxed)),
             Err(request) => Dispatch::NotOurs(request),

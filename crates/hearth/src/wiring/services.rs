@@ -150,6 +150,7 @@ async fn origin(store: &Store, identity: &Identity) -> Arc<Origin> {
     }
     Arc::new(Origin {
         account: identity.account.to_string(),
+        worker_id: identity.key.worker.to_string(),
         worker: identity.name.to_string(),
         version: identity.key.version.to_string(),
         policy: Arc::new(policy),
