@@ -20,6 +20,7 @@ pub mod history;
 mod id;
 mod pool;
 mod request;
+pub mod wire;
 
 pub use archive::{Archive, NoArchive};
 pub use bookmark::Position;

@@ -11,8 +11,6 @@ pub enum Results {
     Objects,
     /// `{"columns": [..], "rows": [[..]]}`: REST's `/raw`, and `ROWS_AND_COLUMNS` of the binding.
     RowsAndColumns,
-    /// `[]`: `NONE` of the binding.
-    None,
 }
 
 /// How results belong to statements where an `sql` holds several.
