@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -20,10 +21,20 @@ pub(crate) fn reap(run_dir: &Path) -> io::Result<usize> {
         if let Ok(note) = fs::read_to_string(dir.join("pid")) {
             kill(&note)?;
         }
-        fs::remove_dir_all(&dir)?;
+        remove(&dir)?;
         found += 1;
     }
     Ok(found)
+}
+
+/// Removes an instance's folder.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    // Sealed, its owner cannot empty it either. It may be gone, or was never there.
+    let _ = fs::set_permissions(dir.join("debug"), fs::Permissions::from_mode(0o700));
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn kill(note: &str) -> io::Result<()> {

@@ -376,9 +376,7 @@ impl Server {
         if let Some(stage) = &self.stage {
             stage.clear(slot);
         }
-        if let Err(error) = fs::remove_dir_all(dir)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = leftovers::remove(dir) {
             tracing::warn!(%error, id, "an instance's folder stays until the next start");
         }
     }

@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hearth_jail::{Command, Exit, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader};
 use parking_lot::Mutex;
+use rand::Rng;
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixSocket};
 use tokio::sync::{mpsc, watch};
@@ -62,17 +62,16 @@ pub(crate) enum Flavour {
 pub(crate) struct Nursery {
     config: Arc<Config>,
     jailer: Jailer,
-    next: AtomicU64,
 }
 
 impl Nursery {
     pub(crate) fn new(config: Arc<Config>, jailer: Jailer) -> Self {
-        Self { config, jailer, next: AtomicU64::new(1) }
+        Self { config, jailer }
     }
 
     /// Starts one process and parks it.
     pub(crate) async fn spawn(&self, flavour: Flavour) -> io::Result<Spare> {
-        let id = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
+        let id = unguessable();
         let dir = self.config.run_dir.join("i").join(&id);
         let sockets = tokio::task::block_in_place(|| make_folder(&dir))?;
         let listening = SOCKETS
@@ -135,6 +134,16 @@ impl Nursery {
             fsize_bytes: MAX_FILE,
         }
     }
+}
+
+/// Characters of a process's name: 59 bits, and the longest that a socket's path has room for.
+const NAME: usize = 10;
+
+/// The name of a process and of its folder. Where all processes have Hearth's own uid, in the reduced tier without root,
+/// nothing else keeps one from connecting to another's sockets: the kernel lets them neither list the folder above nor
+/// read what lists sockets, and names no socket's path to them.
+fn unguessable() -> String {
+    rand::rng().sample_iter(rand::distr::Alphanumeric).take(NAME).map(char::from).collect()
 }
 
 /// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order.

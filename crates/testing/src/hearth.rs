@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// Environment variables of the server.
     pub env: Vec<(String, String)>,
+    /// The uid and gid that it runs as, when the test is root; else it is the test's own anyway.
+    pub user: Option<u32>,
 }
 
 /// A running server with a data folder of its own.
@@ -232,13 +235,32 @@ fn binary() -> OsString {
         .expect("HEARTH_BIN names the hearth binary under test: run `make test-e2e`, or set it")
 }
 
+/// The runtime that `make setup` installed, from the root of the checkout.
+const RUNTIME: &str = "runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd";
+
+/// A copy of a program where any user reaches it, which a checkout or a build folder need not be.
+fn reachable(program: &Path, folder: &Path) -> PathBuf {
+    let copy = folder.join(program.file_name().expect("a program's path has a name"));
+    if !copy.exists() {
+        fs::copy(program, &copy).unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    }
+    copy
+}
+
 fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
+    let (mut command, runtime) = (Command::new(binary()), std::env::var_os("HEARTH_RUNTIME"));
+    if let (Some(user), true) = (options.user, rustix::process::geteuid().is_root()) {
+        let runtime = runtime.map_or_else(|| crate::checkout().join(RUNTIME), PathBuf::from);
+        command = Command::new(reachable(Path::new(&binary()), folder));
+        command.uid(user).gid(user).env("HEARTH_RUNTIME", reachable(&runtime, folder));
+        chown(folder, Some(user), Some(user)).expect("root gives the folder away");
+    }
     let log: File = OpenOptions::new()
         .create(true)
         .append(true)
         .open(folder.join("hearth.log"))
         .expect("the log can be written");
-    Command::new(binary())
+    command
         .arg("serve")
         .args(["--listen", &address.to_string(), "--data-dir"])
         .arg(folder.join("data"))
