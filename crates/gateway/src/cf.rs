@@ -151,6 +151,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_is_no_database_is_named() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/geo/make.py");
+        let config = Config { mmdb: vec![file], ..Config::default() };
+        let error = Geo::open(&config).err().expect("a script is no database").to_string();
+        assert!(error.contains("make.py"), "{error}");
+    }
+
+    #[test]
     fn a_record_becomes_the_fields_of_request_cf() {
         let record = serde_json::json!({
             "country": {"iso_code": "DE", "is_in_european_union": true},

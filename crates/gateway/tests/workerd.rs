@@ -10,6 +10,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use hearth_gateway::Config;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt as _;
+use serde_json::json;
 use support::{Rig, full, get, soon, text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
@@ -94,7 +95,11 @@ async fn start(folder: &Path) -> (Workerd, PathBuf) {
 }
 
 async fn rig() -> (Rig, Workerd) {
-    let rig = Rig::new(Config { colo: "TST".to_owned(), ..Config::default() }).await;
+    rig_with(Config { colo: "TST".to_owned(), ..Config::default() }).await
+}
+
+async fn rig_with(config: Config) -> (Rig, Workerd) {
+    let rig = Rig::new(config).await;
     let (workerd, socket) = start(rig.folder.path()).await;
     rig.publish_at("app", &socket);
     (rig, workerd)
@@ -125,6 +130,47 @@ async fn a_script_sees_the_request_as_on_cloudflare() {
     assert_eq!(who["headers"]["cf-connecting-ip"], "127.0.0.1");
     assert!(who["headers"].get("x-hearth-cf").is_none(), "workerd keeps the blob to itself");
     assert!(who["headers"].get("connection").is_none());
+}
+
+#[tokio::test]
+async fn request_cf_comes_from_the_operators_databases() {
+    // Made by tests/geo/make.py.
+    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/geo").join(name);
+    let config = Config {
+        mmdb: vec![file("asn.mmdb"), file("city.mmdb")],
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Config::default()
+    };
+    let (rig, _workerd) = rig_with(config).await;
+    let who = async |client: &str| -> serde_json::Value {
+        let mut request = get("app.localhost", "/who");
+        request.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        serde_json::from_str(&text(rig.fetch(request).await).await).unwrap()
+    };
+    let known = who("81.2.69.142").await;
+    for (field, expected) in [
+        ("country", json!("DE")),
+        ("isEUCountry", json!("1")),
+        ("continent", json!("EU")),
+        ("city", json!("Köln")),
+        ("region", json!("North Rhine-Westphalia")),
+        ("regionCode", json!("NW")),
+        ("postalCode", json!("50667")),
+        ("latitude", json!("50.93750")),
+        ("longitude", json!("6.96030")),
+        ("timezone", json!("Europe/Berlin")),
+        ("asn", json!(64512)),
+        ("asOrganization", json!("Example Net")),
+    ] {
+        assert_eq!(known["cf"][field], expected, "{field}");
+    }
+    assert_eq!(known["headers"]["cf-ipcountry"], "DE");
+    let sixth = who("2001:db8:a::7").await;
+    assert_eq!((&sixth["cf"]["country"], &sixth["cf"]["metroCode"]), (&json!("US"), &json!("635")));
+    assert!(sixth["cf"].get("asn").is_none() && sixth["cf"].get("isEUCountry").is_none());
+    let unknown = who("192.0.2.1").await;
+    assert!(unknown["cf"].get("country").is_none(), "{unknown}");
+    assert_eq!(unknown["headers"]["cf-ipcountry"], "XX");
 }
 
 #[tokio::test]
