@@ -26,7 +26,7 @@ use tower::ServiceExt;
 
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
-use crate::wiring::{Attach, Backup, Capabilities, Code, Inside, Platform, parse_policy};
+use crate::wiring::{Attach, Backup, Capabilities, Code, Databases, Inside, Platform, parse_policy};
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
@@ -42,6 +42,7 @@ pub struct Server {
     supervisor: Supervisor,
     services: Arc<Attach>,
     store: Store,
+    databases: Databases,
     serving: JoinHandle<()>,
     closing: CancellationToken,
 }
@@ -74,7 +75,9 @@ impl Server {
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
         let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join("kv")), store.clone()).await?;
-        let capabilities = Capabilities { kv: kv.clone() };
+        let jailer = jailer.into_async()?;
+        let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone());
+        let capabilities = Capabilities { kv: kv.clone(), d1: databases.wire() };
         let services = Attach::new(
             store.clone(),
             egress,
@@ -82,7 +85,6 @@ impl Server {
             RpcThreads::new(RPC_THREADS)?,
             capabilities,
         )?;
-        let jailer = jailer.into_async()?;
         let supervisor = Supervisor::start(
             processes(settings, run_dir),
             jailer,
@@ -114,7 +116,7 @@ impl Server {
         let until = closing.clone();
         let serving = tokio::spawn(async move { gateway.serve(listener, until).await });
         tracing::info!(%listen, dev = settings.dev, data = %settings.data_dir.display(), "ready");
-        Ok(Self { supervisor, services, store, serving, closing })
+        Ok(Self { supervisor, services, store, databases, serving, closing })
     }
 
     /// Stops taking requests, lets those in flight finish, and ends.
@@ -124,6 +126,7 @@ impl Server {
         let _ = tokio::join!(self.serving, workers);
         // What a log that is not read holds up must not hold up the end.
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
+        self.databases.d1.shut_down().await;
         self.store.close().await;
     }
 }

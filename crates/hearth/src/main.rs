@@ -6,6 +6,7 @@ mod archive;
 mod assemble;
 mod backup;
 mod client;
+mod d1_engine;
 mod doctor;
 mod egress;
 mod restore;
@@ -48,6 +49,9 @@ enum Command {
     Restore(restore::Args),
     /// Look after the encryption of secrets.
     Secrets(secrets::Args),
+    /// What the server starts for a D1 database.
+    #[command(hide = true, name = wiring::ENGINE)]
+    D1Engine,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Secrets(args) => secrets::run(&args),
+        Command::D1Engine => d1_engine::run(),
     }
 }
 

@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 256;
 pub struct Capabilities {
     /// Workers KV.
     pub kv: hearth_kv::Kv,
+    /// D1.
+    pub d1: hearth_d1::wire::Wire,
 }
 
 /// Serves the socket of one instance until it is dropped.
@@ -78,6 +80,10 @@ impl Capabilities {
         let request = request.map(Body::new);
         match kind {
             BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
+            BindingKind::D1 { id } => match id.parse() {
+                Ok(id) => self.d1.answer(id, request).await.map(Body::new),
+                Err(_) => refusal(StatusCode::NOT_FOUND, "There is no such database."),
+            },
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }
     }
