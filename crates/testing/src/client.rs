@@ -1,5 +1,7 @@
 //! HTTP and WebSocket towards the listen address, with the `Host` that a test wants.
 
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
@@ -60,6 +62,22 @@ impl Answer {
     }
 }
 
+/// Sends a request over HTTP/1.1, on a connection of its own, and reads the answer to its end: for whoever outlives a
+/// server.
+///
+/// # Errors
+/// If no whole answer comes.
+pub async fn send_to(address: SocketAddr, request: Request<Bytes>) -> anyhow::Result<Answer> {
+    Answer::read(open(address, request).await?).await
+}
+
+async fn open(address: SocketAddr, request: Request<Bytes>) -> anyhow::Result<Response<Incoming>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request.map(Full::new)).await?)
+}
+
 impl Hearth {
     /// `GET path` over HTTP/1.1.
     ///
@@ -104,10 +122,7 @@ impl Hearth {
     /// # Errors
     /// If no answer begins.
     pub async fn open(&self, request: Request<Bytes>) -> anyhow::Result<Response<Incoming>> {
-        let stream = TcpStream::connect(self.address()).await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender.send_request(request.map(Full::new)).await?)
+        open(self.address(), request).await
     }
 
     /// `GET path` over HTTP/2 by prior knowledge.

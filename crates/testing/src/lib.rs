@@ -13,14 +13,16 @@ mod client;
 mod hearth;
 mod project;
 mod steps;
+mod torture;
 
 use std::path::PathBuf;
 
 pub use api::{Envelope, Form};
-pub use client::{Answer, Socket};
+pub use client::{Answer, Socket, send_to};
 pub use hearth::{Hearth, Options};
 pub use project::{Project, Ran, Wrangler, clean};
 pub use steps::check_app;
+pub use torture::Ledger;
 
 /// The root of the checkout.
 #[must_use]
