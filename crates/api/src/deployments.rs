@@ -14,6 +14,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
+use crate::named::Named;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
@@ -44,11 +45,9 @@ struct Share {
 /// `GET deployments`, newest first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     query: Query,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let window = PageQuery::from_query(&query).window(PER_PAGE);
     let Listing { items, total } = api.store().deployments(worker.id, store_page(&window)).await?;
     let deployments: Vec<Value> = items.iter().map(view::deployment).collect();
@@ -59,10 +58,9 @@ pub(crate) async fn list(
 /// `GET deployments/:deployment`.
 pub(crate) async fn get(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    Named { worker, .. }: Named,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let text = params.get("deployment");
     let id = text.parse().map_err(|_| {
         ApiError::not_found(code::VERSION_NOT_FOUND, format!("Deployment {text:?} does not exist."))
@@ -80,8 +78,7 @@ pub(crate) async fn post(
     Json(new): Json<NewDeployment>,
 ) -> Result<Reply, ApiError> {
     let name = params.worker()?;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     if let Some(strategy) = new.strategy.as_deref().filter(|strategy| *strategy != "percentage") {
         return Err(ApiError::bad_request(
             code::BAD_DEPLOYMENT,

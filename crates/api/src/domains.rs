@@ -11,6 +11,7 @@ use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::json::Json;
+use crate::named::Named;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
@@ -64,12 +65,10 @@ fn read(api: &Api, domain: NewDomain) -> Result<DomainSpec, ApiError> {
 /// `POST scripts/:worker/domains/changeset?replace_state=true`: what a write would do.
 pub(crate) async fn changeset(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     query: Query,
     Json(new): Json<Vec<NewDomain>>,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let specs = new.into_iter().map(|domain| read(&api, domain)).collect::<Result<Vec<_>, _>>()?;
     let changes = api.store().domain_changeset(worker.id, &specs, query.flag("replace_state")).await?;
     Ok(Reply::new(changeset_view(&changes)))
@@ -110,11 +109,9 @@ fn changeset_view(changes: &DomainChangeset) -> Value {
 /// `PUT scripts/:worker/domains/records`.
 pub(crate) async fn put_records(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     Json(records): Json<Records>,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let specs =
         records.origins.into_iter().map(|domain| read(&api, domain)).collect::<Result<Vec<_>, _>>()?;
     let how = DomainWrite { replace: records.override_scope, take_over: records.override_existing_origin };

@@ -8,7 +8,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
-use crate::params::Params;
+use crate::named::Named;
 use crate::runtime::Change;
 use crate::state::Api;
 
@@ -35,22 +35,18 @@ pub(crate) async fn put_account(
 /// `GET accounts/:account/workers/scripts/:worker/hearth/egress`.
 pub(crate) async fn get_worker(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     get(&api, EgressScope::Worker(worker.id)).await
 }
 
 /// `PUT accounts/:account/workers/scripts/:worker/hearth/egress`; null removes the rules.
 pub(crate) async fn put_worker(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     caller: Caller,
     Json(rules): Json<Value>,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     put(&api, &caller, EgressScope::Worker(worker.id), rules).await
 }
 

@@ -27,6 +27,7 @@ mod identity;
 mod json;
 mod locks;
 mod multipart;
+mod named;
 mod page;
 mod params;
 mod path;

@@ -13,6 +13,7 @@ use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::json::read;
 use crate::multipart;
+use crate::named::Named;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
@@ -60,8 +61,7 @@ pub(crate) async fn put_content(
 ) -> Result<Reply, ApiError> {
     let name = params.worker()?;
     let form = read_form(&api, request, "metadata").await?;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let previous = call.latest(Some(&worker)).await?.ok_or_else(ApiError::worker_not_found)?;
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
@@ -102,14 +102,11 @@ pub(crate) async fn list(
 /// `GET scripts/:worker` and `.../content`: the code that serves.
 pub(crate) async fn content(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    Named { account, worker }: Named,
     caller: Caller,
-    params: Params,
 ) -> Result<Response, ApiError> {
-    let name = params.worker()?;
-    let worker = api.worker(&account, &name).await?;
     let version = api.serving_version(worker.id).await?.ok_or_else(ApiError::worker_not_found)?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call { api: &api, caller: &caller, account: &account, name: &worker.name };
     let modules = call.modules_of(&version).await?;
     if let Format::ServiceWorker { body } = &version.format
         && let Some(script) = modules.iter().find(|module| module.name == *body)
@@ -124,13 +121,10 @@ pub(crate) async fn content(
 /// secrets.
 pub(crate) async fn content_v2(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    Named { account, worker }: Named,
     caller: Caller,
-    params: Params,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let name = params.worker()?;
-    let worker = api.worker(&account, &name).await?;
     let version: Version = match query.get("version") {
         Some(text) => {
             let id = text.parse().map_err(|_| ApiError::version_not_found(format_args!("{text:?}")))?;
@@ -138,7 +132,7 @@ pub(crate) async fn content_v2(
         }
         None => api.serving_version(worker.id).await?.ok_or_else(ApiError::worker_not_found)?,
     };
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call { api: &api, caller: &caller, account: &account, name: &worker.name };
     Ok(multipart::response(&version.format, &call.modules_of(&version).await?))
 }
 
@@ -150,18 +144,15 @@ pub(crate) async fn delete(
     query: Query,
 ) -> Result<Reply, ApiError> {
     let name = params.worker()?;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     services::remove(&api, &account, &worker, query.flag("force")).await
 }
 
 /// `GET scripts/:worker/references`.
 pub(crate) async fn references(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { account, worker }: Named,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let services = api.store().references(&account.id, &worker.name).await?;
     if services.is_empty() {
         return Ok(Reply::new(json!({})));

@@ -13,6 +13,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
+use crate::named::Named;
 use crate::params::Params;
 use crate::runtime::Change;
 use crate::state::Api;
@@ -37,12 +38,7 @@ pub(crate) struct Bulk {
 }
 
 /// `GET secrets`: names, never texts.
-pub(crate) async fn list(
-    State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
-) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
+pub(crate) async fn list(State(api): State<Api>, Named { worker, .. }: Named) -> Result<Reply, ApiError> {
     let version = api.serving_version(worker.id).await?;
     Ok(Reply::new(Value::Array(secrets_of(version.as_ref()))))
 }
@@ -50,10 +46,9 @@ pub(crate) async fn list(
 /// `GET secrets/:secret`.
 pub(crate) async fn get(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    Named { worker, .. }: Named,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let version = api.serving_version(worker.id).await?;
     let name = params.get("secret");
     let found = secrets_of(version.as_ref()).into_iter().find(|secret| secret["name"] == name);
@@ -123,8 +118,7 @@ async fn apply(
     changes: impl FnOnce(&Version) -> Result<Vec<SecretChange>, ApiError>,
 ) -> Result<Version, ApiError> {
     let name = params.worker()?;
-    let _writer = api.lock(account, &name).await;
-    let worker = api.worker(account, &name).await?;
+    let (worker, _writer) = api.to_write(account, &name).await?;
     // wrangler answers "does not exist" by making a draft worker, which is what one without a version needs too.
     let base = api.store().latest_version(worker.id).await?.ok_or_else(ApiError::worker_not_found)?;
     require_deployed(api, &worker, &base, code::LATEST_NOT_DEPLOYED).await?;

@@ -48,6 +48,7 @@ pub(crate) async fn delete(
     let name = params.worker()?;
     let _writer = api.lock(&account, &name).await;
     let worker = find(&api, &account, &name).await?;
+    worker.check_spelling(&name)?;
     remove(&api, &account, &worker, query.flag("force")).await
 }
 

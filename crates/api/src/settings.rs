@@ -12,6 +12,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::{Json, read};
+use crate::named::Named;
 use crate::params::Params;
 use crate::secrets::require_deployed;
 use crate::state::Api;
@@ -19,12 +20,7 @@ use crate::upload::{Form, Inherit, ScriptSettings, read_annotations, read_limits
 use crate::view;
 
 /// `GET settings`. Of the newest version, since that is what an `inherit` binding of the next upload refers to.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
-) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
+pub(crate) async fn get(State(api): State<Api>, Named { worker, .. }: Named) -> Result<Reply, ApiError> {
     let version = api.store().latest_version(worker.id).await?;
     Ok(Reply::new(view::settings(&worker, version.as_ref())))
 }
@@ -41,8 +37,7 @@ pub(crate) async fn patch(
     let name = params.worker()?;
     let document = read_document(&api, request).await?;
     let settings = ScriptSettings::read(&document)?;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let versioned = ["bindings", "compatibility_date", "compatibility_flags", "limits"];
     if !versioned.iter().any(|key| document.get(*key).is_some_and(|value| !value.is_null())) {
@@ -133,24 +128,17 @@ async fn read_document(api: &Api, request: Request) -> Result<Map<String, Value>
 }
 
 /// `GET script-settings`.
-pub(crate) async fn get_script(
-    State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
-) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
+pub(crate) async fn get_script(Named { worker, .. }: Named) -> Result<Reply, ApiError> {
     Ok(Reply::new(view::script_settings(&worker)))
 }
 
 /// `PATCH script-settings`: at the end of every deploy that updates.
 pub(crate) async fn patch_script(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     Json(document): Json<Map<String, Value>>,
 ) -> Result<Reply, ApiError> {
     let settings = ScriptSettings::read(&document)?;
-    let worker = api.worker(&account, &params.worker()?).await?;
     let worker = api.store().update_worker(worker.id, settings_changes(settings)).await?;
     Ok(Reply::new(view::script_settings(&worker)))
 }

@@ -9,6 +9,7 @@ use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
+use crate::named::Named;
 use crate::params::Params;
 use crate::runtime::Change;
 use crate::state::Api;
@@ -59,12 +60,7 @@ pub(crate) async fn check_name(
 }
 
 /// `GET scripts/:worker/subdomain`.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
-) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
+pub(crate) async fn get(State(api): State<Api>, Named { account, worker }: Named) -> Result<Reply, ApiError> {
     Ok(Reply::new(view::subdomain(api.config(), &account, &worker)))
 }
 
@@ -72,11 +68,9 @@ pub(crate) async fn get(
 /// `preview_urls` follows `workers_dev`.
 pub(crate) async fn post(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { account, worker }: Named,
     Json(switch): Json<Switch>,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let subdomain = Subdomain {
         enabled: switch.enabled,
         previews_enabled: switch.previews_enabled.unwrap_or(switch.enabled),
@@ -87,10 +81,8 @@ pub(crate) async fn post(
 /// `DELETE scripts/:worker/subdomain`.
 pub(crate) async fn delete(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { account, worker }: Named,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     set(&api, InAccount(account), worker.id, Subdomain::default()).await
 }
 

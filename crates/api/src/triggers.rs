@@ -6,11 +6,10 @@ use hearth_store::{RouteSpec, ZoneId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
-use crate::params::Params;
+use crate::named::Named;
 use crate::runtime::Change;
 use crate::state::Api;
 use crate::view;
@@ -34,23 +33,19 @@ pub(crate) struct NewRoute {
 /// `GET schedules`.
 pub(crate) async fn get_schedules(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     Ok(Reply::new(view::schedules(&api.store().schedules(worker.id).await?)))
 }
 
 /// `PUT schedules`: replaces all.
 pub(crate) async fn put_schedules(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     Json(new): Json<Vec<NewSchedule>>,
 ) -> Result<Reply, ApiError> {
     let crons = new.into_iter().map(|schedule| Ok(schedule.cron.parse::<Cron>()?.into()));
     let crons: Vec<String> = crons.collect::<Result<_, ApiError>>()?;
-    let worker = api.worker(&account, &params.worker()?).await?;
     let schedules = api.store().replace_schedules(worker.id, crons).await?;
     api.changed(Change::Worker(worker.id)).await;
     Ok(Reply::new(view::schedules(&schedules)))
@@ -59,10 +54,8 @@ pub(crate) async fn put_schedules(
 /// `GET scripts/:worker/routes`.
 pub(crate) async fn get_routes(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let routes = api.store().routes_of_worker(worker.id).await?;
     Ok(Reply::new(Value::Array(routes.iter().map(view::route).collect())))
 }
@@ -70,11 +63,9 @@ pub(crate) async fn get_routes(
 /// `PUT scripts/:worker/routes`: replaces all.
 pub(crate) async fn put_routes(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     Json(new): Json<Vec<NewRoute>>,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let specs = new.into_iter().map(|route| read_route(&api, route)).collect::<Result<Vec<_>, _>>()?;
     let routes = api.store().replace_routes(worker.id, specs).await?;
     api.changed(Change::Routes).await;

@@ -8,6 +8,7 @@ use crate::accept::{Call, Then};
 use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::ApiError;
+use crate::named::Named;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
@@ -37,11 +38,9 @@ pub(crate) async fn post(
 /// `GET versions`, newest first.
 pub(crate) async fn list(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    Named { worker, .. }: Named,
     query: Query,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let window = PageQuery::from_query(&query).window(PER_PAGE);
     let Listing { items, total } = api.store().versions(worker.id, store_page(&window)).await?;
     let versions: Vec<Value> = items.iter().map(|version| view::version(&worker, version)).collect();
@@ -52,10 +51,9 @@ pub(crate) async fn list(
 /// `GET versions/:version`.
 pub(crate) async fn get(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    Named { worker, .. }: Named,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = api.worker(&account, &params.worker()?).await?;
     let version = api.store().version(worker.id, params.version()?).await?;
     Ok(Reply::new(view::version(&worker, &version)))
 }

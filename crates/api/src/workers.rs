@@ -100,8 +100,7 @@ pub(crate) async fn delete(
     query: Query,
 ) -> Result<Reply, ApiError> {
     let name = find(&api, &account, &params).await?.name;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     services::remove(&api, &account, &worker, query.flag("force")).await
 }
 
@@ -115,8 +114,7 @@ pub(crate) async fn patch_latest(
     Json(patch): Json<VersionPatch>,
 ) -> Result<Reply, ApiError> {
     let name = find(&api, &account, &params).await?.name;
-    let _writer = api.lock(&account, &name).await;
-    let worker = api.worker(&account, &name).await?;
+    let (worker, _writer) = api.to_write(&account, &name).await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let previous = call.latest(Some(&worker)).await?.ok_or_else(ApiError::no_versions)?;
     let mut wanted = inherit_all(&previous.bindings);

@@ -276,7 +276,14 @@ async fn a_name_that_differs_in_case_only_is_refused_and_not_an_update() {
     assert!(message.contains("`UPPER`") && message.contains("`Upper`"), "{message}");
     let form = Form::worker(json!({}), CODE);
     assert_eq!(hearth.form(Method::POST, "W/scripts/upper/versions", form).await.error().0, 409);
-    assert_eq!(hearth.post("W/workers", json!({"name": "UPPER"})).await.error().0, 409);
+    let secret = json!({"name": "S", "text": "1", "type": "secret_text"});
+    let writes = [
+        hearth.post("W/workers", json!({"name": "UPPER"})).await,
+        hearth.put("W/scripts/upper/secrets", secret).await,
+        hearth.delete("W/scripts/upper").await,
+        hearth.delete("W/services/upper").await,
+    ];
+    assert!(writes.iter().all(|answer| answer.error().0 == 409), "{writes:?}");
     let versions = hearth.get("W/scripts/Upper/versions").await;
     assert_eq!(versions.result()["items"].as_array().unwrap().len(), 1);
     hearth.deploy("Upper", json!({}), CODE).await.result();
