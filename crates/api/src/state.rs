@@ -52,8 +52,11 @@ impl Api {
         self.runtime().changed(change).await;
     }
 
-    /// A worker by name, 10007 when it does not exist.
-    pub(crate) async fn worker(&self, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {
+    /// A worker by name.
+    ///
+    /// # Errors
+    /// 10007 when it does not exist.
+    pub async fn worker(&self, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {
         Ok(self.store().worker_by_name(&account.id, name).await?)
     }
 

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::routing::get;
 use futures::future::BoxFuture;
 use hearth_api::{Api, ApiConfig, PublicUrl};
+use hearth_cron::Cron;
 use hearth_egress::{Egress, Policy};
 use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
@@ -26,7 +27,9 @@ use tower::ServiceExt;
 
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
-use crate::wiring::{Attach, Backup, Capabilities, Code, Databases, Inside, Platform, parse_policy};
+use crate::wiring::{
+    Attach, Backup, Capabilities, Code, Databases, Inside, Platform, ScheduledRuns, parse_policy,
+};
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
@@ -93,16 +96,21 @@ impl Server {
         );
         services.begin(supervisor.clone());
 
+        let closing = CancellationToken::new();
+        let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
+        let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
         let platform = Platform::new(
             store.clone(),
             Arc::clone(&table),
             supervisor.clone(),
             Arc::clone(&services),
             configured,
+            cron.clone(),
         );
         let mut operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
         operations.extend(kv.operations());
         let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
+        operations.extend(hearth_cron::api::operations(&api, &cron));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
@@ -111,7 +119,6 @@ impl Server {
         )?;
         inside.begin(Arc::clone(&gateway));
 
-        let closing = CancellationToken::new();
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
         let until = closing.clone();
         let serving = tokio::spawn(async move { gateway.serve(listener, until).await });

@@ -47,7 +47,7 @@ pub use page::{Listing, Page};
 pub use policies::{R2Action, R2Permission, R2Policy, R2Resource};
 pub use resources::{Resource, ResourceKind};
 pub use routes::{Route, RouteSpec};
-pub use schedules::Schedule;
+pub use schedules::{Schedule, ScheduledRun};
 pub use store::Store;
 pub use tokens::{Bootstrap, CreatedToken, Principal, S3Key, Scope, Token, Validity};
 pub use versions::{Inserted, NewModule, NewVersion, Origin, SecretChange};

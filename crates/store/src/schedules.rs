@@ -1,10 +1,10 @@
-//! Cron triggers, stored; what runs them is elsewhere.
+//! Cron triggers, and how their runs ended.
 
 use hearth_model::WorkerId;
 use jiff::Timestamp;
 
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 use crate::{Result, Store, rows, workers};
 
@@ -19,7 +19,74 @@ pub struct Schedule {
     pub modified_on: Timestamp,
 }
 
+/// A run of a cron trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduledRun {
+    /// The expression.
+    pub cron: String,
+    /// When it was due.
+    pub scheduled_on: Timestamp,
+    /// When it began.
+    pub started_on: Timestamp,
+    /// How long it took, its `waitUntil` tasks included.
+    pub duration_ms: u64,
+    /// How it ended, in workerd's words.
+    pub outcome: String,
+    /// Why it did not run or did not end.
+    pub error: Option<String>,
+}
+
+/// Runs that are kept of one worker.
+const RUNS: i64 = 100;
+
 impl Store {
+    /// The workers that have cron triggers.
+    pub async fn scheduled_workers(&self) -> Result<Vec<WorkerId>> {
+        let rows =
+            sqlx::query("SELECT DISTINCT worker FROM schedules").fetch_all(&mut *self.read().await?).await?;
+        rows.iter().map(|row| rows::parsed(row, "worker")).collect()
+    }
+
+    /// Keeps how a run ended; of one worker only the latest hundred.
+    ///
+    /// # Errors
+    /// Worker not found.
+    pub async fn record_run(&self, worker: WorkerId, run: &ScheduledRun) -> Result<()> {
+        let mut transaction = self.write().await?;
+        workers::find(&mut transaction, worker).await?;
+        sqlx::query(
+            "INSERT INTO scheduled_runs (worker, cron, scheduled_on, started_on, duration_ms, outcome, error)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(worker.to_string())
+        .bind(&run.cron)
+        .bind(run.scheduled_on.as_microsecond())
+        .bind(run.started_on.as_microsecond())
+        .bind(i64::try_from(run.duration_ms).unwrap_or(i64::MAX))
+        .bind(&run.outcome)
+        .bind(&run.error)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "DELETE FROM scheduled_runs WHERE worker = ?1 AND id <= (
+                 SELECT id FROM scheduled_runs WHERE worker = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        )
+        .bind(worker.to_string())
+        .bind(RUNS)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The latest runs of a worker, newest first.
+    pub async fn runs(&self, worker: WorkerId) -> Result<Vec<ScheduledRun>> {
+        let rows = sqlx::query("SELECT * FROM scheduled_runs WHERE worker = ? ORDER BY id DESC")
+            .bind(worker.to_string())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        rows.iter().map(run_of).collect()
+    }
+
     /// The cron triggers of a worker, in the order given.
     pub async fn schedules(&self, worker: WorkerId) -> Result<Vec<Schedule>> {
         list(&mut *self.read().await?, worker).await
@@ -64,6 +131,17 @@ async fn list(connection: &mut SqliteConnection, worker: WorkerId) -> Result<Vec
         .fetch_all(connection)
         .await?;
     all.iter().map(schedule_of).collect()
+}
+
+fn run_of(row: &SqliteRow) -> Result<ScheduledRun> {
+    Ok(ScheduledRun {
+        cron: rows::text(row, "cron")?,
+        scheduled_on: rows::time(row, "scheduled_on")?,
+        started_on: rows::time(row, "started_on")?,
+        duration_ms: rows::count(row, "duration_ms")?,
+        outcome: rows::text(row, "outcome")?,
+        error: row.try_get("error")?,
+    })
 }
 
 fn schedule_of(row: &SqliteRow) -> Result<Schedule> {

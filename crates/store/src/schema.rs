@@ -5,10 +5,11 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0004_token_policies.sql"),
+    include_str!("../migrations/0005_scheduled_runs.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with

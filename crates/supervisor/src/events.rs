@@ -69,8 +69,15 @@ impl Lease {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
         connection.abort();
+        if status == StatusCode::NOT_FOUND
+            || status == StatusCode::METHOD_NOT_ALLOWED
+            || status == StatusCode::NOT_IMPLEMENTED
+        {
+            // No dispatcher stands beside a worker that the probe found without such handlers.
+            return Err("The version that serves has no handler for this event.".into());
+        }
         if status != StatusCode::OK {
-            return Err(format!("the dispatcher answered {status}").into());
+            return Err(format!("The dispatcher answered {status}.").into());
         }
         Ok(serde_json::from_slice(&body)?)
     }

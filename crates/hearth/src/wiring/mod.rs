@@ -8,6 +8,7 @@ mod databases;
 mod internal;
 mod logs;
 mod platform;
+mod scheduled;
 mod services;
 
 pub use backup::Backup;
@@ -16,4 +17,5 @@ pub use code::Code;
 pub use databases::{Databases, ENGINE};
 pub use internal::Inside;
 pub use platform::Platform;
+pub use scheduled::ScheduledRuns;
 pub use services::{Attach, parse_policy};

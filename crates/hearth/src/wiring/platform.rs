@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_api::{Change, Runtime};
+use hearth_cron::Cron;
 use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
 use hearth_model::{Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
@@ -27,6 +28,7 @@ pub struct Platform {
     services: Arc<Attach>,
     /// What the configuration file opens, beside what is stored.
     configured: Policy,
+    cron: Cron,
     lanes: Vec<Mutex<()>>,
 }
 
@@ -38,9 +40,10 @@ impl Platform {
         supervisor: Supervisor,
         services: Arc<Attach>,
         configured: Policy,
+        cron: Cron,
     ) -> Arc<Self> {
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Arc::new(Self { store, table, supervisor, services, configured, lanes })
+        Arc::new(Self { store, table, supervisor, services, configured, cron, lanes })
     }
 
     /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
@@ -72,8 +75,12 @@ impl Platform {
 
     async fn apply(&self, change: Change) -> Result<(), hearth_store::StoreError> {
         match change {
-            Change::Worker(id) => self.follow(id).await?,
+            Change::Worker(id) => {
+                self.follow(id).await?;
+                self.cron.follow(id).await?;
+            }
             Change::WorkerGone(id) => {
+                self.cron.follow(id).await?;
                 self.table.remove_worker(id);
                 self.supervisor.retire_worker(id);
             }
