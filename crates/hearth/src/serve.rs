@@ -1,6 +1,7 @@
 //! `hearth serve`.
 
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -150,10 +151,8 @@ fn announce(report: &Report, required: bool) -> Result<()> {
 /// What names this installation among others on the machine: a digest of its data folder's path.
 fn installation(settings: &Settings) -> Result<String> {
     let path = settings.data_dir.canonicalize()?;
-    let digest = path.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    Ok(format!("{digest:016x}"))
+    let digest = blake3::hash(path.as_os_str().as_bytes()).to_hex();
+    Ok(digest[..16].to_owned())
 }
 
 /// A socket's path has room for 107 bytes; below the folder we use up to 30.
