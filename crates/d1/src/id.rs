@@ -1,6 +1,8 @@
 //! Which database.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -14,6 +16,22 @@ impl DatabaseId {
     /// A new random one.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
+    }
+
+    /// The databases that have a folder in `folder`, which may be missing.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn folders(folder: &Path) -> io::Result<Vec<Self>> {
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Self>().ok()));
+        }
+        Ok(found)
     }
 }
 

@@ -12,12 +12,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 mod archive;
 mod bookmark;
 pub mod engine;
 mod error;
 pub mod history;
 mod id;
+pub mod insights;
 mod pool;
 mod request;
 pub mod wire;

@@ -12,7 +12,7 @@ mod plan;
 mod query;
 mod refusal;
 mod serve;
-mod statements;
+pub(crate) mod statements;
 
 pub(crate) use export::Options as ExportQuery;
 pub use serve::serve;

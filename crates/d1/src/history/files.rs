@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::plan::{self, Closed, Limits, Point};
 use super::segment::{End, Segment, Writer};
-use crate::{DatabaseId, Position};
+use crate::Position;
 
 /// The point before anything was written.
 pub const GENESIS: Position = Position { generation: 0, frame: 0 };
@@ -313,22 +313,6 @@ impl Files {
     fn list(&self) -> io::Result<Vec<PathBuf>> {
         fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.path())).collect()
     }
-}
-
-/// The databases that have a folder in `folder`.
-///
-/// # Errors
-/// The folder's, unless it is missing.
-pub fn databases(folder: &Path) -> io::Result<Vec<DatabaseId>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<DatabaseId>().ok()));
-    }
-    Ok(found)
 }
 
 /// A history that cannot be followed, with what the operator should read.

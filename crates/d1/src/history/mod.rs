@@ -274,7 +274,7 @@ impl History {
     /// The folder's.
     pub async fn known(&self) -> io::Result<Vec<DatabaseId>> {
         let folder = self.0.config.folder.clone();
-        self.run(move || files::databases(&folder)).await
+        self.run(move || DatabaseId::folders(&folder)).await
     }
 
     async fn replace(

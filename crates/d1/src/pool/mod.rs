@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::engine::ExportQuery;
 use crate::engine::frame::{Op, Outcome, Reply};
+use crate::insights::Insights;
 use crate::request::{Results, Shape};
 use crate::{
     Answer, Archive, D1Error, DatabaseId, ExportOptions, Imported, Position, Request, Size, Summary,
@@ -83,11 +84,31 @@ pub(super) struct Shared {
     /// A place for each engine.
     pub(super) places: Arc<Semaphore>,
     pub(super) spares: Mutex<Vec<Started>>,
+    insights: Option<Insights>,
 }
 
 impl D1 {
     /// The databases in `config.folder`. Must be called in a runtime: engines that idle are stopped in the background.
     pub fn new(config: Config, spawn: Arc<dyn Spawn>, archive: Arc<dyn Archive>) -> Self {
+        Self::start(config, spawn, archive, None)
+    }
+
+    /// As [`Self::new`]; what runs is counted.
+    pub fn counted(
+        config: Config,
+        spawn: Arc<dyn Spawn>,
+        archive: Arc<dyn Archive>,
+        insights: Insights,
+    ) -> Self {
+        Self::start(config, spawn, archive, Some(insights))
+    }
+
+    fn start(
+        config: Config,
+        spawn: Arc<dyn Spawn>,
+        archive: Arc<dyn Archive>,
+        insights: Option<Insights>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             places: Arc::new(Semaphore::new(config.max_active)),
             slots: Mutex::default(),
@@ -95,6 +116,7 @@ impl D1 {
             config,
             spawn,
             archive,
+            insights,
         });
         tokio::spawn(slot::stop_idle(Arc::downgrade(&shared)));
         Self(shared)
@@ -138,9 +160,14 @@ impl D1 {
             (Results::RowsAndColumns, Shape::PerStatement) => Op::RowsPerStatement,
             (Results::Objects, Shape::PerStatement) => Op::ObjectsPerStatement,
         };
+        let (queries, shape) = (request.queries.clone(), request.shape);
         let mut turn = self.turn(id).await?;
         let (reply, results) = turn.exchange(op, request.queries, self.0.config.query_timeout).await?;
-        Ok(Answer { results, position: turn.position(), summary: summary(&reply) })
+        let answer = Answer { results, position: turn.position(), summary: summary(&reply) };
+        if let Some(insights) = &self.0.insights {
+            insights.ran(id, queries, shape, &answer);
+        }
+        Ok(answer)
     }
 
     /// Runs a script of any length as one transaction. An error, also one of the stream, takes all of it back.
@@ -269,6 +296,15 @@ impl D1 {
             }
         }
         self.0.spares.lock().clear();
+    }
+
+    /// The databases that have a folder.
+    ///
+    /// # Errors
+    /// The folder of all of them cannot be read.
+    pub async fn known(&self) -> Result<Vec<DatabaseId>, D1Error> {
+        let folder = self.0.config.folder.clone();
+        blocking(move || DatabaseId::folders(&folder)).await
     }
 
     /// A database's folder: all of it is the engine's to write.
