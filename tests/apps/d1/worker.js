@@ -27,7 +27,7 @@ const cases = {
   "run update": (db) => db.prepare("UPDATE users SET age = age + 1 WHERE name = ?").bind("Ada").run(),
   "run update of an indexed column": (db) => db.prepare("UPDATE users SET name = ? WHERE name = ?").bind("Ada L", "Ada").run(),
   "run update of nothing": (db) => db.prepare("UPDATE users SET age = 1 WHERE id = 12345").run(),
-  "run delete": (db) => db.prepare("DELETE FROM users WHERE id >= 90").run(),
+  "run delete": (db) => db.prepare("DELETE FROM users WHERE id IN (90, 91)").run(),
   "run select": (db) => db.prepare("SELECT 1 AS one").run(),
   "run insert returning": (db) => db.prepare("INSERT INTO posts (author, body) VALUES (92, 'hello') RETURNING id, body").run(),
   "run insert select": (db) =>

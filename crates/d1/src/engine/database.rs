@@ -267,6 +267,8 @@ impl Database {
         for (at, param) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, param)?;
         }
+        // Before it runs: what makes a table cannot be explained once there is one.
+        let plan = self.gate.trusted(|| self.plans.of(&self.connection, sql));
         statement.reset_status(StatementStatus::FullscanStep);
         let (columns, read_only) = (statement.column_count(), statement.readonly());
         output.begin(&statement);
@@ -282,7 +284,6 @@ impl Database {
         let duration = began.elapsed();
 
         let changes = self.connection.total_changes() - changes;
-        let plan = self.gate.trusted(|| self.plans.of(&self.connection, sql));
         let size = self.size;
         if !read_only {
             self.measure()?;
@@ -296,7 +297,7 @@ impl Database {
         let figures = Figures {
             statements: 1,
             rows_read: plan.read(steps, returned.max(direct)),
-            rows_written: if changes > 0 { plan.written(direct, changes) } else { 0 },
+            rows_written: plan.written(direct, changes),
             changes,
             duration,
         };

@@ -17,19 +17,23 @@ pub struct Plan {
     ranges: u64,
     /// Indexes that a written row is entered into.
     indexes: u64,
+    /// Rows that are written into the schema; nothing for a statement that does not change it.
+    schema: u64,
 }
 
 impl Plan {
     /// Reads the program of a statement.
     pub fn of(connection: &Connection, sql: &str) -> rusqlite::Result<Self> {
         let mut plan = Self::default();
-        let mut writable = HashSet::new();
+        let (mut writable, mut inserts, mut is_schema) = (HashSet::new(), 0, false);
         let mut statement = connection.prepare(&format!("EXPLAIN {sql}"))?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             let (code, p1, p5): (String, i64, i64) = (row.get(1)?, row.get(2)?, row.get(6)?);
             match code.as_str() {
                 "OpenWrite" => drop(writable.insert(p1)),
+                "Insert" if writable.contains(&p1) => inserts += 1,
+                "ParseSchema" => is_schema = true,
                 "Rewind" | "Last" | "Sort" | "SorterSort" | "SeekRowid" | "NotExists" | "SeekGE"
                 | "SeekGT" | "SeekLE" | "SeekLT" => plan.starts += 1,
                 "Next" | "Prev" if p5 == 0 => plan.ranges += 1,
@@ -37,6 +41,9 @@ impl Plan {
                 "IdxInsert" if writable.contains(&p1) => plan.indexes += 1,
                 _ => {}
             }
+        }
+        if is_schema {
+            plan.schema = inserts;
         }
         Ok(plan)
     }
@@ -49,7 +56,7 @@ impl Plan {
     /// Rows that were written: `direct` of the statement itself, the others by triggers and foreign keys. A row that is
     /// deleted counts once, whatever indexes it was in.
     pub fn written(&self, direct: u64, all: u64) -> u64 {
-        direct * self.indexes + all
+        direct * self.indexes + all + self.schema
     }
 }
 
