@@ -6,9 +6,7 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 23] = [
-    ("d1", "D1 is"),
-    ("r2", "R2 is"),
+const RESOURCES: [(&str, &str); 21] = [
     ("queues", "Queues are"),
     ("event_subscriptions", "Event subscriptions are"),
     ("workflows", "Workflows are"),
@@ -90,9 +88,9 @@ mod tests {
     fn resources_are_named_and_other_paths_are_not() {
         for (path, expected) in [
             ("/client/v4/accounts/a/queues", Some("Queues are")),
-            ("/client/v4/accounts/a/d1", Some("D1 is")),
+            ("/client/v4/accounts/a/queues", Some("Queues are")),
             ("/client/v4/pages/assets/upload", Some("Pages is")),
-            ("/client/v4/accounts/a/d11", None),
+            ("/client/v4/accounts/a/queuess", None),
             ("/client/v4/accounts/a", None),
             ("/client/v4/nothing", None),
         ] {

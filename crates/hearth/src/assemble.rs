@@ -14,6 +14,7 @@ use hearth_egress::{Egress, Policy};
 use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
+use hearth_r2::R2;
 use hearth_rpc::RpcThreads;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
@@ -78,9 +79,10 @@ impl Server {
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, listen, &store, &configured, &inside).await?;
         let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join("kv")), store.clone()).await?;
+        let r2 = R2::open(store.clone(), &hearth_r2::Config::new(settings.data_dir.join("r2"))).await?;
         let jailer = jailer.into_async()?;
         let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone());
-        let capabilities = Capabilities { kv: kv.clone(), d1: databases.wire() };
+        let capabilities = Capabilities { kv: kv.clone(), r2: r2.clone(), d1: databases.wire() };
         let services = Attach::new(
             store.clone(),
             egress,
@@ -97,6 +99,7 @@ impl Server {
         services.begin(supervisor.clone());
 
         let closing = CancellationToken::new();
+        tokio::spawn(closing.clone().run_until_cancelled_owned(r2.keep_sweeping()));
         let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
         let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
         let platform = Platform::new(
@@ -109,6 +112,7 @@ impl Server {
         );
         let mut operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
         operations.extend(kv.operations());
+        operations.extend(r2.operations());
         let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
         operations.extend(hearth_cron::api::operations(&api, &cron));
         let gateway = Gateway::new(

@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 256;
 pub struct Capabilities {
     /// Workers KV.
     pub kv: hearth_kv::Kv,
+    /// R2.
+    pub r2: hearth_r2::R2,
     /// D1.
     pub d1: hearth_d1::wire::Wire,
 }
@@ -80,6 +82,9 @@ impl Capabilities {
         let request = request.map(Body::new);
         match kind {
             BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
+            BindingKind::R2Bucket { bucket_name, .. } => {
+                self.r2.serve(&identity.account, bucket_name, request).await
+            }
             BindingKind::D1 { id } => match id.parse() {
                 Ok(id) => self.d1.answer(id, request).await.map(Body::new),
                 Err(_) => refusal(StatusCode::NOT_FOUND, "There is no such database."),

@@ -13,8 +13,8 @@ use super::rules::{BucketSettings, LockRule};
 use super::types::{
     CompleteOptions, Conditional, CopyOptions, CustomMetadata, CustomerKey, Found, GetOptions, ListOptions,
     ListUploads, Listing, MAX_BODY_BYTES, MAX_DELETE_KEYS, MAX_KEY_BYTES, MAX_LIST_KEYS, MAX_METADATA_BYTES,
-    MAX_PART_NUMBER, Object, Part, PartOptions, PartTag, PutOptions, Upload, UploadOptions, Usage,
-    custom_metadata_size,
+    MAX_PART_NUMBER, Object, Part, PartOptions, PartTag, PutOptions, StorageClass, Upload, UploadOptions,
+    Usage, custom_metadata_size,
 };
 
 /// A bucket. A handle that was taken before a change of the bucket's settings has the settings of before; one that was
@@ -254,6 +254,27 @@ impl Bucket {
     /// Internal ones only.
     pub async fn list_uploads(&self, options: ListUploads) -> Result<Vec<Upload>> {
         self.engine.list_uploads(&self.id, options).await
+    }
+
+    /// Moves an object that still is `version` to another storage class.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub(crate) async fn set_storage_class(
+        &self,
+        key: &str,
+        version: &str,
+        class: StorageClass,
+    ) -> Result<()> {
+        self.engine.set_storage_class(&self.id, key, version, class).await
+    }
+
+    /// Forgets uploads that ended before a moment.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub(crate) async fn forget_uploads(&self, before: Timestamp) -> Result<()> {
+        self.engine.forget_uploads(&self.id, before).await
     }
 
     fn locks(&self, keys: &[&str]) -> Vec<LockRule> {

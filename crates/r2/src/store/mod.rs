@@ -18,7 +18,7 @@ pub use bucket::Bucket;
 pub use engine::Engine;
 pub use error::{R2Error, Result};
 pub use local::Local;
-pub use registry::{Config, NewBucket, R2};
+pub use registry::{Config, R2};
 pub use rules::{BucketSettings, LockCondition, LockRule};
 pub use types::{
     ByteRange, Checksums, CompleteOptions, Conditional, CopyOptions, CustomMetadata, CustomerKey, Digests,

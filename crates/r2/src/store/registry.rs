@@ -1,7 +1,7 @@
 //! Which buckets there are: known from the start on and kept in memory, so that serving asks no database.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearth_model::AccountId;
@@ -13,6 +13,7 @@ use serde_json::json;
 use super::bucket::Bucket;
 use super::engine::Engine;
 use super::error::{R2Error, Result};
+use super::local::Local;
 use super::rules::BucketSettings;
 
 /// How R2 is set up.
@@ -49,13 +50,6 @@ impl Config {
     }
 }
 
-/// What a new bucket has.
-#[derive(Debug, Clone, Default)]
-pub struct NewBucket {
-    /// Its settings.
-    pub settings: BucketSettings,
-}
-
 /// Every bucket of the installation.
 #[derive(Clone)]
 pub struct R2(Arc<Inner>);
@@ -63,17 +57,22 @@ pub struct R2(Arc<Inner>);
 struct Inner {
     store: Store,
     engine: Arc<dyn Engine>,
+    local: Local,
     buckets: RwLock<HashMap<AccountId, BTreeMap<String, Arc<Bucket>>>>,
+    /// Woken when lifecycle rules were changed.
+    sweep: tokio::sync::Notify,
     /// Held while a bucket is made, changed or deleted, so that memory follows the store in its order.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl R2 {
-    /// Takes up the buckets that the metadata store knows.
+    /// Takes up the buckets that the metadata store knows, with their data in a folder of this machine.
     ///
     /// # Errors
     /// What the store or the engine fails with.
-    pub async fn open(store: Store, engine: Arc<dyn Engine>) -> Result<Self> {
+    pub async fn open(store: Store, config: &Config) -> Result<Self> {
+        let local = Local::open(config)?;
+        let engine: Arc<dyn Engine> = Arc::new(local.clone());
         let mut buckets: HashMap<AccountId, BTreeMap<String, Arc<Bucket>>> = HashMap::new();
         let mut known = Vec::new();
         for resource in store.all_resources(ResourceKind::R2Bucket).await? {
@@ -82,8 +81,14 @@ impl R2 {
             buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::new(bucket));
         }
         engine.retain_buckets(&known).await?;
-        let inner =
-            Inner { store, engine, buckets: RwLock::new(buckets), changing: tokio::sync::Mutex::new(()) };
+        let inner = Inner {
+            store,
+            engine,
+            local,
+            buckets: RwLock::new(buckets),
+            sweep: tokio::sync::Notify::new(),
+            changing: tokio::sync::Mutex::new(()),
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -114,7 +119,7 @@ impl R2 {
         &self,
         account: &AccountId,
         name: &str,
-        new: NewBucket,
+        settings: BucketSettings,
     ) -> Result<Arc<Bucket>> {
         check_name(name)?;
         let _changing = self.0.changing.lock().await;
@@ -126,7 +131,7 @@ impl R2 {
         let id = hex::encode(id);
         // First the folder: a bucket that is known can be used.
         self.0.engine.create_bucket(&id).await?;
-        let settings = json!(new.settings);
+        let settings = json!(settings);
         let made = self.0.store.create_resource(ResourceKind::R2Bucket, account, &id, name, settings).await;
         match made {
             Ok(resource) => self.remember(resource),
@@ -176,6 +181,24 @@ impl R2 {
             .change_resource(ResourceKind::R2Bucket, account, &bucket.id, |kept| *kept = settings)
             .await;
         Ok(self.remember(changed.map_err(R2Error::from)?)?)
+    }
+
+    /// Wakes the sweep of lifecycle rules.
+    pub(crate) fn sweep_soon(&self) {
+        self.0.sweep.notify_one();
+    }
+
+    /// Waits until the sweep is woken.
+    pub(crate) async fn sweep_wanted(&self) {
+        self.0.sweep.notified().await;
+    }
+
+    /// Copies every bucket's data to a folder that is not there yet, while it is in use: each bucket as of one moment.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, or is there already.
+    pub async fn snapshot(&self, to: &Path) -> Result<()> {
+        self.0.local.snapshot(to).await
     }
 
     fn remember(&self, resource: Resource) -> Result<Arc<Bucket>> {
