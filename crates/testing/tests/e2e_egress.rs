@@ -69,3 +69,20 @@ async fn the_operator_opens_and_closes_the_intranet() {
         assert!(answer.starts_with("403 "), "{own}: {answer}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_fetch_each_other_in_a_circle_are_told_so() {
+    let hearth = Hearth::start().await;
+    for (worker, next) in [("ping", "pong"), ("pong", "ping")] {
+        let code = format!(
+            "export default {{ async fetch() {{
+               const answer = await fetch('http://{next}.localhost/');
+               return new Response(await answer.text(), answer);
+             }} }}"
+        );
+        hearth.deploy(worker, &code).await;
+    }
+    let answer = hearth.get(&hearth.host("ping"), "/").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().starts_with("error code: 1019"), "{}", answer.text());
+}
