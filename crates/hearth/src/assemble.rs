@@ -14,8 +14,10 @@ use hearth_egress::{Egress, Policy};
 use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
+use hearth_model::AccountId;
 use hearth_r2::R2;
 use hearth_rpc::RpcThreads;
+use hearth_s3::Endpoint;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
 use http::{Request, Response};
@@ -64,8 +66,11 @@ impl Server {
             )
         })?;
         let listen = listener.local_addr()?;
+        let s3_listener = s3_listener(settings).await?;
+        let mut own = vec![listen];
+        own.extend(s3_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let store = Store::open(&settings.data_dir).await?;
-        bootstrap(&store, &settings.data_dir).await?;
+        let default_account = bootstrap(&store, &settings.data_dir).await?;
 
         let table = Arc::new(RouteTable::new(
             TableConfig {
@@ -77,11 +82,11 @@ impl Server {
         let inside = Arc::new(Inside::default());
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
-        let egress = way_out(settings, listen, &store, &configured, &inside).await?;
+        let egress = way_out(settings, own, &store, &configured, &inside).await?;
         let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join("kv")), store.clone()).await?;
         let r2 = R2::open(store.clone(), &hearth_r2::Config::new(settings.data_dir.join("r2"))).await?;
         let jailer = jailer.into_async()?;
-        let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone());
+        let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone())?;
         let capabilities = Capabilities { kv: kv.clone(), r2: r2.clone(), d1: databases.wire() };
         let services = Attach::new(
             store.clone(),
@@ -99,7 +104,6 @@ impl Server {
         services.begin(supervisor.clone());
 
         let closing = CancellationToken::new();
-        tokio::spawn(closing.clone().run_until_cancelled_owned(r2.keep_sweeping()));
         let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
         let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
         let platform = Platform::new(
@@ -113,20 +117,34 @@ impl Server {
         let mut operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
         operations.extend(kv.operations());
         operations.extend(r2.operations());
-        let api = Api::new(store.clone(), platform, api_config(settings, listen.port()));
+        let config = api_config(settings, listen.port());
+        let scheme = config.public_url.scheme.clone();
+        let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
+        operations.extend(d1.operations());
+        let api = Api::new(store.clone(), platform, config);
         operations.extend(hearth_cron::api::operations(&api, &cron));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
-            Arc::new(control(hearth_api::router(api, operations))),
+            Arc::new(control(hearth_api::router(api, operations).merge(d1.signed()))),
         )?;
         inside.begin(Arc::clone(&gateway));
 
+        tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
+        let s3 = Endpoint::new(store.clone(), r2, s3_config(settings, default_account));
         let until = closing.clone();
-        let serving = tokio::spawn(async move { gateway.serve(listener, until).await });
-        tracing::info!(%listen, dev = settings.dev, data = %settings.data_dir.display(), "ready");
+        let serving = tokio::spawn(async move {
+            let s3 = async {
+                if let Some(listener) = s3_listener {
+                    s3.serve(listener, until.clone()).await;
+                }
+            };
+            tokio::join!(gateway.serve(listener, until.clone()), s3);
+        });
+        tracing::info!(%listen, s3 = ?settings.s3_listen.0, dev = settings.dev, data = %settings.data_dir.display(), "ready");
         Ok(Self { supervisor, services, store, databases, serving, closing })
     }
 
@@ -137,13 +155,13 @@ impl Server {
         let _ = tokio::join!(self.serving, workers);
         // What a log that is not read holds up must not hold up the end.
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
-        self.databases.d1.shut_down().await;
+        self.databases.stop().await;
         self.store.close().await;
     }
 }
 
 /// The account and the admin token that every installation has.
-async fn bootstrap(store: &Store, data_dir: &Path) -> Result<()> {
+async fn bootstrap(store: &Store, data_dir: &Path) -> Result<AccountId> {
     let given = std::env::var("HEARTH_ADMIN_TOKEN").ok();
     let bootstrap = store.bootstrap(given.as_deref()).await?;
     if let Some(token) = bootstrap.generated_token {
@@ -151,7 +169,24 @@ async fn bootstrap(store: &Store, data_dir: &Path) -> Result<()> {
         write_secret(&path, &token).with_context(|| format!("cannot write {}", path.display()))?;
         tracing::info!(path = %path.display(), "an admin token was made");
     }
-    Ok(())
+    Ok(bootstrap.account.id)
+}
+
+async fn s3_listener(settings: &Settings) -> Result<Option<TcpListener>> {
+    let Some(address) = settings.s3_listen.0 else { return Ok(None) };
+    let bound = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address} for S3; is another server there? Choose another with --s3-listen, \
+             or switch it off with --s3-listen off"
+        )
+    })?;
+    Ok(Some(bound))
+}
+
+fn s3_config(settings: &Settings, default_account: AccountId) -> hearth_s3::Config {
+    let defaults = hearth_s3::Config::new(settings.s3_hosts.clone(), default_account);
+    let max_connections = defaults.max_connections.min(open_files() / 8).max(16);
+    hearth_s3::Config { max_connections, ..defaults }
 }
 
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
@@ -165,14 +200,14 @@ fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
 
 async fn way_out(
     settings: &Settings,
-    listen: std::net::SocketAddr,
+    own: Vec<std::net::SocketAddr>,
     store: &Store,
     configured: &Policy,
     inside: &Arc<Inside>,
 ) -> Result<Arc<Egress>> {
     let config = hearth_egress::Config {
         extra_ca_file: settings.egress.extra_ca_file.clone(),
-        own: vec![listen],
+        own,
         ..hearth_egress::Config::default()
     };
     let mut policy = configured.clone();

@@ -13,7 +13,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::assemble::Server;
 use crate::runtime;
-use crate::settings::Settings;
+use crate::settings::{S3Listen, Settings};
+
+/// What is logged unless `RUST_LOG` says otherwise. `s3s` calls every refused request an error; the access log has them.
+const LOGGED: &str = "info,access=info,s3s=off";
 
 /// How long workers get to finish when the server stops.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +34,12 @@ pub struct Args {
     /// Where the gateway and the API listen [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR", env = "HEARTH_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Where S3 clients reach R2, or `off` [default: 127.0.0.1:8788]
+    #[arg(long, value_name = "ADDR", env = "HEARTH_S3_LISTEN")]
+    pub s3_listen: Option<S3Listen>,
+    /// A name of the S3 endpoint, below which buckets have names; may be repeated [default: localhost]
+    #[arg(long, value_name = "HOST")]
+    pub s3_host: Vec<Hostname>,
     /// Serve workers below this domain; may be repeated [default: localhost]
     #[arg(long, value_name = "DOMAIN")]
     pub base_domain: Vec<Hostname>,
@@ -69,9 +78,7 @@ Examples:
 /// When it cannot start; the text says what to do.
 pub fn run(args: Args) -> Result<()> {
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,access=info")),
-        )
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED)))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();

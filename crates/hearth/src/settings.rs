@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use hearth_model::Hostname;
@@ -18,6 +19,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the gateway and the control host listen. Default: `127.0.0.1:8787`.
     pub listen: SocketAddr,
+    /// Where S3 clients reach R2, or `off`. Default: `127.0.0.1:8788`.
+    pub s3_listen: S3Listen,
+    /// Names of the S3 endpoint: `<bucket>.<name>` is a bucket of it. Default: `localhost`.
+    pub s3_hosts: Vec<Hostname>,
     /// Domains below which workers are served; the first one makes the URLs that answers show. Default: `localhost`.
     pub base_domains: Vec<Hostname>,
     /// Further names of the control host.
@@ -91,11 +96,39 @@ pub struct Egress {
     pub hosts: std::collections::BTreeMap<String, hearth_egress::Target>,
 }
 
+/// An address to listen on, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct S3Listen(pub Option<SocketAddr>);
+
+impl FromStr for S3Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        text.parse()
+            .map(|address| Self(Some(address)))
+            .map_err(|_| format!("`{text}` is neither an address nor `off`"))
+    }
+}
+
+impl TryFrom<String> for S3Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             data_dir: "data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 8787)),
+            s3_listen: S3Listen(Some(SocketAddr::from(([127, 0, 0, 1], 8788)))),
+            s3_hosts: Vec::new(),
             base_domains: Vec::new(),
             api_hosts: Vec::new(),
             path_hosts: Vec::new(),
@@ -143,10 +176,12 @@ impl Settings {
         }
         set(&mut self.data_dir, args.data_dir.as_ref());
         set(&mut self.listen, args.listen.as_ref());
+        set(&mut self.s3_listen, args.s3_listen.as_ref());
         for (to, from) in [
             (&mut self.base_domains, &args.base_domain),
             (&mut self.api_hosts, &args.api_host),
             (&mut self.path_hosts, &args.path_host),
+            (&mut self.s3_hosts, &args.s3_host),
         ] {
             if !from.is_empty() {
                 to.clone_from(from);
@@ -157,17 +192,21 @@ impl Settings {
         self.isolation = args.isolation.clone().or(self.isolation.take());
         self.dev |= args.dev;
         self.require_isolation |= args.require_isolation;
-        if self.base_domains.is_empty() {
-            self.base_domains.push("localhost".parse().expect("`localhost` is a host name"));
+        for names in [&mut self.base_domains, &mut self.s3_hosts] {
+            if names.is_empty() {
+                names.push("localhost".parse().expect("`localhost` is a host name"));
+            }
         }
     }
 
     fn check(&self) -> Result<()> {
-        if self.dev && !self.listen.ip().is_loopback() {
+        let addresses = [Some(self.listen), self.s3_listen.0];
+        if let Some(address) =
+            addresses.into_iter().flatten().find(|address| self.dev && !address.ip().is_loopback())
+        {
             bail!(
-                "--dev lets local callers in without a token, so it listens on loopback only, not on {}. \
-                 Leave out --dev, or listen on 127.0.0.1.",
-                self.listen
+                "--dev lets local callers in without a token, so it listens on loopback only, not on {address}. \
+                 Leave out --dev, or listen on 127.0.0.1."
             );
         }
         if let Some(url) = &self.public_url
@@ -199,8 +238,17 @@ mod tests {
     fn development_stays_on_loopback() {
         assert!(load(&["--dev"]).is_ok());
         assert!(load(&["--dev", "--listen", "[::1]:80"]).is_ok());
-        let error = load(&["--dev", "--listen", "0.0.0.0:80"]).unwrap_err();
-        assert!(error.to_string().contains("loopback"), "{error}");
+        for address in [["--listen", "0.0.0.0:80"], ["--s3-listen", "0.0.0.0:81"]] {
+            let error = load(&["--dev", address[0], address[1]]).unwrap_err();
+            assert!(error.to_string().contains("loopback"), "{error}");
+        }
+    }
+
+    #[test]
+    fn s3_listens_unless_it_is_off() {
+        assert_eq!(load(&[]).unwrap().s3_listen.0.unwrap().port(), 8788);
+        assert_eq!(load(&["--s3-listen", "off"]).unwrap().s3_listen, S3Listen(None));
+        assert!(load(&["--s3-listen", "on"]).is_err());
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! Whose keys there are, and what they may do.
+
+use std::sync::{Arc, OnceLock};
+
+use hearth_model::AccountId;
+use hearth_store::{R2Action, S3Key, Store};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::path::S3Path;
+use s3s::{S3Result, s3_error};
+
+use crate::host::Addressed;
+use crate::rights::{self, On};
+use crate::{error, unsupported};
+
+/// Who makes a request, and in which account.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) key: Arc<S3Key>,
+    pub(crate) account: AccountId,
+}
+
+impl Caller {
+    /// Refuses what the key does not allow.
+    pub(crate) fn require(&self, bucket: Option<&str>, action: R2Action) -> S3Result {
+        if self.key.principal.scope.allows_r2(&self.account, bucket, action) {
+            Ok(())
+        } else {
+            Err(s3_error!(AccessDenied, "Access Denied."))
+        }
+    }
+}
+
+/// What a request turned out to be, for who stands around `s3s`.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) caller: OnceLock<Caller>,
+    pub(crate) operation: OnceLock<String>,
+}
+
+/// API tokens as access keys.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) store: Store,
+    pub(crate) default_account: AccountId,
+}
+
+impl Keys {
+    async fn key(&self, access_key: &str) -> S3Result<Arc<S3Key>> {
+        let found = self.store.s3_key(access_key).await.map_err(|error| error::of_store(&error))?;
+        found.ok_or_else(|| {
+            s3_error!(
+                InvalidAccessKeyId,
+                "The AWS access key ID that you provided does not exist in our records."
+            )
+        })
+    }
+
+    /// The account that a request is about: the one in the host where the key has more than one.
+    fn account(&self, key: &S3Key, addressed: Option<&Addressed>) -> S3Result<AccountId> {
+        let named = addressed.and_then(|addressed| addressed.account.as_ref());
+        let scope = &key.principal.scope;
+        let account = match (scope.accounts(), named) {
+            (None, named) => named.unwrap_or(&self.default_account),
+            (Some(own), Some(named)) => own.into_iter().find(|own| *own == named).ok_or_else(denied)?,
+            (Some(own), None) => own.into_iter().next().ok_or_else(denied)?,
+        };
+        Ok(account.clone())
+    }
+}
+
+fn denied() -> s3s::S3Error {
+    s3_error!(AccessDenied, "Access Denied.")
+}
+
+#[async_trait::async_trait]
+impl S3Auth for Keys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        Ok(SecretKey::from(self.key(access_key).await?.secret.as_str()))
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Keys {
+    /// Runs before anything of an operation: what passes has a [`Caller`] among its extensions.
+    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let Some(credentials) = request.credentials() else {
+            return Err(s3_error!(AccessDenied, "Missing authentication: the request is not signed."));
+        };
+        let key = self.key(&credentials.access_key).await?;
+        let operation = request.s3_op().name().to_owned();
+        let Some((action, on)) = rights::needed(&operation) else {
+            return Err(s3_error!(NotImplemented, "{operation} not implemented"));
+        };
+        if let Some((name, value)) = unsupported::header(request.headers()) {
+            return Err(s3_error!(NotImplemented, "Header '{name}' with value '{value}' not implemented"));
+        }
+        let bucket = match request.s3_path() {
+            S3Path::Root => None,
+            S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => Some(bucket.to_string()),
+        };
+        let account = self.account(&key, request.extensions_mut().get::<Addressed>())?;
+        let caller = Caller { key, account };
+        caller.require(bucket.as_deref().filter(|_| on == On::Bucket), action)?;
+        if let Some(known) = request.extensions_mut().get::<Arc<Known>>() {
+            let _ = known.caller.set(caller.clone());
+            let _ = known.operation.set(operation);
+        }
+        request.extensions_mut().insert(caller);
+        Ok(())
+    }
+}
+
+/// Whoever a checked request is from.
+pub(crate) fn caller<T>(request: &s3s::S3Request<T>) -> S3Result<Caller> {
+    let caller = request.extensions.get::<Caller>().cloned();
+    caller.ok_or_else(|| error::internal("a request reached its operation without a caller"))
+}
