@@ -206,6 +206,17 @@ impl History {
         }
     }
 
+    /// Keeps what was committed: the server ends.
+    pub async fn settle(&self) {
+        let databases: Vec<_> =
+            self.0.databases.lock().iter().map(|(id, database)| (*id, Arc::clone(database))).collect();
+        for (id, database) in databases.into_iter().filter(|(_, database)| database.is_behind()) {
+            if let Err(error) = self.run(move || database.keep()).await {
+                tracing::error!(%id, %error, "a database's history cannot be kept");
+            }
+        }
+    }
+
     /// The last state at or before what is asked for, as a point that [`Self::restore`] takes.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hearth_d1::api::{Endpoints, TransferConfig};
 use hearth_d1::history::{History, HistoryConfig};
+use hearth_d1::insights::Insights;
 use hearth_d1::wire::Wire;
 use hearth_d1::{D1, Ended, Process, Spawn, Started};
 use hearth_jail::{Command, Exit, Folder, Jailer, Limits, Program, Signal, UsageReader};
+use hearth_store::Store;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
@@ -44,13 +47,17 @@ const LAST_WORDS: usize = 4 << 10;
 
 /// All of D1.
 pub struct Databases {
-    /// What runs the SQL.
-    pub d1: D1,
+    d1: D1,
+    history: History,
+    insights: Insights,
 }
 
 impl Databases {
     /// The databases of a data folder. Must be called in a runtime.
-    pub fn open(data_dir: &Path, jailer: Jailer, run_dir: PathBuf) -> Self {
+    ///
+    /// # Errors
+    /// What was counted of their queries cannot be read.
+    pub fn open(data_dir: &Path, jailer: Jailer, run_dir: PathBuf) -> io::Result<Self> {
         let history = History::new(HistoryConfig {
             folder: data_dir.join("d1-history"),
             limits: hearth_d1::history::Limits::default(),
@@ -58,9 +65,38 @@ impl Databases {
         });
         let engines = Jailed { jailer, run_dir, next: AtomicU64::new(0) };
         let config = hearth_d1::Config::new(data_dir.join("d1"));
-        let d1 = D1::new(config, Arc::new(engines), Arc::new(history.clone()));
-        tokio::spawn(history.keep());
-        Self { d1 }
+        let insights = Insights::open(data_dir.join("d1-insights.json"))?;
+        let d1 = D1::counted(config, Arc::new(engines), Arc::new(history.clone()), insights.clone());
+        Ok(Self { d1, history, insights })
+    }
+
+    /// What REST calls. What an interrupted deletion left behind is removed.
+    ///
+    /// # Errors
+    /// The metadata or the data folder cannot be read or written.
+    pub async fn endpoints(&self, store: Store, data_dir: &Path, scheme: String) -> io::Result<Endpoints> {
+        let transfers = TransferConfig::new(data_dir.join("d1-transfers"), scheme);
+        let parts = (self.d1.clone(), self.history.clone(), self.insights.clone());
+        let endpoints = Endpoints::new(store, parts.0, parts.1, parts.2, transfers)?;
+        endpoints.sweep().await?;
+        Ok(endpoints)
+    }
+
+    /// What has to be done now and then, until it is dropped.
+    pub fn upkeep(&self, endpoints: Endpoints) -> impl Future<Output = ()> + Send + 'static {
+        let (history, insights) = (self.history.clone(), self.insights.clone());
+        async move {
+            tokio::join!(history.keep(), insights.keep(), endpoints.keep());
+        }
+    }
+
+    /// Stops the engines; what only memory knew is written down.
+    pub async fn stop(&self) {
+        self.d1.shut_down().await;
+        self.history.settle().await;
+        if let Err(error) = self.insights.save().await {
+            tracing::error!(%error, "the counts of D1's queries cannot be written");
+        }
     }
 
     /// The binding's service.
