@@ -69,11 +69,11 @@ pub(crate) async fn run(
         (Ok(Answer::Response { head, body }), _) => {
             let Some(received) = body else {
                 let _ = respond.send(Ok(Response::from_parts(head, serve::empty())));
-                return rest(done).await;
+                return finish(done, connection).await;
             };
             let (body, reading) = received.into_body();
             if respond.send(Ok(Response::from_parts(head, body))).is_ok() && reading.finished().await {
-                rest(done).await;
+                finish(done, connection).await;
             }
         }
         (Ok(Answer::WebSocket { headers, up, down }), Some(upgrade)) => {
@@ -93,6 +93,13 @@ pub(crate) async fn run(
             };
             let _ = respond.send(Err(error));
         }
+    }
+}
+
+/// Awaits the end of an event that was answered in whole. Its connection is as it was before.
+async fn finish(done: impl Future<Output = capnp::Result<()>>, connection: &Connection) {
+    if done.await.is_ok() {
+        connection.ended();
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod byte_stream;
 mod callee;
+mod corked;
 mod debug_port;
 mod fetch;
 mod fields;

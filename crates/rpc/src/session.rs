@@ -123,6 +123,9 @@ impl event_dispatcher::Server for Event {
         results.set_pipeline()?;
         let response = sent.promise.await?;
         let response = response.get()?;
+        // From here on the session ends by being let go of, which the callee knows from its side too: as between two
+        // workers on one connection.
+        running.connection.ended();
         if !response.has_session() {
             return Ok(());
         }

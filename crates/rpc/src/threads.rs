@@ -4,6 +4,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{io, thread};
 
 use tokio::sync::mpsc;
@@ -31,7 +32,16 @@ impl RpcThreads {
     /// # Errors
     /// When the system refuses a thread or a runtime.
     pub fn new(count: usize) -> io::Result<Self> {
-        let senders = (0..count.max(1)).map(start_thread).collect::<io::Result<_>>()?;
+        let senders = (0..count.max(1))
+            .map(|index| start_thread(format!("rpc-{index}"), Duration::ZERO))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { threads: Arc::new(Threads { senders, next: AtomicUsize::new(0) }) })
+    }
+
+    /// One thread that rests before it waits for more: what came meanwhile is taken together, which saves a wake-up for
+    /// each of many small messages that nobody waits for.
+    pub(crate) fn unhurried(name: &str, rest: Duration) -> io::Result<Self> {
+        let senders = vec![start_thread(name.to_owned(), rest)?];
         Ok(Self { threads: Arc::new(Threads { senders, next: AtomicUsize::new(0) }) })
     }
 
@@ -52,10 +62,15 @@ impl RpcThreads {
     }
 }
 
-fn start_thread(index: usize) -> io::Result<mpsc::UnboundedSender<Job>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn start_thread(name: String, rest: Duration) -> io::Result<mpsc::UnboundedSender<Job>> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if !rest.is_zero() {
+        // An event that arrives while it waits would wake it up: so it rests before.
+        builder.on_thread_park(move || thread::sleep(rest));
+    }
+    let runtime = builder.enable_all().build()?;
     let (sender, mut jobs) = mpsc::unbounded_channel::<Job>();
-    thread::Builder::new().name(format!("rpc-{index}")).spawn(move || {
+    thread::Builder::new().name(name).spawn(move || {
         let local = Rc::new(LocalSet::new());
         local.block_on(&runtime, async move {
             while let Some(job) = jobs.recv().await {

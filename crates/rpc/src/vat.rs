@@ -19,8 +19,9 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{Connection, FlowController, IncomingMessage, OutgoingMessage, RpcSystem, twoparty};
 use futures::TryFutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::compat::{TokioAsyncReadCompatExt as _, TokioAsyncWriteCompatExt as _};
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
+use crate::corked::Corked;
 use crate::schema::rpc_exception_capnp::{cap_descriptor, exception, message, resolve, return_};
 use crate::tail_calls::TailCalls;
 
@@ -56,7 +57,7 @@ pub(crate) fn readable(error: &capnp::Error) -> String {
     text.to_owned()
 }
 
-/// Makes the RPC system of one connection. `side` is our own, `limit_words` what one received message may make us
+/// Makes the RPC system of one connection, on a `LocalSet`. `side` is our own, `limit_words` what one received message may make us
 /// read, in 8-byte words.
 pub(crate) fn system(
     reader: impl AsyncRead + Unpin + 'static,
@@ -68,8 +69,7 @@ pub(crate) fn system(
     let mut options = ReaderOptions::new();
     options.traversal_limit_in_words(Some(limit_words));
     let reader = futures::io::BufReader::new(reader.compat());
-    let writer = futures::io::BufWriter::new(writer.compat_write());
-    let network = Network(twoparty::VatNetwork::new(reader, writer, side, options));
+    let network = Network(twoparty::VatNetwork::new(reader, Corked::new(writer), side, options));
     RpcSystem::new(Box::new(network), bootstrap)
 }
 

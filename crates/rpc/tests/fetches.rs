@@ -62,30 +62,32 @@ async fn websockets_pass() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_goes_away_cancels_the_callee() {
     let (bench, version) = Bench::new().await;
-    let socket = bench.caller_http.clone();
-    let hanging = tokio::spawn(async move { common::run(&socket, "/NAMED/hang").await });
-    bench.router.until_leases(&version, 1).await;
-    let first = bench.run("NAMED", "ticks").await;
-    tokio::time::timeout(Duration::from_secs(10), async {
-        while bench.run("NAMED", "ticks").await == first {}
-    })
-    .await
-    .expect("the callee ticks");
-    hanging.abort();
-    bench.router.until_leases(&version, 0).await;
-    tokio::time::timeout(Duration::from_secs(10), async {
-        let mut last = json!(-1);
-        loop {
-            let now = bench.run("NAMED", "ticks").await;
-            if now == last {
-                break;
+    for case in ["/NAMED/hang", "/NAMED/hangInCall"] {
+        let socket = bench.caller_http.clone();
+        let hanging = tokio::spawn(async move { common::run(&socket, case).await });
+        bench.router.until_leases(&version, 1).await;
+        let first = bench.run("NAMED", "ticks").await;
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while bench.run("NAMED", "ticks").await == first {}
+        })
+        .await
+        .expect("the callee ticks");
+        hanging.abort();
+        bench.router.until_leases(&version, 0).await;
+        tokio::time::timeout(Duration::from_secs(10), async {
+            let mut last = json!(-1);
+            loop {
+                let now = bench.run("NAMED", "ticks").await;
+                if now == last {
+                    break;
+                }
+                last = now;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            last = now;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    })
-    .await
-    .expect("the callee's request is cancelled");
+        })
+        .await
+        .expect("what the callee does for it is cancelled");
+    }
     assert_eq!(bench.run("NAMED", "forever").await, "cancelled");
     bench.router.until_leases(&version, 0).await;
 }

@@ -8,9 +8,13 @@ use common::Bench;
 #[ignore = "a measurement, for an optimized build: cargo test -p hearth-rpc --test latency -- --ignored --nocapture"]
 async fn sequential_calls() {
     let (bench, _version) = Bench::new().await;
-    for round in 1..=5 {
-        let direct = bench.run("DIRECT", "latency?n=2000").await;
-        let through = bench.run("NAMED", "latency?n=2000").await;
-        println!("round {round}: direct {direct} us, through Rust {through} us a call");
+    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    for _ in 0..15 {
+        direct.push(bench.run("DIRECT", "latency?n=1000").await.as_f64().expect("a number"));
+        through.push(bench.run("NAMED", "latency?n=1000").await.as_f64().expect("a number"));
+    }
+    for (name, mut rounds) in [("direct", direct), ("through Rust", through)] {
+        rounds.sort_by(f64::total_cmp);
+        println!("{name}: median {} us a call, best {} us", rounds[rounds.len() / 2], rounds[0]);
     }
 }

@@ -101,3 +101,25 @@ async fn held_stubs_hold_the_lease_until_released() {
     assert_eq!(held.await.unwrap(), 2);
     bench.router.until_leases(&version, 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_kept_for_a_moment_only() {
+    let (bench, version) = Bench::new().await;
+    // What the kernel lists under the socket's path: its listener, and each connection that was accepted there.
+    let open = || {
+        let sockets = std::fs::read_to_string("/proc/net/unix").expect("the kernel lists its sockets");
+        sockets.lines().filter(|line| line.ends_with(&*version.debug.to_string_lossy())).count() - 1
+    };
+    assert_eq!(open(), 0);
+    assert!(bench.run("NAMED", "latency?n=50").await.is_number());
+    let kept = open();
+    assert!((1..10).contains(&kept), "{kept} connections served all calls, and wait for the next");
+    let closed = async {
+        while open() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed)
+        .await
+        .expect("nobody calls, and nothing stays open");
+}

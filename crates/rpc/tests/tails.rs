@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::Workerd;
-use hearth_rpc::{
-    Event, ExecutionModel, Log, LogLevel, Outcome, RpcThreads, TailHandle, TailReceiver, Trace, TraceSink,
-};
+use hearth_rpc::{Event, ExecutionModel, Log, LogLevel, Outcome, TailHandle, TailReceiver, Trace, TraceSink};
 use http_body_util::BodyExt as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -69,7 +67,7 @@ const config :Workerd.Config = (
         std::fs::write(path("config.capnp"), text).unwrap();
         let (traces, kept) = mpsc::unbounded_channel();
         let sink = Arc::new(Keep { all: true.into(), traces });
-        let receiver = TailReceiver::new(&RpcThreads::new(1).unwrap()).unwrap();
+        let receiver = TailReceiver::new().unwrap();
         let handle = receiver.serve(UnixListener::bind(path("tail.sock")).unwrap(), Arc::clone(&sink) as _);
         let process = Workerd::start(&path("config.capnp"), &path("http.sock"), &[]);
         Self { process, receiver, handle, sink, traces: kept, dir }

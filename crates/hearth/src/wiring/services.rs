@@ -69,7 +69,7 @@ impl Attach {
             store,
             egress,
             table,
-            tails: TailReceiver::new(&threads)?,
+            tails: TailReceiver::new()?,
             threads,
             capabilities,
             supervisor: OnceLock::new(),

@@ -95,7 +95,7 @@ impl Inbox {
 /// Starts the thread on which sinks take their traces. It ends when nobody can leave any more.
 pub(crate) fn start() -> io::Result<Ready> {
     let (ready, mut inboxes) = mpsc::unbounded_channel::<Arc<Inbox>>();
-    thread::Builder::new().name("tails".to_owned()).spawn(move || {
+    thread::Builder::new().name("traces".to_owned()).spawn(move || {
         while let Some(inbox) = inboxes.blocking_recv() {
             if inbox.hand_over() {
                 let again = inbox.ready.clone();

@@ -28,6 +28,10 @@ const TRAVERSAL_LIMIT_WORDS: usize = (8 << 20) / 8;
 /// How long the connections of a process that has ended are read on: what it sent is in the kernel already.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long traces may lie until they are read. A worker under load ends an invocation every few microseconds, and
+/// reading each for itself would take the time of half a request.
+const REST: Duration = Duration::from_millis(2);
+
 /// Receives the traces of any number of processes.
 pub struct TailReceiver {
     threads: RpcThreads,
@@ -42,12 +46,16 @@ pub struct TailHandle {
 }
 
 impl TailReceiver {
-    /// Starts the thread on which sinks take their traces.
+    /// Starts the threads on which traces are read and taken.
     ///
     /// # Errors
     /// When the system refuses a thread.
-    pub fn new(threads: &RpcThreads) -> io::Result<Self> {
-        Ok(Self { threads: threads.clone(), ready: inbox::start()?, open: TaskTracker::new() })
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            threads: RpcThreads::unhurried("tails", REST)?,
+            ready: inbox::start()?,
+            open: TaskTracker::new(),
+        })
     }
 
     /// Receives the traces of one process, whose `tails` names an `external` with `capnpConnectHost` on this listener.

@@ -35,6 +35,7 @@ const methods = (Base) => class extends Base {
   }
   async response() { return new Response("a body", { status: 418, headers: { "x-y": "z" } }); }
   async request(request) { return `${request.method} ${request.url} ${request.headers.get("x-a")} ${await request.text()}`; }
+  async hang() { for (;;) { await scheduler.wait(5); ticks++; } }
   async slow(ms) { await scheduler.wait(ms); return this.env.VERSION; }
 };
 

@@ -55,6 +55,12 @@ const cases = {
   async none(s) { const r = await s.fetch("http://callee.test/none"); return [r.status, r.body]; },
   async head(s) { const r = await s.fetch("http://callee.test/x", { method: "HEAD" }); return [r.status, await r.text()]; },
   async throws(s) { try { const r = await s.fetch("http://callee.test/throw"); return [r.status, await r.text()]; } catch (e) { return describe(e); } },
+  async hangInCall(s) { return await s.hang(); },
+  async reflectedMany(s, q) {
+    const n = +q.get("n");
+    for (let i = 0; i < n; i++) { using add = await s.echo((n) => n + 1); await add(i); }
+    return n;
+  },
   async hang(s) { return await s.fetch("http://callee.test/hang"); },
   async ticks(s) { return +(await (await s.fetch("http://callee.test/ticks")).text()); },
   async upload(s) { return +(await (await s.fetch("http://callee.test/count", { method: "POST", body: bytes(3 << 20) })).text()); },
