@@ -101,8 +101,11 @@ async fn answer(mut request: Request<Incoming>, shared: Shared) -> Result<Respon
     if request.method() != Method::CONNECT {
         return fetch::answer(request, shared).await;
     }
-    let Some(binding) = request.uri().authority().map(|authority| authority.as_str().to_owned()) else {
-        return Ok(plain(StatusCode::BAD_REQUEST, "CONNECT needs the key of a binding.\n"));
+    // workerd's own connections name a key. A port is in the address of a worker's `connect()`, which must not speak
+    // Cap'n Proto to us, and does not say which binding it was called on.
+    let binding = match request.uri().authority() {
+        Some(key) if key.port().is_none() => key.as_str().to_owned(),
+        _ => return Ok(plain(StatusCode::NOT_IMPLEMENTED, "A service binding takes no connect().\n")),
     };
     Ok(tunnel(&mut request, move |stream, already_read| {
         shared.threads.clone().spawn(move || async move {

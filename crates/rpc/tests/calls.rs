@@ -66,3 +66,21 @@ async fn a_refused_call_says_why_and_nothing_else() {
     let error = bench.run("MISSING", "attempt").await;
     assert!(error["message"].as_str().unwrap().contains("Missing"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_binding_does_not_carry_is_refused() {
+    let (bench, version) = Bench::new().await;
+    for binding in ["DEFAULT", "NAMED"] {
+        let seen = bench.run(binding, "events").await;
+        for address in ["callee.test:80", "svc-named:1"] {
+            let error = seen[address].as_str().expect("an answer");
+            assert!(error.contains("cannot connect to the specified address"), "{binding} {address}: {seen}");
+        }
+        for event in ["scheduled", "queue", "email", "tail"] {
+            let error = format!("TypeError: The RPC receiver does not implement the method \"{event}\".");
+            assert_eq!(seen[event], error, "{binding}");
+        }
+        assert!(seen["alarm"].as_str().expect("an answer").contains("reserved method"), "{binding}: {seen}");
+    }
+    bench.router.until_leases(&version, 0).await;
+}

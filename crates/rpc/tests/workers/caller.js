@@ -55,6 +55,16 @@ const cases = {
   async none(s) { const r = await s.fetch("http://callee.test/none"); return [r.status, r.body]; },
   async head(s) { const r = await s.fetch("http://callee.test/x", { method: "HEAD" }); return [r.status, await r.text()]; },
   async throws(s) { try { const r = await s.fetch("http://callee.test/throw"); return [r.status, await r.text()]; } catch (e) { return describe(e); } },
+  async events(s) {
+    const out = {};
+    for (const address of ["callee.test:80", "svc-named:1"]) {
+      try { await s.connect(address).opened; out[address] = "opened"; } catch (e) { out[address] = String(e); }
+    }
+    for (const event of ["scheduled", "queue", "email", "tail", "alarm"]) {
+      try { await s[event]({}); out[event] = "taken"; } catch (e) { out[event] = String(e); }
+    }
+    return out;
+  },
   async hangInCall(s) { return await s.hang(); },
   async reflectedMany(s, q) {
     const n = +q.get("n");
