@@ -42,12 +42,20 @@ pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     Config {
         run_dir: folder.join("run"),
-        runtime: reachable(folder, "probe", Path::new(env!("CARGO_BIN_EXE_jail-probe"))),
+        runtime: reachable(folder, "probe", &probe()),
         helper: Some(reachable(folder, "helper", &std::env::current_exe().unwrap())),
         tier,
         installation: format!("test-{plain}"),
         ..Config::default()
     }
+}
+
+/// The probe's file, for a test that runs as another user named by the one that started it.
+pub const PROBE: &str = "HEARTH_TEST_PROBE";
+
+/// The probe's file.
+pub fn probe() -> PathBuf {
+    std::env::var_os(PROBE).map_or_else(|| env!("CARGO_BIN_EXE_jail-probe").into(), PathBuf::from)
 }
 
 /// A program at a place that any uid can reach, which a checkout need not be.

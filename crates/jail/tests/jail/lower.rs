@@ -1,18 +1,27 @@
 //! The tiers below full.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
 
 use hearth_jail::{ExitCause, Layers, Signal, Tier};
 
-use crate::bench::{Bench, folder, with};
+use crate::bench::{self, Bench, PROBE, folder, with};
 use crate::harness::Test;
 
 pub const TESTS: &[Test] = &[
     ("the_machine_is_examined", examined),
     ("reduced_keeps_to_its_own_files", files),
     ("reduced_has_sockets_and_a_seal", sockets),
+    ("reduced_keeps_neighbours_apart_by_uid", neighbours),
+    ("reduced_hides_neighbours_of_the_same_uid", hidden_neighbours),
     ("none_runs_and_ends", none),
 ];
+
+/// Tests that only other tests start.
+pub const HELPERS: &[Test] = &[("helper_same_uid", same_uid)];
 
 fn examined() {
     let report = hearth_jail::examine();
@@ -62,6 +71,70 @@ fn sockets() {
         probe.leave();
         assert_eq!(probe.exit().await.cause, ExitCause::Exited(0));
     });
+}
+
+/// Root gives each instance a uid of its own, and the files let nobody else connect.
+fn neighbours() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!(
+            "SKIPPED, NOTHING IS TESTED HERE: instances have uids of their own only when Hearth is root"
+        );
+        return;
+    }
+    for (uid, reached) in [(true, false), (false, true)] {
+        with(Some(Tier::Reduced), Layers { uid, ..Layers::ALL }, |bench| async move {
+            let (mut one, mut two) = (bench.probe("a").await, bench.probe("b").await);
+            two.can(&format!("listen {}", two.paths.debug.join("debug.sock").display())).await;
+            bench.jailer.seal("b").await.unwrap();
+            for socket in ["in/bindings.sock", "debug/debug.sock"] {
+                let attack = format!("unix {}", two.dir.join(socket).display());
+                assert_eq!(one.tries(&attack).await.unwrap().is_ok(), reached, "{attack}");
+            }
+        });
+    }
+}
+
+/// Without root all have Hearth's uid and could connect to each other: they must not learn where.
+fn hidden_neighbours() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |program: &Path, name: &str| {
+        let copy = folder.path().join(name);
+        fs::copy(program, &copy).unwrap();
+        copy
+    };
+    let program = copy(&std::env::current_exe().unwrap(), "tests");
+    let mut command = Command::new(program);
+    command.args(["--exact", "helper_same_uid"]).env(PROBE, copy(&bench::probe(), "probe"));
+    if rustix::process::geteuid().is_root() {
+        const USER: u32 = 1_899_000_000;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        command.uid(USER).gid(USER);
+    }
+    assert!(command.status().unwrap().success());
+}
+
+fn same_uid() {
+    assert!(!rustix::process::geteuid().is_root());
+    for (landlock, hidden) in [(true, true), (false, false)] {
+        with(Some(Tier::Reduced), Layers { landlock, ..Layers::ALL }, |bench| async move {
+            let (mut one, two) = (bench.probe("a").await, bench.probe("b").await);
+            assert_eq!(one.spawned.uid, two.spawned.uid);
+            let pid = two.spawned.pid;
+            for attack in [
+                format!("list {}", bench.folder.path().join("run/i").display()),
+                format!("list {}", two.dir.display()),
+                format!("list /proc/{pid}/fd"),
+                format!("read /proc/{pid}/cmdline"),
+                format!("read {}", two.dir.join("pid").display()),
+                "read /proc/net/unix".to_owned(),
+                format!("signal {pid}"),
+                format!("signal {}", std::process::id()),
+            ] {
+                let tried = one.tries(&attack).await.unwrap();
+                assert_eq!(tried.is_err(), hidden, "{attack}: {tried:?}");
+            }
+        });
+    }
 }
 
 fn none() {

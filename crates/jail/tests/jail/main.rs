@@ -13,6 +13,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     harness::run(
         &[full::TESTS, helper::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(),
-        &[life::HELPERS, helper::HELPERS].concat(),
+        &[life::HELPERS, lower::HELPERS, helper::HELPERS].concat(),
     )
 }

@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
 fn attempt(words: &[&str]) -> io::Result<String> {
     let done = |()| String::new();
     Ok(match words {
-        ["read", path] => fs::read_to_string(path)?.trim_end().to_owned(),
+        ["read", path] => fs::read_to_string(path)?.trim_end().replace('\n', " "),
         ["list", path] => {
             let mut names = fs::read_dir(path)?
                 .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
