@@ -34,11 +34,17 @@ impl ServeHandle {
     }
 }
 
-/// Serves the calls that leave one caller process through its service bindings.
+/// Serves the calls that leave one caller process through its service bindings. `admits` says of a connection whether
+/// it is that process's.
 ///
 /// A binding's key, in `capnpConnectHost` and in [`BINDING_HEADER`], consists of letters, digits, `-`, `_` and `.`:
 /// it travels as the authority of a `CONNECT`. Must be called inside a tokio runtime.
-pub fn serve(listener: UnixListener, router: Arc<dyn Router>, threads: &RpcThreads) -> ServeHandle {
+pub fn serve(
+    listener: UnixListener,
+    admits: impl Fn(&UnixStream) -> bool + Send + Sync + 'static,
+    router: Arc<dyn Router>,
+    threads: &RpcThreads,
+) -> ServeHandle {
     let stop = CancellationToken::new();
     let shared = Shared { router, threads: threads.clone(), stop: stop.clone() };
     tokio::spawn(async move {
@@ -49,7 +55,7 @@ pub fn serve(listener: UnixListener, router: Arc<dyn Router>, threads: &RpcThrea
         };
         tokio::select! {
             () = shared.stop.cancelled() => {}
-            () = accept(listener, each) => shared.stop.cancel(),
+            () = accept(listener, admits, each) => shared.stop.cancel(),
         }
     });
     ServeHandle { _guard: stop.clone().drop_guard(), stop }
@@ -62,11 +68,16 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// Takes connections for ever.
-pub(crate) async fn accept(listener: UnixListener, each: impl Fn(UnixStream)) {
+/// Takes connections for ever, and closes those that are not admitted.
+pub(crate) async fn accept(
+    listener: UnixListener,
+    admits: impl Fn(&UnixStream) -> bool,
+    each: impl Fn(UnixStream),
+) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => each(stream),
+            Ok((stream, _)) if admits(&stream) => each(stream),
+            Ok(_) => {}
             Err(error) => {
                 // Out of descriptors, most likely: the connection waits in the backlog until there are some again.
                 tracing::warn!(%error, "cannot accept a process's connection");

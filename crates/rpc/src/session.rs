@@ -110,8 +110,9 @@ fn refused(binding: &str, error: &RouteError) -> capnp::Error {
 }
 
 impl event_dispatcher::Server for Event {
-    /// Returns when the session has ended. workerd takes that from a server that gives it no `session` to watch, and
-    /// cancels the call to end the session itself, which drops this future with all that the event holds.
+    /// Returns at once with a `session` that lasts as long as the event: the caller lets go of it to end the event, and
+    /// it resolves to null when the callee has ended it. A call that lasted instead would be cancelled by the caller
+    /// every time, and capnp-rpc 0.27 never returns a call that was cancelled: both sides would keep it for ever.
     async fn js_rpc_session(
         self: Rc<Self>,
         _: event_dispatcher::JsRpcSessionParams,
@@ -122,13 +123,15 @@ impl event_dispatcher::Server for Event {
         results.get().set_top_level(sent.pipeline.get_top_level());
         results.set_pipeline()?;
         let response = sent.promise.await?;
-        let response = response.get()?;
-        // From here on the session ends by being let go of, which the callee knows from its side too: as between two
+        let session = response.get()?.get_session()?;
+        // From here on the event ends by being let go of, which the callee knows from its side too: as between two
         // workers on one connection.
         running.connection.ended();
-        if !response.has_session() {
-            return Ok(());
-        }
-        vat::resolved_to_null(response.get_session()?.client).await
+        results.get().set_session(capnp_rpc::new_future_client(async move {
+            let ended = vat::resolved_to_null(session.client).await;
+            drop(running);
+            Err(ended.err().unwrap_or_else(vat::null))
+        }));
+        Ok(())
     }
 }

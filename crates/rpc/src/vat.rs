@@ -4,7 +4,7 @@
 //!   writes exceptions without details. They travel through Rust at the end of the reason, behind a mark that no
 //!   worker can guess, and become details again when the exception leaves.
 //! * workerd ends a session by resolving a promise to a null capability. capnp-rpc drops the connection over that, so
-//!   it is read as an exception that [`resolved_to_null`] recognises.
+//!   it is read as an exception that [`resolved_to_null`] recognises, and written where a promise fails with [`null`].
 //! * Calls that workerd reflects to us would never run: see [`crate::tail_calls`].
 
 use std::cell::RefCell;
@@ -46,6 +46,11 @@ pub(crate) async fn resolved_to_null(promise: capnp::capability::Client) -> capn
         Err(error) if !error.extra.contains(NULL_MARK.as_str()) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// What a promise that is exported has to fail with so that the peer sees it resolve to a null capability.
+pub(crate) fn null() -> capnp::Error {
+    capnp::Error::failed(NULL_MARK.clone())
 }
 
 /// The text of an error without what this module put into it, nor the prefix that every hop adds.
@@ -246,6 +251,13 @@ fn mend_outgoing(outgoing: &mut dyn OutgoingMessage) -> capnp::Result<()> {
         },
         _ => return Ok(()),
     };
+    if reason.to_str()?.contains(NULL_MARK.as_str()) {
+        let root: message::Builder<'_> = outgoing.get_body()?.get_as()?;
+        if let Ok(message::Resolve(resolve)) = root.which() {
+            resolve?.init_cap().set_none(());
+        }
+        return Ok(());
+    }
     let Some((text, details)) = reason.to_str()?.split_once(DETAILS_MARK.as_str()) else { return Ok(()) };
     let (text, details) = (text.to_owned(), parse_details(details));
     let Some(mut exception) = exception_of(outgoing.get_body()?.get_as()?)? else { return Ok(()) };

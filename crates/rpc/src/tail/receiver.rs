@@ -59,13 +59,19 @@ impl TailReceiver {
     }
 
     /// Receives the traces of one process, whose `tails` names an `external` with `capnpConnectHost` on this listener.
+    /// `admits` says of a connection whether it is that process's.
     /// Must be called inside a tokio runtime.
-    pub fn serve(&self, listener: UnixListener, sink: Arc<dyn TraceSink>) -> TailHandle {
+    pub fn serve(
+        &self,
+        listener: UnixListener,
+        admits: impl Fn(&UnixStream) -> bool + Send + Sync + 'static,
+        sink: Arc<dyn TraceSink>,
+    ) -> TailHandle {
         let stop = CancellationToken::new();
         let (threads, until) = (self.threads.clone(), stop.clone());
         let inbox = Inbox::new(sink, self.ready.clone(), self.open.token());
         tokio::spawn(async move {
-            let accepting = serve::accept(listener, |stream| {
+            let accepting = serve::accept(listener, admits, |stream| {
                 let (threads, inbox, stop) = (threads.clone(), Arc::clone(&inbox), until.clone());
                 tokio::spawn(serve::connection(stream, until.clone(), move |request| {
                     answer(request, threads.clone(), Arc::clone(&inbox), stop.clone())
