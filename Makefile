@@ -101,3 +101,9 @@ bench: setup-tests build ## The ratios of SPECIFICATION.md; ONLY="cold deploy" p
 	cargo build --release --locked -p hearth-testing --example relay
 	HEARTH_BIN=$(CURDIR)/target/release/hearth HEARTH_RELAY="$(CARGO_TARGET_DIR)/release/examples/relay" \
 		bench/spine.py $(ONLY)
+
+.PHONY: bench-state
+bench-state: setup-tests build ## … of KV, R2 and D1; ONLY="kv scale" picks some
+	cargo build --release --locked -p hearth-testing --example trivial
+	HEARTH_BIN=$(CURDIR)/target/release/hearth HEARTH_TRIVIAL="$(CARGO_TARGET_DIR)/release/examples/trivial" \
+		bench/state.py $(ONLY)

@@ -17,7 +17,7 @@ mod rules;
 mod store;
 mod wire;
 
-pub use embedded::{Clock, Config, Embedded, INLINE, system_clock};
+pub use embedded::{Clock, Config, Embedded, system_clock};
 pub use kv::Kv;
 pub use rules::{Key, Refusal};
 pub use store::{

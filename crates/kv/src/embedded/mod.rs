@@ -44,8 +44,8 @@ use namespace::{Namespace, New, Step, Write};
 use reader::Held;
 use threads::Threads;
 
-/// Longest value that lies in its row, in bytes; longer ones are files (measured: `benches/threshold.rs`).
-pub const INLINE: usize = 128 << 10;
+/// The default of [`Config::inline`], as `benches/threshold.rs` measured it.
+const INLINE: usize = 128 << 10;
 
 /// Gives the time in seconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -75,6 +75,8 @@ pub struct Config {
     pub queue: usize,
     /// Bytes of small values in memory. Default: 64 MiB.
     pub cache: usize,
+    /// Longest value that lies in its row, in bytes; longer ones are files. Default: 128 KiB.
+    pub inline: usize,
     /// Bytes of the disk that stay free for others. Default: 64 MiB.
     pub reserve: u64,
     /// How often expired keys are looked for. Default: 10 s.
@@ -94,6 +96,7 @@ impl Config {
             writers: 6,
             queue: 4096,
             cache: 64 << 20,
+            inline: INLINE,
             reserve: 64 << 20,
             sweep_every: Duration::from_secs(10),
             clock: system_clock(),
@@ -110,6 +113,7 @@ pub struct Embedded {
 struct Shared {
     folder: PathBuf,
     reserve: u64,
+    inline: usize,
     clock: Clock,
     connections: Connections,
     files: Arc<Files>,
@@ -130,6 +134,7 @@ impl Embedded {
         let most = config.connections.max(config.readers + config.writers + 2);
         let shared = Arc::new(Shared {
             reserve: config.reserve,
+            inline: config.inline,
             clock: config.clock,
             connections: Connections::new(config.folder.clone(), most),
             files: Arc::new(Files::new(config.folder.clone(), config.files)),
@@ -171,8 +176,8 @@ impl Embedded {
         let mut gathered = Vec::new();
         let mut bytes = 0;
         // Who says that it is large need not be waited for.
-        let is_large = value.length.is_some_and(|length| length > INLINE as u64);
-        while !is_large && bytes <= INLINE {
+        let is_large = value.length.is_some_and(|length| length > self.shared.inline as u64);
+        while !is_large && bytes <= self.shared.inline {
             let Some(piece) = pieces.next().await else { return Ok(New::Inline(joined(gathered, bytes))) };
             let piece = piece.map_err(EngineError::Broken)?;
             bytes += piece.len();
