@@ -27,46 +27,59 @@ async fn check(hearth: &Hearth, output: &str, worker: &str, says: &str) {
     assert_eq!(hearth.get(&hearth.host(worker), "/").await.text(), says);
 }
 
-/// What the guide's configuration uses and this Hearth lacks, or what it names and nobody has made, is refused by name,
-/// one thing after the other as a person takes them out; what is left is deployed and runs.
+/// What the guide's configuration uses and this Hearth lacks is refused by name, one thing after the other as a person
+/// takes them out; then what it names and nobody has made. What is left is deployed and runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_configuration_of_the_guide() {
     let hearth = Hearth::start().await;
     let project = hearth.app("guide-config");
-    let lacks = "not supported";
-    for (named, says, table) in [
-        ("Queues", lacks, "[[queues.producers]]\nbinding = \"MY_QUEUE\"\nqueue = \"my-queue\"\n"),
+    let deploy = ["deploy", "--env", ""];
+    for (named, table) in [
+        ("Queues", "[[queues.producers]]\nbinding = \"MY_QUEUE\"\nqueue = \"my-queue\"\n"),
         (
             "Queues",
-            lacks,
             "[[queues.consumers]]\nqueue = \"my-queue\"\nmax_batch_size = 10\nmax_batch_timeout = 30\nmax_retries = 3\ndead_letter_queue = \"my-dlq\"\n",
         ),
-        ("R2", lacks, "[[r2_buckets]]\nbinding = \"BUCKET\"\nbucket_name = \"my-bucket\"\n"),
-        ("RateLimiter", lacks, "[[migrations]]\ntag = \"v1\"\nnew_classes = [\"RateLimiter\"]\n"),
-        (
-            "CACHE_KV",
-            "'xxxxxx' (binding CACHE_KV) not found",
-            "[[kv_namespaces]]\nbinding = \"CACHE_KV\"\nid = \"xxxxxx\"\npreview_id = \"yyyyyy\"\n",
-        ),
-        (
-            "DB",
-            "valid `id`",
-            "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"my-database\"\ndatabase_id = \"xxxxxx\"\n",
-        ),
+        ("RateLimiter", "[[migrations]]\ntag = \"v1\"\nnew_classes = [\"RateLimiter\"]\n"),
         (
             "RATE_LIMITER",
-            lacks,
             "[[durable_objects.bindings]]\nname = \"RATE_LIMITER\"\nclass_name = \"RateLimiter\"\nscript_name = \"my-worker\"\n",
         ),
     ] {
-        let output = project.wrangler(&["deploy", "--env", ""]).await.expect_failure();
-        assert!(output.contains(named) && output.contains(says), "{named}: {output}");
+        let output = project.wrangler(&deploy).await.expect_failure();
+        assert!(output.contains(named) && output.contains("not supported"), "{named}: {output}");
         assert_eq!(hearth.get(&hearth.host("my-worker"), "/").await.status, 404, "nothing was deployed");
         project.edit("wrangler.toml", table, "");
     }
-    project.wrangler(&["deploy", "--env", ""]).await.expect_ok();
-    let vars = hearth.get(&hearth.host("my-worker"), "/").await.json();
-    assert_eq!(vars, json!({ "API_VERSION": "v1", "FEATURE_FLAG": "true" }));
+    for (says, path, named, id_of, placeholder) in [
+        (
+            "'xxxxxx' (binding CACHE_KV) not found",
+            "/accounts/:a/storage/kv/namespaces",
+            json!({ "title": "cache" }),
+            "id",
+            "binding = \"CACHE_KV\"\nid = \"xxxxxx\"",
+        ),
+        (
+            "You must use a real database",
+            "/accounts/:a/d1/database",
+            json!({ "name": "my-database" }),
+            "uuid",
+            "database_id = \"xxxxxx\"",
+        ),
+    ] {
+        let output = project.wrangler(&deploy).await.expect_failure();
+        assert!(output.contains(says), "{says}: {output}");
+        let made = hearth.api("POST", path, Some(named)).await;
+        let id = made.result()[id_of].as_str().expect("what is made has an id").to_owned();
+        project.edit("wrangler.toml", placeholder, &placeholder.replace("xxxxxx", &id));
+    }
+    // wrangler makes a bucket that is missing by itself.
+    project.wrangler(&deploy).await.expect_ok();
+    let env = hearth.get(&hearth.host("my-worker"), "/").await.json();
+    assert_eq!((&env["API_VERSION"], &env["FEATURE_FLAG"]), (&json!("v1"), &json!("true")));
+    for bound in ["CACHE_KV", "DB", "BUCKET"] {
+        assert!(env[bound].is_object(), "{bound} is missing: {env}");
+    }
 
     for (environment, host) in
         [("staging", hearth.host("my-worker-staging")), ("production", "example.com".to_owned())]
