@@ -17,7 +17,7 @@ pub struct WorkerLog {
 
 impl TraceSink for WorkerLog {
     fn wants(&self, quiet: bool) -> bool {
-        !quiet
+        !quiet && tracing::enabled!(target: "worker", tracing::Level::ERROR)
     }
 
     fn take(&self, trace: Trace) {
