@@ -39,6 +39,7 @@ pub struct Options {
 pub struct Hearth {
     options: Options,
     address: SocketAddr,
+    s3: SocketAddr,
     folder: Option<TempDir>,
     child: Child,
     token: String,
@@ -65,11 +66,12 @@ impl Hearth {
             .permissions(Permissions::from_mode(0o711))
             .tempdir()
             .expect("a temporary folder");
-        let address = free_address();
-        let child = spawn(&options, address, folder.path());
+        let (address, s3) = (free_address(), free_address());
+        let child = spawn(&options, address, s3, folder.path());
         let mut hearth = Self {
             options,
             address,
+            s3,
             folder: Some(folder),
             child,
             token: String::new(),
@@ -89,6 +91,12 @@ impl Hearth {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the server's S3 endpoint listens.
+    #[must_use]
+    pub fn s3_address(&self) -> SocketAddr {
+        self.s3
     }
 
     /// The server's data folder.
@@ -175,7 +183,7 @@ impl Hearth {
 
     /// Starts the server again on the same folder and port, after [`Hearth::stop`] or [`Hearth::kill`].
     pub async fn start_again(&mut self) {
-        self.child = spawn(&self.options, self.address, self.folder());
+        self.child = spawn(&self.options, self.address, self.s3, self.folder());
         self.ready().await;
     }
 
@@ -247,7 +255,7 @@ fn reachable(program: &Path, folder: &Path) -> PathBuf {
     copy
 }
 
-fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
+fn spawn(options: &Options, address: SocketAddr, s3: SocketAddr, folder: &Path) -> Child {
     let (mut command, runtime) = (Command::new(binary()), std::env::var_os("HEARTH_RUNTIME"));
     if let (Some(user), true) = (options.user, rustix::process::geteuid().is_root()) {
         let runtime = runtime.map_or_else(|| crate::checkout().join(RUNTIME), PathBuf::from);
@@ -262,7 +270,7 @@ fn spawn(options: &Options, address: SocketAddr, folder: &Path) -> Child {
         .expect("the log can be written");
     command
         .arg("serve")
-        .args(["--listen", &address.to_string(), "--data-dir"])
+        .args(["--listen", &address.to_string(), "--s3-listen", &s3.to_string(), "--data-dir"])
         .arg(folder.join("data"))
         .args(&options.args)
         // A shell's settings are not a test's; the runtime may be chosen from outside.
