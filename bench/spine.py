@@ -68,7 +68,7 @@ class Hearth:
         self.log = open(os.path.join(self.folder, "bench.log"), "w")
         began = time.perf_counter()
         self.process = subprocess.Popen(
-            [BIN, "serve", "--dev", "--listen", f"127.0.0.1:{self.port}", "--data-dir", f"{self.folder}/data", *args],
+            [BIN, "serve", "--dev", "--s3-listen", "off", "--listen", f"127.0.0.1:{self.port}", "--data-dir", f"{self.folder}/data", *args],
             stdout=self.log,
             stderr=self.log,
             env={**os.environ, "RUST_LOG": "warn", "HEARTH_RUNTIME": WORKERD},
