@@ -160,9 +160,15 @@ impl Egress {
         self.policy.store(Arc::new(policy));
     }
 
-    /// Serves one instance's `egress.sock` until the handle is dropped. Needs a tokio runtime.
+    /// Serves one instance's `egress.sock` until the handle is dropped. `admits` says of a connection whether it is that
+    /// instance's. Needs a tokio runtime.
     #[must_use]
-    pub fn serve(self: &Arc<Self>, listener: UnixListener, origin: Arc<Origin>) -> ServeHandle {
+    pub fn serve(
+        self: &Arc<Self>,
+        listener: UnixListener,
+        admits: impl Fn(&UnixStream) -> bool + Send + Sync + 'static,
+        origin: Arc<Origin>,
+    ) -> ServeHandle {
         self.start_sweeping();
         let origin = Arc::new(ArcSwap::from(origin));
         let stop = CancellationToken::new();
@@ -175,7 +181,7 @@ impl Egress {
             refusals: Arc::default(),
         });
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-            let _: Infallible = accept(listener, instance).await;
+            let _: Infallible = accept(listener, admits, instance).await;
         }));
         ServeHandle { origin, _stop: stop.drop_guard() }
     }
@@ -196,7 +202,11 @@ impl Egress {
     }
 }
 
-async fn accept(listener: UnixListener, instance: Arc<Instance>) -> Infallible {
+async fn accept(
+    listener: UnixListener,
+    admits: impl Fn(&UnixStream) -> bool,
+    instance: Arc<Instance>,
+) -> Infallible {
     // Twice the requests, so that one too many still gets its 503; past that a process that misbehaves waits in its
     // own backlog instead of taking the installation's descriptors.
     let connections = Arc::new(Semaphore::new(2 * instance.egress.config.max_in_flight_per_instance + 16));
@@ -206,6 +216,7 @@ async fn accept(listener: UnixListener, instance: Arc<Instance>) -> Infallible {
             continue;
         };
         match listener.accept().await {
+            Ok((stream, _)) if !admits(&stream) => {}
             Ok((stream, _)) => {
                 let stop = instance.stop.clone();
                 let instance = instance.clone();

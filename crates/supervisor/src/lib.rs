@@ -30,6 +30,6 @@ pub use death::Death;
 pub use events::{Ended, Scheduled};
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
-pub use services::{CodeSource, Identity, InstanceSockets, Services};
+pub use services::{CodeSource, Identity, InstanceSockets, Peer, Services};
 pub use supervisor::Supervisor;
 pub use workerd::config::{BINDING_HEADER, MAIN_SERVICE, binding_key};

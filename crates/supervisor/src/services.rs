@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::{AcquireError, InstanceKey};
 
@@ -43,6 +43,25 @@ impl Identity {
     }
 }
 
+/// A process, as the kernel names whoever connects to a socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+}
+
+impl Peer {
+    /// Whether a connection is this process's. Folders and names keep others away already; where all processes have one
+    /// uid, a name that came out would open what belongs to another worker.
+    pub fn admits(&self, stream: &UnixStream) -> bool {
+        let admitted = hearth_jail::peer_is(stream, self.pid, self.uid).unwrap_or(false);
+        if !admitted {
+            tracing::warn!(pid = self.pid, "somebody else connected to a process's socket");
+        }
+        admitted
+    }
+}
+
 /// The sockets that Hearth listens on for one process, and for it alone: which socket a call arrives on says who
 /// calls.
 #[derive(Debug)]
@@ -55,6 +74,8 @@ pub struct InstanceSockets {
     pub rpc: UnixListener,
     /// Traces of its invocations.
     pub tail: UnixListener,
+    /// Who may connect to them.
+    pub peer: Peer,
 }
 
 /// Serves the sockets of instances.

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::services::InstanceSockets;
+use crate::services::{InstanceSockets, Peer};
 use crate::workerd::config::SOCKETS;
 
 /// A full unix backlog fails, it does not wait (workerd.md 9: 128 entries lost 627 of 1,000 parallel calls).
@@ -73,7 +73,7 @@ impl Nursery {
     pub(crate) async fn spawn(&self, flavour: Flavour) -> io::Result<Spare> {
         let id = unguessable();
         let dir = self.config.run_dir.join("i").join(&id);
-        let sockets = tokio::task::block_in_place(|| make_folder(&dir))?;
+        let [bindings, egress, rpc, tail] = tokio::task::block_in_place(|| make_folder(&dir))?;
         let listening = SOCKETS
             .iter()
             .map(|name| listen(&dir.join("out").join(format!("{name}.sock"))).and_then(own))
@@ -102,6 +102,7 @@ impl Nursery {
             limits: self.limits(PARKED_MEMORY),
         };
         let spawned = self.jailer.spawn(command).await?;
+        let peer = Peer { pid: spawned.pid, uid: spawned.uid };
         Ok(Spare {
             id,
             dir,
@@ -110,7 +111,7 @@ impl Nursery {
             stdout,
             stderr,
             control,
-            sockets,
+            sockets: InstanceSockets { bindings, egress, rpc, tail, peer },
             usage: spawned.usage,
             exit: spawned.exit,
         })
@@ -159,17 +160,13 @@ fn arguments(paths: &InstancePaths, flavour: Flavour) -> Vec<String> {
     args
 }
 
-fn make_folder(dir: &Path) -> io::Result<InstanceSockets> {
+/// The folder of a process, with what it connects to: bindings, egress, rpc, tail.
+fn make_folder(dir: &Path) -> io::Result<[UnixListener; 4]> {
     for part in ["in", "out", "debug"] {
         std::fs::create_dir_all(dir.join(part))?;
     }
     let socket = |name: &str| listen(&dir.join("in").join(name));
-    Ok(InstanceSockets {
-        bindings: socket("bindings.sock")?,
-        egress: socket("egress.sock")?,
-        rpc: socket("rpc.sock")?,
-        tail: socket("tail.sock")?,
-    })
+    Ok([socket("bindings.sock")?, socket("egress.sock")?, socket("rpc.sock")?, socket("tail.sock")?])
 }
 
 fn listen(path: &Path) -> io::Result<UnixListener> {

@@ -1,9 +1,12 @@
 //! A whole server in the tiers below full, started by root and by an ordinary user.
 
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use hearth_testing::{Form, Hearth, Options};
 use serde_json::json;
@@ -58,6 +61,7 @@ async fn works(options: Options) {
     assert!(hearth.log().contains("reason=\"stuck\""), "the log does not say why it was killed");
 
     strangers_stay_out(&hearth);
+    strangers_get_no_answer(&hearth);
 
     hearth.kill().await;
     hearth.start_again().await;
@@ -102,6 +106,23 @@ fn sockets(folder: &Path) -> Vec<PathBuf> {
     let parts =
         ["in", "out", "debug"].map(|part| std::fs::read_dir(folder.join(part)).expect("it has its parts"));
     parts.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// Hearth answers nobody but the process on that process's sockets, whoever gets to connect.
+fn strangers_get_no_answer(hearth: &Hearth) {
+    for entry in std::fs::read_dir(hearth.data().join("run/i")).expect("processes have folders").flatten() {
+        for name in ["bindings", "egress", "rpc", "tail"] {
+            let mut stream =
+                UnixStream::connect(entry.path().join(format!("in/{name}.sock"))).expect("it listens");
+            // A parked process's sockets are not served yet.
+            stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a stream has a timeout");
+            // The other side may be closed by now.
+            let _ = stream.write_all(b"GET http://a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            assert_eq!(String::from_utf8_lossy(&answer), "", "{name} answers a stranger");
+        }
+    }
 }
 
 /// Whether a process of a user can connect to a socket.

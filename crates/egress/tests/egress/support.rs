@@ -86,7 +86,7 @@ pub struct Socket {
 pub fn serve(egress: &Arc<Egress>, worker: &str) -> Socket {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("egress.sock");
-    let handle = egress.serve(UnixListener::bind(&path).unwrap(), origin(worker));
+    let handle = egress.serve(UnixListener::bind(&path).unwrap(), |_| true, origin(worker));
     Socket { path, handle, dir }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use hearth_model::BindingKind;
-use hearth_supervisor::{BINDING_HEADER, Identity, binding_key};
+use hearth_supervisor::{BINDING_HEADER, Identity, Peer, binding_key};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -39,20 +39,26 @@ impl Drop for Bindings {
 }
 
 impl Bindings {
-    /// Begins to serve.
-    pub fn serve(listener: UnixListener, identity: Arc<Identity>, capabilities: Capabilities) -> Self {
-        Self(tokio::spawn(accept(listener, identity, capabilities)))
+    /// Begins to serve, and nobody but `peer`.
+    pub fn serve(
+        listener: UnixListener,
+        peer: Peer,
+        identity: Arc<Identity>,
+        capabilities: Capabilities,
+    ) -> Self {
+        Self(tokio::spawn(accept(listener, peer, identity, capabilities)))
     }
 }
 
-async fn accept(listener: UnixListener, identity: Arc<Identity>, capabilities: Capabilities) {
+async fn accept(listener: UnixListener, peer: Peer, identity: Arc<Identity>, capabilities: Capabilities) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok((stream, _)) if peer.admits(&stream) => stream,
+            Ok(_) => continue,
             Err(error) => {
                 tracing::warn!(%error, worker = %identity.name, "a connection to a binding cannot be taken");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;

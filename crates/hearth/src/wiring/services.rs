@@ -9,7 +9,7 @@ use hearth_egress::{Egress, Origin, Policy};
 use hearth_gateway::RouteTable;
 use hearth_rpc::{RpcThreads, TailHandle, TailReceiver};
 use hearth_store::{EgressRules, Store};
-use hearth_supervisor::{Identity, InstanceSockets, Services, Supervisor};
+use hearth_supervisor::{Identity, InstanceSockets, Peer, Services, Supervisor};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -107,6 +107,7 @@ impl Attach {
         &self,
         identity: &Arc<Identity>,
         listener: tokio::net::UnixListener,
+        peer: Peer,
     ) -> (Arc<WayOut>, JoinHandle<()>) {
         let way = Arc::new(WayOut { identity: Arc::clone(identity), handle: OnceLock::new() });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -115,7 +116,7 @@ impl Attach {
         // Until the rules are read, connections wait in the socket's backlog: none leaves by rules that are not its own.
         let opening = tokio::spawn(async move {
             let origin = origin(&store, &opened.identity).await;
-            let _ = opened.handle.set(egress.serve(listener, origin));
+            let _ = opened.handle.set(egress.serve(listener, move |stream| peer.admits(stream), origin));
         });
         (way, opening)
     }
@@ -125,13 +126,15 @@ impl Services for Attach {
     fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync> {
         let supervisor =
             self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
-        let (way_out, opening) = self.open_way_out(&identity, sockets.egress);
+        let (way_out, opening) = self.open_way_out(&identity, sockets.egress, sockets.peer);
         let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
         let capabilities = self.capabilities.clone();
+        let peer = sockets.peer;
+        let admits = move |stream: &_| peer.admits(stream);
         Box::new(Attached {
-            _bindings: Bindings::serve(sockets.bindings, Arc::clone(&identity), capabilities),
-            _calls: hearth_rpc::serve(sockets.rpc, Arc::new(calls), &self.threads),
-            _tail: self.tails.serve(sockets.tail, Arc::new(WorkerLog { identity })),
+            _bindings: Bindings::serve(sockets.bindings, peer, Arc::clone(&identity), capabilities),
+            _calls: hearth_rpc::serve(sockets.rpc, admits, Arc::new(calls), &self.threads),
+            _tail: self.tails.serve(sockets.tail, admits, Arc::new(WorkerLog { identity })),
             _way_out: way_out,
             opening,
         })
