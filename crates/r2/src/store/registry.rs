@@ -183,8 +183,8 @@ impl R2 {
         Ok(self.remember(changed.map_err(R2Error::from)?)?)
     }
 
-    /// Wakes the sweep of lifecycle rules.
-    pub(crate) fn sweep_soon(&self) {
+    /// Wakes the sweep of lifecycle rules: for after a change of them.
+    pub fn sweep_soon(&self) {
         self.0.sweep.notify_one();
     }
 
