@@ -41,6 +41,17 @@ pub(crate) fn of(error: R2Error) -> S3Error {
     S3Error::with_message(code, text)
 }
 
+/// An error of what changes something: a condition that does not hold is 412 in every case, since nothing is read that
+/// could be unmodified.
+pub(crate) fn of_change(error: R2Error) -> S3Error {
+    of(match error {
+        R2Error::PreconditionFailed { object, .. } => {
+            R2Error::PreconditionFailed { object, not_modified: false }
+        }
+        other => other,
+    })
+}
+
 /// An error of a write, of whose body it may be known why it broke off.
 pub(crate) fn of_write(error: R2Error, cause: Option<Cause>) -> S3Error {
     match cause {
@@ -48,14 +59,19 @@ pub(crate) fn of_write(error: R2Error, cause: Option<Cause>) -> S3Error {
             SignatureDoesNotMatch,
             "The chunk signature we calculated does not match the signature you provided."
         ),
-        Some(Cause::Sha256) => custom(
-            "XAmzContentSHA256Mismatch",
-            StatusCode::BAD_REQUEST,
-            "The provided 'x-amz-content-sha256' header does not match what was computed.".to_owned(),
-        ),
+        Some(Cause::Sha256) => wrong_sha256(),
         Some(Cause::Broken) => of(R2Error::IncompleteBody),
-        None => of(error),
+        None => of_change(error),
     }
+}
+
+/// The body is not what was signed.
+pub(crate) fn wrong_sha256() -> S3Error {
+    custom(
+        "XAmzContentSHA256Mismatch",
+        StatusCode::BAD_REQUEST,
+        "The provided 'x-amz-content-sha256' header does not match what was computed.".to_owned(),
+    )
 }
 
 /// An error of the metadata store.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::access::Known;
 use crate::host::{self, Addressed};
+use crate::integrity::{Check, Verdict};
 use crate::linger::Upload;
 use crate::{cors, signing};
 
@@ -30,6 +31,17 @@ struct Head {
     path: String,
     headers: HeaderMap,
     addressed: Addressed,
+}
+
+impl Head {
+    /// Whether the path names an object.
+    fn has_key(&self) -> bool {
+        let path = self.path.trim_start_matches('/');
+        match self.addressed.bucket {
+            Some(_) => !path.is_empty(),
+            None => path.split_once('/').is_some_and(|(_, key)| !key.is_empty()),
+        }
+    }
 }
 
 impl Front {
@@ -80,14 +92,25 @@ impl Front {
 
     async fn answer(&self, request: Request<Incoming>, head: &Head, known: Arc<Known>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
-        let body = Upload::new(body, self.body_timeout);
-        if let Err(error) = signing::check(&parts.method, parts.uri.query(), &parts.headers) {
-            return refusal(error);
-        }
+        let verdict = Verdict::default();
+        let checked = signing::check(&parts.method, parts.uri.query(), &parts.headers)
+            .and_then(|()| Check::of(&parts.method, head.has_key(), &parts.headers, verdict.clone()));
+        let check = match checked {
+            Ok(check) => check,
+            Err(error) => {
+                drop(Upload::new(&parts, body, None, self.body_timeout));
+                return refusal(error);
+            }
+        };
+        let body = Upload::new(&parts, body, check, self.body_timeout);
         parts.extensions.insert(head.addressed.clone());
         parts.extensions.insert(known);
         let request = Request::from_parts(parts, Body::http_body_unsync(body));
-        match self.service.call(request).await {
+        let answered = self.service.call(request).await;
+        if let Some(wrong) = verdict.take() {
+            return refusal(wrong);
+        }
+        match answered {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(?error, "an S3 request could not be answered");

@@ -19,6 +19,7 @@ mod cors;
 mod error;
 mod front;
 mod host;
+mod integrity;
 mod lifecycle;
 mod linger;
 mod ops;

@@ -9,10 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::integrity::Check;
 
 /// Most bytes read for nobody.
 const MOST: usize = 64 << 20;
@@ -23,16 +27,27 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// The body of a request.
 pub(crate) struct Upload {
     body: Option<Incoming>,
+    check: Option<Box<Check>>,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     /// Whether the deadline runs: while somebody waits for more, not while what came is being written down.
     waiting: bool,
+    /// Whether the client waits to be asked for the body (`Expect: 100-continue`), which happens when it is first polled.
+    unasked: bool,
 }
 
 impl Upload {
-    /// A body that must not stand still for longer than `patience`.
-    pub(crate) fn new(body: Incoming, patience: Duration) -> Self {
-        Self { body: Some(body), patience, deadline: Box::pin(sleep(patience)), waiting: false }
+    /// A body that must not stand still for longer than `patience`, and has to pass a check.
+    pub(crate) fn new(request: &Parts, body: Incoming, check: Option<Check>, patience: Duration) -> Self {
+        let unasked = request.headers.contains_key(header::EXPECT);
+        Self {
+            body: Some(body),
+            check: check.map(Box::new),
+            patience,
+            deadline: Box::pin(sleep(patience)),
+            waiting: false,
+            unasked,
+        }
     }
 }
 
@@ -46,8 +61,14 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
+        this.unasked = false;
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             this.waiting = false;
+            if let (Some(check), Some(Ok(frame))) = (&mut this.check, &frame)
+                && !frame.data_ref().is_none_or(|bytes| check.update(bytes))
+            {
+                return Poll::Ready(Some(Err(io::Error::other("the body is not what was announced"))));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)));
         }
         if !this.waiting {
@@ -73,7 +94,9 @@ impl Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        // To ask for it now would make the client's next request the body: hyper closes the connection instead.
+        let wanted = !self.unasked;
+        let Some(body) = self.body.take().filter(|body| wanted && !body.is_end_stream()) else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 // Out of time, or the client is gone: there is nobody to be kind to.

@@ -174,6 +174,7 @@ pub(super) async fn put_lifecycle(
     let rules = input.lifecycle_configuration.map(|configuration| configuration.rules).unwrap_or_default();
     let rules = lifecycle::from_s3(rules).map_err(|reason| s3_error!(InvalidArgument, "{reason}"))?;
     change(this, &caller, &input.bucket, |settings| settings.lifecycle = Some(rules)).await?;
+    this.r2.sweep_soon();
     Ok(S3Response::new(PutBucketLifecycleConfigurationOutput::default()))
 }
 

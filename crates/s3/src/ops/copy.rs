@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hearth_r2::store::{Bucket, CopyOptions, GetOptions, R2Error, Range};
+use hearth_r2::store::{Bucket, CopyOptions, GetOptions, Range};
 use hearth_store::R2Action;
 use s3s::dto::{
     self, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag,
     MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
-use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Operations;
 use super::multipart::number;
@@ -70,7 +70,8 @@ pub(super) async fn object(
         Some(MERGE) => merge(&source, &source_key, said, &mut options).await?,
         Some(_) => return Err(s3_error!(InvalidArgument, "Unknown metadata directive.")),
     }
-    let copied = bucket.copy_from(&input.key, &source, &source_key, options).await.map_err(failed)?;
+    let copied =
+        bucket.copy_from(&input.key, &source, &source_key, options).await.map_err(error::of_change)?;
     let checksum = checksum::sent(&copied.extra);
     let result = CopyObjectResult {
         e_tag: Some(ETag::Strong(copied.etag)),
@@ -150,7 +151,7 @@ pub(super) async fn part(
     let copied = bucket
         .copy_part(&input.key, &input.upload_id, number, customer_key, &source, &source_key, options)
         .await
-        .map_err(failed)?;
+        .map_err(error::of_change)?;
     let result = CopyPartResult {
         e_tag: Some(ETag::Strong(copied.etag)),
         last_modified: Some(convert::stamp(copied.uploaded)),
@@ -180,14 +181,4 @@ fn range(text: &str) -> S3Result<Range> {
             "The x-amz-copy-source-range value must be of the form bytes=first-last."
         )),
     }
-}
-
-/// A source that is not as it was wished is 412 in every case: nothing is read here that could be unmodified.
-fn failed(error: R2Error) -> S3Error {
-    error::of(match error {
-        R2Error::PreconditionFailed { object, .. } => {
-            R2Error::PreconditionFailed { object, not_modified: false }
-        }
-        other => other,
-    })
 }

@@ -25,7 +25,7 @@ pub(super) async fn one(
             "Conditions on size or time of what is deleted are not implemented."
         ));
     }
-    bucket.delete(vec![input.key], only_if).await.map_err(error::of)?;
+    bucket.delete(vec![input.key], only_if).await.map_err(error::of_change)?;
     Ok(S3Response::new(DeleteObjectOutput::default()))
 }
 

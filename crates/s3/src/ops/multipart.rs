@@ -152,8 +152,10 @@ pub(super) async fn complete(
     checksum::check_whole(whole.as_ref(), &said).map_err(error::of)?;
     let extra = whole.map(|(algorithm, value)| (algorithm.key().to_owned(), value)).into_iter().collect();
     let options = CompleteOptions { only_if, equal_sizes: false, extra };
-    let object =
-        bucket.complete_upload(&input.key, &input.upload_id, tags, options).await.map_err(error::of)?;
+    let object = bucket
+        .complete_upload(&input.key, &input.upload_id, tags, options)
+        .await
+        .map_err(error::of_change)?;
     let checksum = checksum::sent(&object.extra);
     let output = CompleteMultipartUploadOutput {
         bucket: Some(input.bucket),
