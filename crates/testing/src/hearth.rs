@@ -288,7 +288,7 @@ fn spawn(options: &Options, address: SocketAddr, s3: SocketAddr, folder: &Path) 
 
 /// An address nobody listens on, below the range from which the kernel gives ports to clients, so that it is still free
 /// after a restart.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::rng().random_range(20_000..32_000)));
         if TcpListener::bind(address).is_ok() {

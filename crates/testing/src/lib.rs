@@ -10,6 +10,7 @@
 
 mod api;
 mod client;
+mod dev;
 mod hearth;
 mod project;
 mod steps;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 
 pub use api::{Envelope, Form};
 pub use client::{Answer, Socket, send_to};
+pub use dev::Dev;
 pub use hearth::{Hearth, Options};
 pub use project::{Project, Ran, Wrangler, clean};
 pub use steps::check_app;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_testing::{Hearth, Ledger, Project};
+use hearth_testing::{Answer, Hearth, Ledger, Project};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -23,24 +23,47 @@ async fn deployed(hearth: &Hearth) -> (Project, String) {
     (project, id)
 }
 
+/// The calls that the app makes, each with what it must give or throw; `dev` stands where `wrangler dev` does something
+/// else, with its reason.
+fn cases(project: &Project) -> Vec<Value> {
+    let text = std::fs::read_to_string(project.path().join("cases.json")).expect("the app has cases");
+    serde_json::from_str(&text).expect("cases are JSON")
+}
+
+/// Notes what a call gave if it is not what `expected` says.
+fn judge(faults: &mut Vec<String>, case: &Value, expected: &Value, answer: &Answer) {
+    let expected = match (expected.get("gives"), expected.get("throws")) {
+        (Some(gives), None) => json!({ "gives": gives }),
+        (None, Some(throws)) => json!({ "throws": throws }),
+        _ => panic!("a case gives or throws: {case}"),
+    };
+    if answer.status != 200 || answer.json() != expected {
+        let call = format!("{} {}", case["call"], case["args"]);
+        faults.push(format!("{call:.200}\n  should be {expected}\n  but was   {}", answer.text()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_gives_what_cases_json_says() {
     let hearth = Hearth::start().await;
     let (project, _) = deployed(&hearth).await;
-    let text = std::fs::read_to_string(project.path().join("cases.json")).expect("the app has cases");
-    let cases: Vec<Value> = serde_json::from_str(&text).expect("cases are JSON");
     let mut faults = Vec::new();
-    for (number, case) in cases.iter().enumerate() {
-        let expected = match (case.get("gives"), case.get("throws")) {
-            (Some(gives), None) => json!({ "gives": gives }),
-            (None, Some(throws)) => json!({ "throws": throws }),
-            _ => panic!("a case gives or throws: {case}"),
-        };
+    for (number, case) in cases(&project).iter().enumerate() {
         let answer = hearth.get(&hearth.host("kv"), &format!("/run?case={number}")).await;
-        if answer.status != 200 || answer.json() != expected {
-            let call = format!("{} {}", case["call"], case["args"]);
-            faults.push(format!("{call:.200}\n  should be {expected}\n  but was   {}", answer.text()));
-        }
+        judge(&mut faults, case, case, &answer);
+    }
+    assert!(faults.is_empty(), "{} calls differ:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrangler_dev_differs_only_where_cases_json_says_so() {
+    let hearth = Hearth::start().await;
+    let project = hearth.app("kv");
+    let dev = project.dev().await;
+    let mut faults = Vec::new();
+    for (number, case) in cases(&project).iter().enumerate() {
+        let answer = dev.get(&format!("/run?case={number}")).await.expect("it answers");
+        judge(&mut faults, case, case.get("dev").unwrap_or(case), &answer);
     }
     assert!(faults.is_empty(), "{} calls differ:\n{}", faults.len(), faults.join("\n"));
 }
