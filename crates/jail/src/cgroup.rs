@@ -379,6 +379,97 @@ fn optional(result: io::Result<()>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::TempDir;
+
+    /// A folder in which the kernel's files of version 2 are plain ones, with this process in `/user`.
+    fn tree(offered: &str) -> (TempDir, Mount) {
+        let folder = tempfile::tempdir().unwrap();
+        for at in ["", "user"] {
+            create(&folder.path().join(at)).unwrap();
+            write(&folder.path().join(at), "cgroup.controllers", offered).unwrap();
+        }
+        let point = folder.path().to_owned();
+        let mount = Mount {
+            point,
+            root: "/".into(),
+            controllers: Vec::new(),
+            v2: true,
+            path: "/user/hearth-main".into(),
+        };
+        (folder, mount)
+    }
+
+    fn read(folder: &Path, file: &str) -> String {
+        fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    #[test]
+    fn version_2_gives_each_instance_its_limits_and_reads_what_it_uses() {
+        let (folder, mount) = tree("cpuset cpu io memory pids\n");
+        let parent = v2(&mount, "hearth-x").unwrap();
+        assert_eq!(parent, folder.path().join("user/hearth-x"));
+        for at in [&folder.path().join("user"), &parent] {
+            assert_eq!(read(at, "cgroup.subtree_control"), "+memory +pids +cpu");
+        }
+
+        let cgroups = Cgroups::V2(parent.clone());
+        let limits =
+            Limits { memory_bytes: 64 << 20, pids: 16, cpu_cores: Some(0.5), nofile: 0, fsize_bytes: 0 };
+        let entrance = cgroups.create("a", &limits).unwrap();
+        assert!(matches!(entrance, Entrance::Birth(_)));
+        let own = parent.join("a");
+        for (file, value) in [
+            ("memory.max", "67108864"),
+            ("memory.swap.max", "0"),
+            ("memory.oom.group", "1"),
+            ("pids.max", "16"),
+            ("cpu.max", "50000 100000"),
+        ] {
+            assert_eq!(read(&own, file), value, "{file}");
+        }
+        cgroups.limit("a", &Limits { memory_bytes: 0, pids: 0, cpu_cores: None, ..limits }).unwrap();
+        for (file, value) in [("memory.max", "max"), ("pids.max", "max"), ("cpu.max", "max 100000")] {
+            assert_eq!(read(&own, file), value, "{file}");
+        }
+
+        write(&own, "cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n").unwrap();
+        write(&own, "memory.current", "4096\n").unwrap();
+        let usage = cgroups.usage("a");
+        assert!(usage.memory_is_limited());
+        let used = usage.read().unwrap();
+        assert_eq!((used.cpu, used.memory_bytes), (Duration::from_micros(1500), 4096));
+        for (events, oom) in [("low 0\noom 3\noom_kill 0\n", false), ("oom 1\noom_kill 1\n", true)] {
+            write(&own, "memory.events", events).unwrap();
+            assert_eq!(cgroups.oom("a"), oom);
+        }
+    }
+
+    #[test]
+    fn version_2_says_what_is_not_offered() {
+        let (_folder, mount) = tree("cpu memory\n");
+        let error = v2(&mount, "hearth-x").unwrap_err();
+        assert!(error.contains("pids") && error.contains("user"), "{error}");
+    }
+
+    /// A cgroup with processes cannot give its children controllers: a folder in the file's place refuses to be written.
+    #[test]
+    fn version_2_makes_room_and_else_goes_to_the_top() {
+        let (folder, mount) = tree("cpu memory pids\n");
+        let user = folder.path().join("user");
+        create(&user.join("cgroup.subtree_control")).unwrap();
+        assert_eq!(v2(&mount, "hearth-x").unwrap(), folder.path().join("hearth-x"));
+        // It moved out of the way first, which was not enough.
+        assert_eq!(
+            read(&user.join(MAIN), "cgroup.procs"),
+            rustix::process::getppid().unwrap().as_raw_nonzero().to_string()
+        );
+        assert_eq!(read(folder.path(), "cgroup.subtree_control"), "+memory +pids +cpu");
+
+        fs::remove_file(folder.path().join("cgroup.subtree_control")).unwrap();
+        create(&folder.path().join("cgroup.subtree_control")).unwrap();
+        let error = v2(&mount, "hearth-y").unwrap_err();
+        assert!(error.contains("user"), "{error}");
+    }
 
     #[test]
     fn both_versions_are_found_in_what_the_kernel_says() {

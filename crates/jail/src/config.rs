@@ -70,6 +70,10 @@ pub enum Tier {
     /// A uid of its own where Hearth is root, landlock, seccomp, no capabilities; everything else of full that the
     /// machine allows. Abstract sockets and signals are shut out by landlock (Linux 6.12), TCP by seccomp. Memory may
     /// have to be polled, see [`UsageReader::memory_is_limited`].
+    ///
+    /// Landlock does not forbid to connect to a unix socket whose path is known. Where Hearth is root, the uid does; else
+    /// every socket on the machine that Hearth's user may connect to is open to instances that find out its path, those
+    /// of other instances but for their unguessable names.
     Reduced,
     /// Own namespaces with an empty read-only root and no network, seccomp, no capabilities, and a cgroup from before
     /// the first instruction.

@@ -17,7 +17,8 @@ use crate::config::{
 use crate::image::Image;
 use crate::mounts::{self, Stage};
 use crate::policy::Policy;
-use crate::privileges::User;
+use crate::privileges::{self, User};
+use crate::report::attempt;
 use crate::spawn::{self, Plan};
 use crate::usage::{Source, UsageReader};
 use crate::wire::{self, Done, News, Order, Request, Spawn, Started};
@@ -96,6 +97,20 @@ impl Server {
             for folder in [config.run_dir.clone(), config.run_dir.join("i")] {
                 fs::set_permissions(&folder, fs::Permissions::from_mode(0o711))
                     .step("opening the run folder")?;
+            }
+            let stranger = User { uid: config.base_uid, gid: config.base_uid };
+            for path in [config.run_dir.join("i"), config.runtime.clone()] {
+                attempt(|| {
+                    privileges::drop_privileges(Some(stranger))?;
+                    fs::metadata(&path).map(drop).step("reaching it")
+                })
+                .map_err(|why| {
+                    let path = path.display();
+                    Error::Invalid(format!(
+                        "in this tier instances, each with a uid of its own, must reach {path}: let anybody walk \
+                         through the folders above it (chmod o+x): {why}"
+                    ))
+                })?;
             }
         }
         Ok(Self { config, layers, own, runtime, helper, stage, cgroups, instances: BTreeMap::new() })

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("reduced_has_sockets_and_a_seal", sockets),
     ("reduced_keeps_neighbours_apart_by_uid", neighbours),
     ("reduced_hides_neighbours_of_the_same_uid", hidden_neighbours),
+    ("reduced_says_what_instances_cannot_reach", out_of_reach),
     ("none_runs_and_ends", none),
 ];
 
@@ -92,6 +93,21 @@ fn neighbours() {
             }
         });
     }
+}
+
+/// Else each would start, and fail at the first thing it reaches for.
+fn out_of_reach() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!(
+            "SKIPPED, NOTHING IS TESTED HERE: instances have uids of their own only when Hearth is root"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let config = bench::config(folder.path(), Some(Tier::Reduced));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let error = hearth_jail::start(config).unwrap_err().to_string();
+    assert!(error.contains("chmod o+x") && error.contains("run/i"), "{error}");
 }
 
 /// Without root all have Hearth's uid and could connect to each other: they must not learn where.
