@@ -180,13 +180,13 @@ impl History {
 
     /// Keeps what is committed, and throws away what need not be kept, until it is dropped.
     pub async fn keep(self) {
-        let hour = Duration::from_hours(1);
-        let mut compacted = tokio::time::Instant::now();
+        // Once soon after the start: a server may never live for an hour.
+        let mut compacted: Option<tokio::time::Instant> = None;
         loop {
             tokio::time::sleep(self.0.config.every).await;
-            let compact = compacted.elapsed() >= hour;
+            let compact = compacted.is_none_or(|last| last.elapsed() >= Duration::from_hours(1));
             if compact {
-                compacted = tokio::time::Instant::now();
+                compacted = Some(tokio::time::Instant::now());
             }
             let databases: Vec<_> =
                 self.0.databases.lock().iter().map(|(id, db)| (*id, Arc::clone(db))).collect();
