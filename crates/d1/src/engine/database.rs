@@ -28,6 +28,9 @@ const CACHE_KIB: i64 = 16 << 10;
 /// Bytes of a page: what SQLite gives a new database, and no tenant can change.
 const PAGE: i64 = 4096;
 
+/// Pages of the largest database: Cloudflare's 10 GB. The jail ends whoever writes a file beyond that.
+const MAX_PAGES: i64 = 10_000_000_000 / PAGE;
+
 /// Statements kept prepared.
 const STATEMENTS: usize = 128;
 
@@ -143,6 +146,7 @@ impl Database {
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.pragma_update(None, "hard_heap_limit", HEAP)?;
+        connection.pragma_update(None, "max_page_count", MAX_PAGES)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);

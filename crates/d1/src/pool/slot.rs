@@ -20,6 +20,9 @@ use crate::{D1Error, DatabaseId, Position};
 /// How long an engine may take to open a database: a log that was left is read through.
 const OPENING: Duration = Duration::from_secs(30);
 
+/// How often an engine is started for one request.
+const ATTEMPTS: u32 = 3;
+
 /// How long a database waits for a place while every engine is busy.
 const PLACE: Duration = Duration::from_secs(10);
 
@@ -112,29 +115,26 @@ pub async fn open(shared: &Arc<Shared>, id: DatabaseId) -> Result<Engine, D1Erro
     let place = place(shared).await?;
     let (file, log) = (folder.join(FILE), folder.join(format!("{FILE}-wal")));
     let generation = shared.archive.opened(id, &file, &log).await?;
-    let (started, folder) = start(shared, folder).await?;
-    let mut engine = Engine {
-        link: Link::new(started.socket),
-        position: Position { generation, frame: 0 },
-        process: started.process,
-        _place: place,
-    };
-    let path = folder.join(FILE).into_os_string().into_encoded_bytes();
-    engine.link.ask(Op::Open, path.into(), OPENING);
-    let opened = match engine.link.answer().await {
-        Ok((reply, _)) if reply.outcome == Outcome::Done => {
-            engine.position.frame = reply.frame;
-            Ok(())
-        }
-        Ok((_, text)) => Err(io::Error::other(String::from_utf8_lossy(&text).into_owned())),
-        Err(Broken::Late) => Err(io::ErrorKind::TimedOut.into()),
-        Err(Broken::Ended(error)) => Err(error),
-    };
-    match opened {
-        Ok(()) => Ok(engine),
-        Err(error) => {
-            engine.process.kill().await;
-            Err(error.into())
+    let mut left = ATTEMPTS;
+    loop {
+        let (started, seen) = start(shared, folder.clone()).await?;
+        let mut link = Link::new(started.socket);
+        link.ask(Op::Open, seen.join(FILE).into_os_string().into_encoded_bytes().into(), OPENING);
+        left -= 1;
+        let failed = match link.answer().await {
+            Ok((reply, _)) if reply.outcome == Outcome::Done => {
+                let position = Position { generation, frame: reply.frame };
+                return Ok(Engine { link, position, process: started.process, _place: place });
+            }
+            // Killed from outside, before anybody's request had begun.
+            Err(Broken::Ended(_)) if left > 0 => None,
+            Err(Broken::Ended(error)) => Some(error),
+            Err(Broken::Late) => Some(io::ErrorKind::TimedOut.into()),
+            Ok((_, text)) => Some(io::Error::other(String::from_utf8_lossy(&text).into_owned())),
+        };
+        started.process.kill().await;
+        if let Some(error) = failed {
+            return Err(error.into());
         }
     }
 }
