@@ -11,14 +11,31 @@ pub const PREFIX: &str = "/client/v4";
 
 /// The path with `//` collapsed and without a trailing slash: a base URL that ends in `/` makes wrangler send the
 /// former, one of its calls has the latter (wrangler-api.md 1.1). Percent-encodings stay as they are, so that an
-/// encoded slash in a name is not taken for one of the path's.
+/// encoded slash in a name is not taken for one of the path's, and so does the key of an R2 object, whose slashes are
+/// its own.
 pub fn normalize(path: &str) -> Cow<'_, str> {
+    if let Some(position) = object_key(path)
+        && let Some((before, key)) = path.split_at_checked(position)
+    {
+        return match normalize(before) {
+            Cow::Borrowed(_) => Cow::Borrowed(path),
+            Cow::Owned(before) => Cow::Owned(before + key),
+        };
+    }
     let clean = !path.contains("//") && (path == "/" || !path.ends_with('/'));
     if clean && path.starts_with('/') {
         return Cow::Borrowed(path);
     }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+/// Where `/<key>` begins in the path of an R2 object (wrangler-api.md 7).
+fn object_key(path: &str) -> Option<usize> {
+    const OBJECTS: &str = "/objects";
+    let buckets = path.find("/r2/buckets/")?;
+    let objects = buckets + path.get(buckets..)?.find("/objects/")? + OBJECTS.len();
+    (objects + 1 < path.len()).then_some(objects)
 }
 
 /// The still encoded account of an account-scoped path.
@@ -57,6 +74,9 @@ mod tests {
             ("/client/v4/accounts/a/", "/client/v4/accounts/a"),
             ("//client//v4///x//", "/client/v4/x"),
             ("/a/%2F/b%20c/", "/a/%2F/b%20c"),
+            ("//c//r2/buckets/b/objects/x//y/", "/c/r2/buckets/b/objects/x//y/"),
+            ("/c/r2/buckets/b/objects//", "/c/r2/buckets/b/objects//"),
+            ("/c/r2/buckets/b/objects/", "/c/r2/buckets/b/objects"),
             ("/", "/"),
             ("//", "/"),
             ("", "/"),

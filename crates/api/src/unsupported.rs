@@ -6,7 +6,8 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 21] = [
+const RESOURCES: [(&str, &str); 22] = [
+    ("r2-catalog", "The R2 Data Catalog is"),
     ("queues", "Queues are"),
     ("event_subscriptions", "Event subscriptions are"),
     ("workflows", "Workflows are"),

@@ -26,7 +26,19 @@ impl R2 {
     pub fn operations(&self) -> Vec<Operation> {
         let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
         let (patch, delete) = (Method::PATCH, Method::DELETE);
-        vec![
+        let sippy = "/accounts/{account}/r2/buckets/{bucket}/sippy";
+        let local_uploads = "/accounts/{account}/r2/buckets/{bucket}/local-uploads";
+        let missing = [
+            (get.clone(), sippy, "Sippy (incremental migration) is"),
+            (put.clone(), sippy, "Sippy (incremental migration) is"),
+            (delete.clone(), sippy, "Sippy (incremental migration) is"),
+            (get.clone(), local_uploads, "Local uploads are"),
+            (put.clone(), local_uploads, "Local uploads are"),
+        ];
+        let missing = missing.into_iter().map(|(method, path, what)| {
+            Operation::new(method, path, move || async move { ApiError::not_supported(what) }, self)
+        });
+        let mut operations = vec![
             Operation::new(get.clone(), "/accounts/{account}/r2/buckets", buckets::list, self),
             Operation::new(post.clone(), "/accounts/{account}/r2/buckets", buckets::create, self),
             Operation::new(get.clone(), "/accounts/{account}/r2/buckets/{bucket}", buckets::get, self),
@@ -154,12 +166,6 @@ impl R2 {
             ),
             Operation::new(
                 get.clone(),
-                "/accounts/{account}/r2/buckets/{bucket}/sippy",
-                || async { ApiError::not_supported("Sippy (incremental migration) is") },
-                self,
-            ),
-            Operation::new(
-                get.clone(),
                 "/accounts/{account}/event_notifications/r2/{bucket}/configuration",
                 notifications::get,
                 self,
@@ -182,7 +188,9 @@ impl R2 {
                 notifications::delete_queue,
                 self,
             ),
-        ]
+        ];
+        operations.extend(missing);
+        operations
     }
 
     /// The bucket that a path names.
