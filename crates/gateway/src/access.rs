@@ -9,7 +9,7 @@ use hearth_supervisor::Lease;
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::caps::Place;
-use crate::lineage::{Departure, Lineage, Presence};
+use crate::lineage::Lineage;
 use crate::ray::Ray;
 use crate::table::Served;
 
@@ -105,9 +105,6 @@ pub(crate) struct Exchange {
     line: Option<Box<Line>>,
     lease: Option<Lease>,
     place: Option<Place>,
-    /// The call of another worker that it is.
-    departure: Option<Departure>,
-    presence: Option<Presence>,
 }
 
 impl Exchange {
@@ -132,22 +129,13 @@ impl Exchange {
             line,
             lease: None,
             place: None,
-            departure: None,
-            presence: None,
         }
-    }
-
-    /// Another worker makes it.
-    pub(crate) fn made_by(&mut self, departure: Departure) {
-        self.departure = Some(departure);
     }
 
     /// The worker it goes to.
     pub(crate) fn found(&mut self, served: &Arc<Served>, version: VersionId, place: Place) {
         self.traffic = Arc::clone(&served.traffic);
         self.place = Some(place);
-        let level = self.departure.as_ref().map_or(0, Departure::level);
-        self.presence = Some(Presence::new(Arc::clone(&served.traffic), level));
         if let Some(line) = &mut self.line {
             line.worker = Some((Arc::clone(served), version));
         }
@@ -181,8 +169,6 @@ impl Exchange {
             line: self.line.take(),
             lease: None,
             place: self.place.take(),
-            departure: self.departure.take(),
-            presence: self.presence.take(),
         }
     }
 

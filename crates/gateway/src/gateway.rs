@@ -142,7 +142,7 @@ impl Gateway {
         let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);
         headers::clean_request_of(&mut request, trusted);
         headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
-        self.to_worker(request, found, exchange, &connection.leaving, Some(&connection.tunnel)).await
+        self.to_worker(request, found, 0, exchange, &connection.leaving, Some(&connection.tunnel)).await
     }
 }
 

@@ -18,7 +18,7 @@ use crate::headers::{self, Identity};
 use crate::host::HostName;
 use crate::lineage::{DEEPEST, Departure};
 use crate::ray::Ray;
-use crate::table::{Match, Target};
+use crate::table::Target;
 
 /// What a worker sees as the client's address when another worker calls it (Cloudflare's documentation of
 /// `CF-Connecting-IP`).
@@ -91,20 +91,17 @@ impl Gateway {
         let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
         let via = request.headers().get(headers::CF_EW_VIA).cloned();
         let hops = via.as_ref().and_then(|via| via.to_str().ok()?.trim().parse::<u32>().ok()).unwrap_or(0);
-        // A caller that was deleted meanwhile has no entry, and nobody reaches it any more.
-        let departure =
-            self.table.worker(caller.id).map(|served| Departure::new(Arc::clone(&served.traffic)));
+        let departure = self.table.departure(caller.id);
         let level = departure.as_ref().map_or(0, Departure::level);
-        if let Some(departure) = departure {
-            exchange.made_by(departure);
-        }
         let answered = match target {
             _ if hops > self.config.max_hops || level > DEEPEST => {
                 Err((Failure::Loop, accept_of(request.headers())))
             }
             Target::Worker(found) => {
                 self.introduce(caller, &mut request, https, via, ray.clone());
-                self.internal_to_worker(request, found, &mut exchange).await
+                // The caller's instance ends its own WebSockets when it leaves, so no listener has to.
+                let leaving = CancellationToken::new();
+                self.to_worker(request, found, level, &mut exchange, &leaving, None).await
             }
             Target::SwitchedOff | Target::Unknown => {
                 let host = host_of(&request).unwrap_or_default().to_owned();
@@ -113,16 +110,6 @@ impl Gateway {
         };
         let response = answered.unwrap_or_else(|(failure, accept)| failure.response(&accept, Some(&ray)));
         self.finish(response, ray, exchange)
-    }
-
-    async fn internal_to_worker(
-        self: &Arc<Self>,
-        request: Request<Incoming>,
-        found: Match,
-        exchange: &mut Exchange,
-    ) -> Result<Response<Body>, (Failure, http::HeaderMap)> {
-        // The caller's instance ends its own WebSockets when it leaves, so no listener has to.
-        self.to_worker(request, found, exchange, &CancellationToken::new(), None).await
     }
 
     /// Takes away what the caller's script made up, and says who calls.

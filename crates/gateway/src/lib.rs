@@ -39,4 +39,5 @@ pub use gateway::Gateway;
 pub use headers::Client;
 pub use host::HostName;
 pub use internal::Caller;
+pub use lineage::Nested;
 pub use table::{Match, RouteTable, Served, TableConfig, Target};

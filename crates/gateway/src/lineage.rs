@@ -7,9 +7,12 @@
 //! level deeper. In a circle of calls every round finds the rounds before it waiting and goes one deeper, so it comes
 //! to an end; side by side, calls share their levels and stay where they are.
 //!
+//! In flight is what has no answer yet: a handler that waits for another worker waits for that much, and what streams on
+//! afterwards, or a WebSocket, would stand in the way of what is called meanwhile.
+//!
 //! It is a guess, and made in the caller's favour: a circle whose rounds do not wait for each other (`waitUntil`) is not
-//! seen here, nor one that goes through a service binding, and where much else is in flight a circle takes more rounds
-//! to end.
+//! seen here, nor one of RPC, whose stubs live until they are collected; and where much else is in flight a circle takes
+//! more rounds to end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -112,6 +115,13 @@ impl Drop for Departure {
     fn drop(&mut self) {
         self.traffic.lineage.levels.lock().at(self.from).out -= 1;
     }
+}
+
+/// A call over a service binding, until it is dropped.
+#[derive(Debug)]
+pub struct Nested {
+    pub(crate) _departure: Option<Departure>,
+    pub(crate) _presence: Presence,
 }
 
 #[cfg(test)]

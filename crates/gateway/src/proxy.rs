@@ -30,11 +30,12 @@ const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, br");
 type Failed = (Failure, HeaderMap);
 
 impl Gateway {
-    /// Sends a cleaned request to its worker. `tunnel` is set when the connection becomes a WebSocket.
+    /// Sends a cleaned request to its worker. `level` is 0 for one from outside, else how deep it is nested; `tunnel` is set when the connection becomes a WebSocket.
     pub(crate) async fn to_worker(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
         found: Match,
+        level: usize,
         exchange: &mut Exchange,
         leaving: &CancellationToken,
         tunnel: Option<&Arc<AtomicBool>>,
@@ -54,6 +55,7 @@ impl Gateway {
         let Some(place) = self.accounts.enter(&worker.account) else {
             return Err((Failure::Overloaded, accept_of(request.headers())));
         };
+        let _presence = found.worker.presence(level);
         exchange.found(&found.worker, version, place);
         self.acquire(worker.id, version, exchange)
             .await

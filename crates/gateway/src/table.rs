@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::access::{CountersSnapshot, Traffic};
 use crate::host::HostName;
+use crate::lineage::{DEEPEST, Departure, Nested, Presence};
 
 /// The hosts an installation answers on, besides routes and custom domains.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +72,11 @@ impl Served {
             }
         }
         Self { worker, key: key.into(), previews, traffic }
+    }
+
+    /// A request at the worker, until it is answered.
+    pub(crate) fn presence(&self, level: usize) -> Presence {
+        Presence::new(Arc::clone(&self.traffic), level)
     }
 }
 
@@ -191,6 +197,20 @@ impl RouteTable {
         let snapshot = self.current.load();
         let key = host_key(name, snapshot.by_id.get(&of)?.worker.account_label.as_deref());
         snapshot.by_key.get(&*key).cloned()
+    }
+
+    /// A call that a worker makes to another, until it is answered. None for a worker that was deleted meanwhile: nobody
+    /// reaches that any more.
+    pub(crate) fn departure(&self, caller: WorkerId) -> Option<Departure> {
+        self.worker(caller).map(|served| Departure::new(Arc::clone(&served.traffic)))
+    }
+
+    /// Counts a plain request over a service binding, until it is answered. None: it is nested so deep that the workers
+    /// must be calling each other in a circle.
+    pub fn nest(&self, caller: WorkerId, callee: &Served) -> Option<Nested> {
+        let departure = self.departure(caller);
+        let level = departure.as_ref().map_or(0, Departure::level);
+        (level <= DEEPEST).then(|| Nested { _departure: departure, _presence: callee.presence(level) })
     }
 
     /// The counters of the workers that have had a request.

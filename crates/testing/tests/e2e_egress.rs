@@ -86,3 +86,28 @@ async fn workers_that_fetch_each_other_in_a_circle_are_told_so() {
     assert_eq!(answer.status, 500);
     assert!(answer.text().starts_with("error code: 1019"), "{}", answer.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_bound_to_each_other_in_a_circle_are_told_so() {
+    const CODE: &str = "export default { async fetch(request, env) {
+      const answer = await env.NEXT.fetch(request);
+      return new Response(await answer.text(), answer);
+    } }";
+    let hearth = Hearth::start().await;
+    for worker in ["left", "right"] {
+        hearth.deploy(worker, CODE).await;
+    }
+    for (worker, next) in [("left", "right"), ("right", "left")] {
+        let metadata = json!({
+            "main_module": "index.js",
+            "compatibility_date": "2026-01-01",
+            "bindings": [{ "type": "service", "name": "NEXT", "service": next }],
+        });
+        let form = Form::default().metadata(&metadata.to_string());
+        let form = form.part("index.js", "application/javascript+module", CODE);
+        hearth.upload(worker, form.finish()).await.result();
+    }
+    let answer = hearth.get(&hearth.host("left"), "/").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.text().starts_with("error code: 1019"), "{}", answer.text());
+}

@@ -9,8 +9,8 @@ use hearth_rpc::{Callee, HttpSender, RouteError, Router};
 use hearth_supervisor::{
     AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor, binding_key,
 };
-use http::Request;
-use http_body_util::BodyExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 /// Routes the calls of one instance.
@@ -49,13 +49,25 @@ impl Router for Calls {
             service: MAIN_SERVICE.to_owned(),
             entrypoint: entrypoint.map(str::to_owned),
             props_json: props.map(ToString::to_string),
-            http: direct.then(|| sender(Arc::clone(&lease))),
+            http: direct.then(|| self.sender(served, Arc::clone(&lease))),
             lease: Box::new(lease),
         })
     }
 }
 
 impl Calls {
+    /// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
+    fn sender(&self, callee: Arc<Served>, lease: Arc<Lease>) -> HttpSender {
+        let (table, caller) = (Arc::clone(&self.table), self.caller.key.worker);
+        Box::new(move |request: Request<Incoming>| {
+            Box::pin(async move {
+                let Some(_nested) = table.nest(caller, &callee) else { return Ok(circle()) };
+                let response = lease.send(request.map(RequestBody::Incoming)).await?;
+                Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            })
+        })
+    }
+
     fn target(&self, key: &str) -> Result<Target<'_>, RouteError> {
         let mut numbered = self.caller.bindings.iter().enumerate();
         let found = numbered.find(|(position, _)| binding_key(*position) == key);
@@ -90,12 +102,10 @@ fn refused(service: &str, error: &AcquireError) -> RouteError {
     RouteError::unavailable(text).with_internal(error.to_string())
 }
 
-/// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
-fn sender(lease: Arc<Lease>) -> HttpSender {
-    Box::new(move |request: Request<Incoming>| {
-        Box::pin(async move {
-            let response = lease.send(request.map(RequestBody::Incoming)).await?;
-            Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
-        })
-    })
+/// What a call gets that closes a circle, as one over a public host does.
+fn circle() -> Response<hearth_rpc::Body> {
+    let text = "error code: 1019\nCompute server error: workers call each other in a circle.\n";
+    let mut response = Response::new(Full::from(text).map_err(Into::into).boxed_unsync());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
