@@ -200,7 +200,7 @@ impl Database {
             .collect();
         let alone = match &work[..] {
             [] => return Err("No SQL statements detected.".into()),
-            [(statements, _)] if statements.len() == 1 => is_transaction(statements[0]),
+            [(statements, _)] if statements.len() == 1 => is_read(statements[0]),
             _ => false,
         };
         if alone {
@@ -377,14 +377,8 @@ impl Database {
     }
 }
 
-/// Whether a statement that runs alone is a transaction by itself, and safely so: one that writes and returns rows
-/// commits even if reading them fails, and what else there is sets something that a transaction bounds.
-fn is_transaction(sql: &str) -> bool {
-    match statements::keyword(sql).as_deref() {
-        Some("SELECT" | "VALUES") => true,
-        Some("INSERT" | "REPLACE" | "UPDATE" | "DELETE") => {
-            !sql.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"RETURNING"))
-        }
-        _ => false,
-    }
+/// Whether a statement that runs alone needs no transaction around it: it writes nothing and sets nothing. One that
+/// writes is not a transaction by itself: `OR FAIL` keeps what it did before it failed.
+fn is_read(sql: &str) -> bool {
+    matches!(statements::keyword(sql).as_deref(), Some("SELECT" | "VALUES"))
 }

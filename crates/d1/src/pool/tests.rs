@@ -170,6 +170,10 @@ async fn a_batch_is_one_transaction() {
         "UNIQUE constraint failed: t.a: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_UNIQUE)"
     );
     assert_eq!(bench.run(id, "SELECT * FROM t").await.expect("runs"), json!([]));
+    for verb in ["INSERT OR FAIL", "INSERT OR ROLLBACK", "INSERT"] {
+        assert!(bench.run(id, &format!("{verb} INTO t VALUES (1), (1)")).await.is_err());
+        assert_eq!(bench.run(id, "SELECT * FROM t").await.expect("runs"), json!([]), "{verb} keeps nothing");
+    }
 }
 
 /// What reaches a file, a transaction or the build.
