@@ -43,6 +43,15 @@ const FILES_PER_PROCESS: usize = 8;
 /// How long what workers logged last may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// Where KV's data lies in the data folder.
+pub const KV_FOLDER: &str = "kv";
+
+/// Where D1's data lies in the data folder.
+pub const D1_FOLDER: &str = "d1";
+
+/// Where R2's data lies in the data folder.
+pub const R2_FOLDER: &str = "r2";
+
 /// A running server.
 pub struct Server {
     supervisor: Supervisor,
@@ -83,8 +92,8 @@ impl Server {
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, own, &store, &configured, &inside).await?;
-        let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join("kv")), store.clone()).await?;
-        let r2 = R2::open(store.clone(), &hearth_r2::Config::new(settings.data_dir.join("r2"))).await?;
+        let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER)), store.clone()).await?;
+        let r2 = R2::open(store.clone(), &hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER))).await?;
         let jailer = jailer.into_async()?;
         let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone())?;
         let capabilities = Capabilities { kv: kv.clone(), r2: r2.clone(), d1: databases.wire() };
@@ -114,7 +123,10 @@ impl Server {
             configured,
             cron.clone(),
         );
-        let mut operations = Backup::new(store.clone(), &settings.data_dir)?.operations();
+        let data_dir = settings.data_dir.clone();
+        let backup =
+            Backup { store: store.clone(), kv: kv.clone(), r2: r2.clone(), d1: databases.d1(), data_dir };
+        let mut operations = backup.operations()?;
         operations.extend(kv.operations());
         operations.extend(r2.operations());
         let config = api_config(settings, listen.port());

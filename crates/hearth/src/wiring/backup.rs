@@ -1,7 +1,7 @@
 //! API → every store: one archive of everything, while it is in use.
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use axum::body::Body;
@@ -10,12 +10,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use hearth_api::{ApiError, Caller, Operation};
+use hearth_d1::D1;
+use hearth_kv::Kv;
+use hearth_r2::R2;
 use hearth_store::Store;
 use http::{Method, header};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
+use crate::assemble::{D1_FOLDER, KV_FOLDER, R2_FOLDER};
 
 /// Bytes of one piece of the answer.
 const PIECE: usize = 256 << 10;
@@ -29,28 +34,26 @@ const STAGING: &str = "backup";
 /// Everything that has data.
 #[derive(Clone)]
 pub struct Backup {
-    store: Store,
-    data_dir: PathBuf,
+    pub store: Store,
+    pub kv: Kv,
+    pub r2: R2,
+    pub d1: D1,
+    pub data_dir: PathBuf,
 }
 
 impl Backup {
-    /// Backups of what these hold. What an interrupted one left is removed.
+    /// What the API can do. What an interrupted backup left is removed.
     ///
     /// # Errors
     /// When that cannot be removed.
-    pub fn new(store: Store, data_dir: &Path) -> Result<Self> {
-        let staging = data_dir.join(STAGING);
+    pub fn operations(self) -> Result<Vec<Operation>> {
+        let staging = self.data_dir.join(STAGING);
         match std::fs::remove_dir_all(&staging) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("clearing {}", staging.display()))
             }
-            _ => Ok(Self { store, data_dir: data_dir.to_owned() }),
+            _ => Ok(vec![Operation::new(Method::GET, "/installation/backup", get, &self)]),
         }
-    }
-
-    /// What the API can do with them.
-    pub fn operations(self) -> Vec<Operation> {
-        vec![Operation::new(Method::GET, "/installation/backup", get, &self)]
     }
 
     /// Copies everything. The metadata comes first: what it refers to is there when its turn comes, and data that
@@ -61,6 +64,9 @@ impl Backup {
         let folder = tempfile::tempdir_in(&staging)?;
         let data = folder.path().join("data");
         self.store.snapshot(&data).await.context("copying the metadata")?;
+        self.kv.snapshot(&data.join(KV_FOLDER)).await.context("copying KV")?;
+        self.r2.snapshot(&data.join(R2_FOLDER)).await.context("copying R2")?;
+        copy_databases(&self.d1, &data.join(D1_FOLDER)).await.context("copying D1")?;
         Ok(folder)
     }
 }

@@ -12,13 +12,15 @@ use hearth_d1::api::{Endpoints, TransferConfig};
 use hearth_d1::history::{History, HistoryConfig};
 use hearth_d1::insights::Insights;
 use hearth_d1::wire::Wire;
-use hearth_d1::{D1, Ended, Process, Spawn, Started};
+use hearth_d1::{D1, D1Error, Ended, Process, Spawn, Started};
 use hearth_jail::{Command, Exit, Folder, Jailer, Limits, Program, Signal, UsageReader};
 use hearth_store::Store;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
+
+use crate::assemble::D1_FOLDER;
 
 /// The subcommand of an engine.
 pub const ENGINE: &str = "d1-engine";
@@ -64,7 +66,7 @@ impl Databases {
             every: KEEP_EVERY,
         });
         let engines = Jailed { jailer, run_dir, next: AtomicU64::new(0) };
-        let config = hearth_d1::Config::new(data_dir.join("d1"));
+        let config = hearth_d1::Config::new(data_dir.join(D1_FOLDER));
         let insights = Insights::open(data_dir.join("d1-insights.json"))?;
         let d1 = D1::counted(config, Arc::new(engines), Arc::new(history.clone()), insights.clone());
         Ok(Self { d1, history, insights })
@@ -80,6 +82,11 @@ impl Databases {
         let endpoints = Endpoints::new(store, parts.0, parts.1, parts.2, transfers)?;
         endpoints.sweep().await?;
         Ok(endpoints)
+    }
+
+    /// What runs the SQL.
+    pub fn d1(&self) -> D1 {
+        self.d1.clone()
     }
 
     /// What has to be done now and then, until it is dropped.
@@ -103,6 +110,21 @@ impl Databases {
     pub fn wire(&self) -> Wire {
         Wire::new(self.d1.clone())
     }
+}
+
+/// Copies every database into a folder that is not there yet, each as of one moment. What time travel keeps stays
+/// behind: a restored database begins a history of its own.
+///
+/// # Errors
+/// A database that cannot be copied.
+pub async fn copy_databases(d1: &D1, to: &Path) -> Result<(), D1Error> {
+    for id in d1.known().await? {
+        let file = d1.file(id);
+        let folder = to.join(id.to_string());
+        std::fs::create_dir_all(&folder)?;
+        d1.snapshot(id, &folder.join(file.file_name().unwrap_or_default())).await?;
+    }
+    Ok(())
 }
 
 /// Starts engines in jails.
