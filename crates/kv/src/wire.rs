@@ -354,9 +354,10 @@ fn json_body(text: Bytes) -> Response<Body> {
     response
 }
 
-/// An answer that says no, in its reason phrase.
+/// An answer that says no, in its reason phrase. workerd reads no body of it, and gives up a connection on which one
+/// comes.
 fn refuse(refusal: &Refusal) -> Response<Body> {
-    let mut response = Response::new(Body::from(refusal.message.clone()));
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = refusal.status;
     // What cannot stand in one is some key's; the status alone must do then.
     if let Ok(reason) = ReasonPhrase::try_from(refusal.message.as_bytes()) {
