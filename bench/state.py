@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises of KV, R2 and D1, from inside a worker, against a floor and `wrangler dev`.
 
-    bench/state.py [--quick] [only …]      only: d1 kv scale
+    bench/state.py [--quick] [only …]      only: d1 kv r2 scale
 
 The floor is the same workerd with the same worker, in a cgroup of its own but not jailed, whose binding leads to a
 server that always gives the same answer. Every figure is a median of alternating rounds: what is compared ran within seconds.
@@ -315,7 +315,68 @@ def d1(quick):
             target.stop()
 
 
-ALL = [d1, kv, scale]
+R2_SOURCE = LOOP + """
+const SIZES = { small: 10_000, large: 64 << 20 };
+const filled = {};
+const value = (size) => (filled[size] ??= new Uint8Array(SIZES[size]).fill(7));
+async function read(body) {
+  for (const reader = body.getReader(); !(await reader.read()).done; );
+}
+export default {
+  fetch(request, env) {
+    const url = new URL(request.url);
+    const [op, size] = (url.searchParams.get("op") ?? "get-small").split("-");
+    // The floor has no bucket: a fetch that carries as much, and is answered with as much.
+    const run = env.FLOOR
+      ? {
+          get: async () => read((await env.FLOOR.fetch("http://floor/")).body),
+          put: async () => read((await env.FLOOR.fetch("http://floor/", { method: "PUT", body: value(size) })).body),
+        }[op]
+      : {
+          get: async (key) => read((await env.BUCKET.get(`${size}-${key}`)).body),
+          put: (key) => env.BUCKET.put(`${size}-${key}`, value(size)),
+        }[op];
+    return loop(url, run);
+  },
+};
+"""
+
+
+def r2(quick):
+    hearth = Hearth()
+    hearth.api("POST", f"/accounts/{hearth.account}/r2/buckets", {"name": "bench"})
+    ours = hearth_target(hearth, "r2", R2_SOURCE, [{"type": "r2_bucket", "name": "BUCKET", "bucket_name": "bench"}])
+    dev = dev_target(R2_SOURCE, {"r2_buckets": [{"binding": "BUCKET", "bucket_name": "bench"}]})
+    rounds = 3 if quick else 9
+    try:
+        for size, what, answer, of, counts, many in (
+            ("small", "10 KB", 10_000, 10, (2000, 2000, 400), (3200, 3200, 640)),
+            ("large", "64 MB", 64 << 20, 2, (4, 4, 4), None),
+        ):
+            for target in (ours, dev):
+                target.time(f"put-{size}", of, of=of)
+            full = floor_target(R2_SOURCE, '(name = "FLOOR", service = "floor")', answer)
+            bare = floor_target(R2_SOURCE, '(name = "FLOOR", service = "floor")', 100)
+            try:
+                (a, b, c), (of_floor, of_dev) = compare([ours, full, dev], f"get-{size}", counts, rounds, of=of)
+                report(f"R2.get of {what} ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{of_floor:.2f} of floor", "<= 1.3")
+                report("  against wrangler dev", f"{1 / of_dev:.1f} x", ">= 5 x")
+                single = (300, 2000, 200) if many else counts
+                (a, b, c), (_, of_dev) = compare([ours, bare, dev], f"put-{size}", single, rounds, of=of)
+                report(f"R2.put of {what}, one writer ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{1 / of_dev:.1f} x dev", ">= 2 x")
+                if many:
+                    (a, b, c), (_, of_dev) = compare([ours, bare, dev], f"put-{size}", many, rounds, of=of, width=32)
+                    report(f"  32 writers ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{1 / of_dev:.1f} x dev", ">= 10 x")
+            finally:
+                full.stop()
+                bare.stop()
+        report("  one sync of this disk, 8 KB overwritten in place", f"{sync_of_disk(hearth.folder):.0f} us", "-")
+    finally:
+        ours.stop()
+        dev.stop()
+
+
+ALL = [d1, kv, r2, scale]
 
 
 def main():
