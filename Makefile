@@ -30,6 +30,7 @@ setup: runtime/node_modules/.stamp ## Install what a build needs: system package
 
 .PHONY: setup-tests
 setup-tests: setup tests/node_modules/.stamp tests/.venv/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
+	@scripts/packages tests
 
 # `npm install --no-save` takes the versions and checksums from the lock file and leaves it alone, as `npm ci` does; but
 # `npm ci` also insists on lock entries for the optional packages of other systems (darwin, windows), which some
@@ -92,6 +93,12 @@ test-unit: setup ## Unit and integration tests of every crate
 test-e2e: setup-tests ## The real binary, driven by the real clients
 	cargo build --locked --workspace --bins
 	@HEARTH_BIN="$(HEARTH_BIN)" scripts/cargo-test e2e
+
+# A release: a debug build hashes a gigabyte slowly.
+.PHONY: test-s3-heavy
+test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand keys, by boto3, aws and rclone
+	HEARTH_BIN=$(CURDIR)/target/release/hearth cargo nextest run --locked -p hearth-testing --test e2e_s3 \
+		--run-ignored only --no-capture --profile heavy
 
 # ---- measurements ------------------------------------------------------------------------------------------
 
