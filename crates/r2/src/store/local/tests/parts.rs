@@ -64,6 +64,39 @@ async fn parts_become_an_object_and_every_range_of_it_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_that_is_being_read_outlives_its_object_and_then_goes() {
+    use futures::StreamExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = bucket(folder.path()).await;
+    let size = 1_500_000;
+    let upload = begin(&store, "k").await;
+    let mut parts = Vec::new();
+    for number in 1..4 {
+        parts.push(part(&store, &upload, number, vec![number as u8; size]).await.unwrap());
+    }
+    complete(&store, &upload, &parts.iter().collect::<Vec<_>>(), true).await.unwrap();
+    put(&store, "whole", vec![9; 3 * size]).await.unwrap();
+    for (key, left) in [("k", 4), ("whole", 0)] {
+        let mut found = store.get("b", key, GetOptions::default()).await.unwrap();
+        let mut read = found.body.next().await.unwrap().unwrap().to_vec();
+        store.delete("b", vec![key.to_owned()], Conditional::default(), Vec::new()).await.unwrap();
+        assert!(matches!(get(&store, key).await, Err(R2Error::NoSuchKey)));
+        if key == "k" {
+            // Those that are yet to be opened are still there; of the other object the one open file is enough.
+            assert_eq!(files(folder.path()).len(), left);
+        }
+        read.extend(found.body.collect().await.unwrap());
+        let expected: Vec<u8> = if key == "k" {
+            (1..4).flat_map(|number| vec![number; size]).collect()
+        } else {
+            vec![9; 3 * size]
+        };
+        assert!(read == expected, "{key}");
+        settle(folder.path(), if key == "k" { 1 } else { 0 }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_completions_say_what_is_wrong_and_leave_the_upload() {
     let folder = tempfile::tempdir().unwrap();
     let store = bucket(folder.path()).await;
