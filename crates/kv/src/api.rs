@@ -247,27 +247,35 @@ async fn put_value(
     query: Query,
     request: Request,
 ) -> Answer {
-    let namespace = namespace(&kv, &account, &params).await?;
-    let key = Key::new(params.get("key"))?;
     let (parts, body) = request.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = kind.and_then(|kind| multer::parse_boundary(kind).ok());
-    let of = |name| query.get(name);
     let now = kv.now();
-    let attributes =
-        |metadata: Option<&str>| rules::attributes(now, of("expiration"), of("expiration_ttl"), metadata);
-    match boundary {
-        None => {
-            wire::put_body(&kv, &namespace, key, attributes(None)?, &parts.headers, body).await?;
-        }
-        Some(boundary) => {
-            let _permit = kv.large_call().await?;
-            let (value, metadata) = fields(body, boundary).await?;
-            let attributes = attributes(metadata.as_deref())?;
-            kv.engine().apply(&namespace, vec![Change::Put { key, value, attributes }]).await?;
-        }
+    let attributes = |metadata: Option<&str>| {
+        rules::attributes(now, query.get("expiration"), query.get("expiration_ttl"), metadata)
+    };
+    if let Some(boundary) = boundary {
+        let namespace = namespace(&kv, &account, &params).await?;
+        let key = Key::new(params.get("key"))?;
+        let _permit = kv.large_call().await?;
+        let (value, metadata) = fields(body, boundary).await?;
+        let attributes = attributes(metadata.as_deref())?;
+        kv.engine().apply(&namespace, vec![Change::Put { key, value, attributes }]).await?;
+        return Ok(Reply::null());
     }
-    Ok(Reply::null())
+    let upload = wire::Upload::new(body);
+    let put = async {
+        let namespace = namespace(&kv, &account, &params).await?;
+        let key = Key::new(params.get("key"))?;
+        let attributes = attributes(None)?;
+        wire::put_upload(&kv, &namespace, key, attributes, &parts.headers, &upload).await?;
+        Ok(Reply::null())
+    };
+    let put = put.await;
+    if put.is_err() {
+        upload.finish().await;
+    }
+    put
 }
 
 /// The fields `value` and `metadata` of a form, in whatever order.

@@ -17,6 +17,7 @@ use hyper::ext::ReasonPhrase;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::sync::Mutex;
 
 use crate::kv::{Held, Kv};
 use crate::rules::{self, Key, MAX_BULK_GET, MAX_KEY, MAX_VALUE, Refusal, code};
@@ -46,7 +47,14 @@ async fn answer(kv: &Kv, namespace: &str, request: Request<Body>) -> Result<Resp
             list(kv, namespace, &parameters).await
         }
         Method::GET => get(kv, namespace, &key(path)?, &parameters).await,
-        Method::PUT => put(kv, namespace, key(path)?, &parameters, &parts.headers, body).await,
+        Method::PUT => {
+            let upload = Upload::new(body);
+            let put = put(kv, namespace, path, &parameters, &parts.headers, &upload).await;
+            if put.is_err() {
+                upload.finish().await;
+            }
+            put
+        }
         Method::DELETE => {
             let change = crate::store::Change::Delete(key(path)?);
             kv.engine().apply(namespace, vec![change]).await?;
@@ -131,87 +139,88 @@ impl<B: http_body::Body + Unpin> http_body::Body for Sized<B> {
 async fn put(
     kv: &Kv,
     namespace: &str,
-    key: Key,
+    path: &str,
     parameters: &Parameters,
     headers: &HeaderMap,
-    body: Body,
+    upload: &Upload,
 ) -> Result<Response<Body>, Refusal> {
+    let key = key(path)?;
     let metadata = match headers.get(METADATA).map(|value| std::str::from_utf8(value.as_bytes())) {
         Some(Ok(text)) => Some(text),
         Some(Err(_)) => return Err(Refusal::bad(code::BAD_METADATA, "Metadata must be valid JSON.")),
         None => None,
     };
     let (expiration, ttl) = (parameters.get("expiration"), parameters.get("expiration_ttl"));
-    let attributes = rules::attributes(kv.now(), expiration, ttl, metadata);
-    let attributes = match attributes {
-        Ok(attributes) => attributes,
-        Err(refusal) => {
-            // Who is still sending would otherwise see a closed connection instead of the reason.
-            drain(body.into_data_stream(), 0).await;
-            return Err(refusal);
-        }
-    };
-    put_body(kv, namespace, key, attributes, headers, body).await?;
+    let attributes = rules::attributes(kv.now(), expiration, ttl, metadata)?;
+    put_upload(kv, namespace, key, attributes, headers, upload).await?;
     Ok(Response::new(Body::empty()))
 }
 
 /// Stores a request's body as a value.
-pub(crate) async fn put_body(
+pub(crate) async fn put_upload(
     kv: &Kv,
     namespace: &str,
     key: Key,
     attributes: Attributes,
     headers: &HeaderMap,
-    body: Body,
+    upload: &Upload,
 ) -> Result<(), Refusal> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let pieces = body.into_data_stream();
     if length.is_some_and(|length: u64| length > MAX_VALUE) {
-        return Err(Refusal::value_too_large(drain(pieces, 0).await));
+        return Err(Refusal::value_too_large(upload.finish().await));
     }
-    let seen = Arc::new(AtomicU64::new(0));
-    let incoming = Incoming { length, pieces: limited(pieces, Arc::clone(&seen)) };
-    let outcome = kv.engine().put(namespace, key, attributes, incoming).await;
-    match (outcome, seen.load(Ordering::Relaxed)) {
-        (Err(_), seen) if seen > MAX_VALUE => Err(Refusal::value_too_large(seen)),
-        (outcome, _) => Ok(outcome?),
+    let incoming = Incoming { length, pieces: upload.pieces() };
+    match kv.engine().put(namespace, key, attributes, incoming).await {
+        Ok(()) => Ok(()),
+        Err(error) => match upload.finish().await {
+            length if length > MAX_VALUE => Err(Refusal::value_too_large(length)),
+            _ => Err(error.into()),
+        },
     }
 }
 
-/// A body that ends in an error once it is longer than a value may be, and counts how long it is.
-fn limited(
-    pieces: BodyDataStream,
+/// A request's body that is read to its end even when nobody wants it any more: who is still sending would otherwise
+/// see a closed connection instead of the reason.
+pub(crate) struct Upload {
+    body: Arc<Mutex<BodyDataStream>>,
     seen: Arc<AtomicU64>,
-) -> stream::BoxStream<'static, Result<Bytes, String>> {
-    stream::unfold(Some(pieces), move |pieces| {
-        let seen = Arc::clone(&seen);
-        async move {
-            let mut pieces = pieces?;
-            let piece = match pieces.next().await? {
+}
+
+impl Upload {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { body: Arc::new(Mutex::new(body.into_data_stream())), seen: Arc::default() }
+    }
+
+    /// The body, ended by an error once it is longer than a value may be.
+    fn pieces(&self) -> stream::BoxStream<'static, Result<Bytes, String>> {
+        let begin = Some((Arc::clone(&self.body), Arc::clone(&self.seen)));
+        stream::unfold(begin, |state| async {
+            let (body, seen) = state?;
+            let next = body.lock().await.next().await?;
+            let piece = match next {
                 Ok(piece) => piece,
                 Err(error) => return Some((Err(error.to_string()), None)),
             };
-            let total = seen.load(Ordering::Relaxed) + piece.len() as u64;
-            if total > MAX_VALUE {
-                seen.store(drain(pieces, total).await, Ordering::Relaxed);
+            let length = piece.len() as u64;
+            if seen.fetch_add(length, Ordering::Relaxed) + length > MAX_VALUE {
                 return Some((Err("the value is too long".to_owned()), None));
             }
-            seen.store(total, Ordering::Relaxed);
-            Some((Ok(piece), Some(pieces)))
-        }
-    })
-    .boxed()
-}
-
-/// Reads on without keeping anything, and counts.
-async fn drain(mut pieces: BodyDataStream, mut total: u64) -> u64 {
-    while let Some(Ok(piece)) = pieces.next().await {
-        total += piece.len() as u64;
-        if total > MAX_DRAINED {
-            break;
-        }
+            Some((Ok(piece), Some((body, seen))))
+        })
+        .boxed()
     }
-    total
+
+    /// Reads on without keeping anything. How long the body was in all.
+    pub(crate) async fn finish(&self) -> u64 {
+        let mut body = self.body.lock().await;
+        while let Some(Ok(piece)) = body.next().await {
+            let length = piece.len() as u64;
+            if self.seen.fetch_add(length, Ordering::Relaxed) + length > MAX_DRAINED {
+                break;
+            }
+        }
+        self.seen.load(Ordering::Relaxed)
+    }
 }
 
 /// A page of keys as workerd reads it; metadata is JSON in a string.

@@ -134,6 +134,11 @@ async fn every_kv_command_of_wrangler() {
     assert!(!file.exists(), "its space is not reclaimed");
     let gone = hearth.get(&hearth.host("kv"), "/get?key=file").await;
     assert_eq!(gone.status, 500, "a worker whose namespace is gone is told so: {}", gone.text());
+    // Whoever is still sending hears the reason all the same.
+    let request = Request::post("/put?key=large").header("host", hearth.host("kv"));
+    let request = request.body(vec![0; 20 << 20].into()).expect("a valid request");
+    let refused = hearth.send(request).await.expect("an answer");
+    assert_eq!(refused.text(), "KV PUT failed: 400 namespace not found");
 }
 
 /// The JSON that a command printed after its own line.

@@ -71,8 +71,12 @@ export default {
     const key = url.searchParams.get("key");
     if (url.pathname === "/get") return new Response(await env.KV.get(key, "stream"));
     if (url.pathname === "/put") {
-      await env.KV.put(key, request.body, { metadata: { by: "worker" } });
-      return new Response("ok");
+      try {
+        await env.KV.put(key, request.body, { metadata: { by: "worker" } });
+        return new Response("ok");
+      } catch (error) {
+        return new Response(error.message, { status: 500 });
+      }
     }
     const { call, args } = cases[Number(url.searchParams.get("case"))];
     try {
