@@ -30,16 +30,29 @@ pub struct Ledger {
     free: u64,
     /// Admitted since the disk was asked.
     admitted: u64,
-    /// A resource's owner and size.
-    resources: HashMap<String, (AccountId, u64)>,
-    used: HashMap<AccountId, u64>,
+    resources: HashMap<String, Resource>,
+    accounts: HashMap<AccountId, Account>,
+}
+
+#[derive(Debug)]
+struct Resource {
+    owner: AccountId,
+    /// `None` until somebody has looked.
+    bytes: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    held: u64,
+    /// Admitted, and neither written nor given up yet.
+    under_way: u64,
 }
 
 impl Ledger {
     /// A ledger by these rules. Before the disk was asked nothing is refused for it.
     pub fn new(quota: Option<u64>, reserve: u64) -> Self {
-        let (resources, used) = (HashMap::new(), HashMap::new());
-        Self { quota, reserve, free: u64::MAX, admitted: 0, resources, used }
+        let (resources, accounts) = (HashMap::new(), HashMap::new());
+        Self { quota, reserve, free: u64::MAX, admitted: 0, resources, accounts }
     }
 
     /// Takes in what the disk has free now.
@@ -48,47 +61,66 @@ impl Ledger {
         self.admitted = 0;
     }
 
-    /// Takes in a resource, with what it holds now.
-    pub fn opened(&mut self, resource: &str, owner: &AccountId, bytes: u64) {
-        self.closed(resource);
-        self.resources.insert(resource.to_owned(), (owner.clone(), bytes));
-        *self.used.entry(owner.clone()).or_default() += bytes;
+    /// Whether what accounts use matters.
+    pub fn counts(&self) -> bool {
+        self.quota.is_some()
+    }
+
+    /// Takes in a resource; what it holds is still to be found out. One that is known stays what it is.
+    pub fn opened(&mut self, resource: &str, owner: &AccountId) {
+        let unknown = || Resource { owner: owner.clone(), bytes: None };
+        self.resources.entry(resource.to_owned()).or_insert_with(unknown);
     }
 
     /// Forgets a resource that was deleted.
     pub fn closed(&mut self, resource: &str) {
-        if let Some((owner, bytes)) = self.resources.remove(resource) {
-            self.take(&owner, bytes);
+        self.holds(resource, 0);
+        self.resources.remove(resource);
+    }
+
+    /// Takes in what somebody found who looked at a resource while others wrote to it: what they said counts.
+    pub fn found(&mut self, resource: &str, bytes: u64) {
+        if self.resources.get(resource).is_some_and(|resource| resource.bytes.is_none()) {
+            self.holds(resource, bytes);
         }
     }
 
-    /// Takes in what a write made of a resource: how much larger or smaller it is.
-    pub fn changed(&mut self, resource: &str, by: i64) {
-        let Some((owner, bytes)) = self.resources.get_mut(resource) else { return };
-        let before = *bytes;
-        *bytes = bytes.saturating_add_signed(by);
-        let (owner, after) = (owner.clone(), *bytes);
-        *self.used.entry(owner.clone()).or_default() += after.saturating_sub(before);
-        self.take(&owner, before.saturating_sub(after));
+    /// Takes in what a resource holds after a write.
+    pub fn holds(&mut self, resource: &str, bytes: u64) {
+        let Some(resource) = self.resources.get_mut(resource) else { return };
+        let before = resource.bytes.replace(bytes).unwrap_or(0);
+        let account = self.accounts.entry(resource.owner.clone()).or_default();
+        account.held = (account.held + bytes).saturating_sub(before);
     }
 
-    fn take(&mut self, owner: &AccountId, bytes: u64) {
-        if let Some(used) = self.used.get_mut(owner) {
-            *used = used.saturating_sub(bytes);
-        }
+    /// As [`Self::holds`], where nobody had asked before: the disk has so much less.
+    pub fn wrote(&mut self, resource: &str, bytes: u64) {
+        let before = self.resources.get(resource).and_then(|resource| resource.bytes).unwrap_or(bytes);
+        self.admitted = self.admitted.saturating_add(bytes.saturating_sub(before));
+        self.holds(resource, bytes);
     }
 
-    /// What an account uses.
+    /// What an account uses, with what is being written.
     pub fn used(&self, account: &AccountId) -> u64 {
-        self.used.get(account).copied().unwrap_or_default()
+        self.accounts.get(account).map_or(0, |account| account.held.saturating_add(account.under_way))
     }
 
-    /// Asks whether a resource may grow by so much. A quota can be passed by what is admitted at the same moment.
+    /// By how much a resource may grow.
+    pub fn room(&self, resource: &str) -> u64 {
+        let disk = self.free.saturating_sub(self.reserve).saturating_sub(self.admitted);
+        match (self.quota, self.resources.get(resource)) {
+            (Some(quota), Some(resource)) => disk.min(quota.saturating_sub(self.used(&resource.owner))),
+            _ => disk,
+        }
+    }
+
+    /// Asks whether a resource may grow by so much, which is under way then until [`Self::ended`].
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn admit(&mut self, resource: &str, bytes: u64) -> Result<(), Refusal> {
-        if let (Some(quota), Some((owner, _))) = (self.quota, self.resources.get(resource))
+        let owner = self.resources.get(resource).map(|resource| resource.owner.clone());
+        if let (Some(quota), Some(owner)) = (self.quota, &owner)
             && self.used(owner).saturating_add(bytes) > quota
         {
             return Err(Refusal::Quota { quota });
@@ -98,7 +130,19 @@ impl Ledger {
             return Err(Refusal::Disk);
         }
         self.admitted = wanted;
+        if let Some(owner) = owner {
+            self.accounts.entry(owner).or_default().under_way += bytes;
+        }
         Ok(())
+    }
+
+    /// What was admitted is written, and counted as what the resource holds, or given up.
+    pub fn ended(&mut self, resource: &str, bytes: u64) {
+        if let Some(resource) = self.resources.get(resource)
+            && let Some(account) = self.accounts.get_mut(&resource.owner)
+        {
+            account.under_way = account.under_way.saturating_sub(bytes);
+        }
     }
 }
 
@@ -114,18 +158,33 @@ mod tests {
     #[test]
     fn an_account_gets_its_quota_over_all_it_has_and_others_theirs() {
         let mut ledger = Ledger::new(Some(100), 0);
-        ledger.opened("kv", &account("a"), 60);
-        ledger.opened("r2", &account("a"), 30);
-        ledger.opened("d1", &account("b"), 0);
+        for (resource, owner, bytes) in [("kv", "a", 60), ("r2", "a", 30), ("d1", "b", 0)] {
+            ledger.opened(resource, &account(owner));
+            ledger.found(resource, bytes);
+        }
         assert_eq!(ledger.admit("kv", 11), Err(Refusal::Quota { quota: 100 }));
+        assert_eq!((ledger.room("kv"), ledger.room("d1")), (10, 100));
         assert_eq!(ledger.admit("r2", 10), Ok(()));
-        ledger.changed("r2", 10);
-        assert_eq!(ledger.admit("kv", 1), Err(Refusal::Quota { quota: 100 }));
+        assert_eq!(ledger.admit("kv", 1), Err(Refusal::Quota { quota: 100 }), "what is under way counts");
+        ledger.holds("r2", 40);
+        ledger.ended("r2", 10);
+        assert_eq!(ledger.admit("kv", 1), Err(Refusal::Quota { quota: 100 }), "what is written counts");
         assert_eq!(ledger.admit("d1", 100), Ok(()));
-        ledger.changed("kv", -20);
+        ledger.holds("kv", 40);
         assert_eq!(ledger.admit("r2", 20), Ok(()));
+        ledger.ended("r2", 20);
         ledger.closed("r2");
         assert_eq!((ledger.used(&account("a")), ledger.admit("kv", 60)), (40, Ok(())));
+    }
+
+    #[test]
+    fn who_wrote_knows_better_than_who_looked() {
+        let mut ledger = Ledger::new(Some(100), 0);
+        ledger.opened("kv", &account("a"));
+        ledger.holds("kv", 50);
+        ledger.found("kv", 40);
+        ledger.opened("kv", &account("a"));
+        assert_eq!(ledger.used(&account("a")), 50);
     }
 
     #[test]
@@ -135,30 +194,38 @@ mod tests {
         ledger.disk(150);
         assert_eq!(ledger.admit("x", 51), Err(Refusal::Disk));
         assert_eq!(ledger.admit("x", 50), Ok(()));
-        assert_eq!(ledger.admit("y", 1), Err(Refusal::Disk));
+        assert_eq!((ledger.admit("y", 1), ledger.room("y")), (Err(Refusal::Disk), 0));
         ledger.disk(99);
         assert_eq!(ledger.admit("x", 0), Err(Refusal::Disk));
+        ledger.disk(150);
+        ledger.opened("x", &account("a"));
+        ledger.wrote("x", 10);
+        ledger.wrote("x", 60);
+        assert_eq!(ledger.admit("x", 1), Err(Refusal::Disk), "what nobody asked for is gone as well");
     }
 
     proptest! {
         #[test]
         fn what_is_used_is_what_resources_hold(
-            changes in prop::collection::vec((0_usize..4, -50_i64..80), 0..60), close in 0_usize..4,
+            writes in prop::collection::vec((0_usize..4, 0_u64..80), 0..60), close in 0_usize..4,
         ) {
-            let mut ledger = Ledger::new(None, 0);
+            let mut ledger = Ledger::new(Some(1000), 0);
             let names = ["a1", "a2", "b1", "b2"];
-            let mut sizes = [0_i64; 4];
+            let mut sizes = [0; 4];
             for name in names {
-                ledger.opened(name, &account(&name[..1]), 0);
+                ledger.opened(name, &account(&name[..1]));
             }
-            for (which, by) in changes {
-                ledger.changed(names[which], by);
-                sizes[which] = (sizes[which] + by).max(0);
+            for (which, bytes) in writes {
+                if ledger.admit(names[which], bytes).is_ok() {
+                    ledger.holds(names[which], bytes);
+                    ledger.ended(names[which], bytes);
+                    sizes[which] = bytes;
+                }
             }
             ledger.closed(names[close]);
             sizes[close] = 0;
-            prop_assert_eq!(ledger.used(&account("a")) as i64, sizes[0] + sizes[1]);
-            prop_assert_eq!(ledger.used(&account("b")) as i64, sizes[2] + sizes[3]);
+            prop_assert_eq!(ledger.used(&account("a")), sizes[0] + sizes[1]);
+            prop_assert_eq!(ledger.used(&account("b")), sizes[2] + sizes[3]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who may still write how much: a quota for each account, and a reserve of the disk that only metadata may use.
 //!
-//! Engines that keep data ask [`Space::admit`] before they write and say with [`Space::changed`] what became of it. It
+//! Engines that keep data ask [`Space::admit`] before they write and say with [`Space::holds`] what became of it. It
 //! answers from memory, so that a write costs a lock and no system call.
 
 #![forbid(unsafe_code)]
@@ -9,4 +9,4 @@ mod ledger;
 mod watch;
 
 pub use ledger::{Ledger, Refusal};
-pub use watch::{Config, Space};
+pub use watch::{Admitted, Config, Space};

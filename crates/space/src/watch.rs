@@ -38,7 +38,8 @@ pub struct Space(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    folder: PathBuf,
+    /// `None` where the disk does not matter.
+    folder: Option<PathBuf>,
     ledger: Mutex<Ledger>,
 }
 
@@ -52,32 +53,59 @@ impl Space {
         let size = disk.f_blocks * disk.f_frsize;
         let usual = (size / RESERVED_PART).max(LEAST_RESERVE).min(size / 4);
         let ledger = Ledger::new(config.account_quota, config.reserve.unwrap_or(usual));
-        let space = Self(Arc::new(Inner { folder: config.folder, ledger: Mutex::new(ledger) }));
+        let space = Self(Arc::new(Inner { folder: Some(config.folder), ledger: Mutex::new(ledger) }));
         space.ask_disk()?;
         Ok(space)
     }
 
-    /// Asks whether a resource may grow by so many bytes. What only removes need not ask.
+    /// As much as anybody wants, for an engine that nobody shares.
+    pub fn unbounded() -> Self {
+        Self(Arc::new(Inner { folder: None, ledger: Mutex::new(Ledger::new(None, 0)) }))
+    }
+
+    /// Asks whether a resource may grow by so many bytes. What only removes need not ask. Keep what is returned until
+    /// the write was told with [`Space::holds`], or given up.
     ///
     /// # Errors
     /// [`Refusal`], whose text is for the caller.
-    pub fn admit(&self, resource: &str, bytes: u64) -> Result<(), Refusal> {
-        self.0.ledger.lock().admit(resource, bytes)
+    pub fn admit(&self, resource: &str, bytes: u64) -> Result<Admitted, Refusal> {
+        self.0.ledger.lock().admit(resource, bytes)?;
+        Ok(Admitted { space: self.clone(), resource: resource.to_owned(), bytes })
     }
 
-    /// Says how much larger or smaller a write made a resource.
-    pub fn changed(&self, resource: &str, by: i64) {
-        self.0.ledger.lock().changed(resource, by);
+    /// By how many bytes a resource may grow: for an engine that asks only afterwards how much it was.
+    pub fn room(&self, resource: &str) -> u64 {
+        self.0.ledger.lock().room(resource)
     }
 
-    /// Says who owns a resource, and what it holds now.
-    pub fn opened(&self, resource: &str, owner: &AccountId, bytes: u64) {
-        self.0.ledger.lock().opened(resource, owner, bytes);
+    /// Says what a resource holds after a write, in the order of writes.
+    pub fn holds(&self, resource: &str, bytes: u64) {
+        self.0.ledger.lock().holds(resource, bytes);
+    }
+
+    /// As [`Space::holds`], for a write that [`Space::room`] was asked for and not [`Space::admit`].
+    pub fn wrote(&self, resource: &str, bytes: u64) {
+        self.0.ledger.lock().wrote(resource, bytes);
+    }
+
+    /// Says who owns a resource.
+    pub fn opened(&self, resource: &str, owner: &AccountId) {
+        self.0.ledger.lock().opened(resource, owner);
+    }
+
+    /// Says what a resource held at some moment; a write that was told already knows better.
+    pub fn found(&self, resource: &str, bytes: u64) {
+        self.0.ledger.lock().found(resource, bytes);
     }
 
     /// Says that a resource was deleted.
     pub fn closed(&self, resource: &str) {
         self.0.ledger.lock().closed(resource);
+    }
+
+    /// Whether what accounts use matters: if not, nobody needs to look at what is there.
+    pub fn counts(&self) -> bool {
+        self.0.ledger.lock().counts()
     }
 
     /// Bytes that an account uses.
@@ -98,9 +126,45 @@ impl Space {
     }
 
     fn ask_disk(&self) -> io::Result<()> {
-        let disk = rustix::fs::statvfs(&self.0.folder)?;
-        self.0.ledger.lock().disk(disk.f_bavail * disk.f_frsize);
+        if let Some(folder) = &self.0.folder {
+            let disk = rustix::fs::statvfs(folder)?;
+            self.0.ledger.lock().disk(disk.f_bavail * disk.f_frsize);
+        }
         Ok(())
+    }
+}
+
+/// A write that was admitted. Dropped, it is over.
+#[derive(Debug)]
+pub struct Admitted {
+    space: Space,
+    resource: String,
+    bytes: u64,
+}
+
+impl Admitted {
+    /// Asks for more: for a body whose length nobody said.
+    ///
+    /// # Errors
+    /// [`Refusal`]; what was admitted before stays so.
+    pub fn more(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.space.0.ledger.lock().admit(&self.resource, bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Asks for as much as is missing to `bytes`.
+    ///
+    /// # Errors
+    /// As [`Self::more`].
+    pub fn up_to(&mut self, bytes: u64) -> Result<(), Refusal> {
+        self.more(bytes.saturating_sub(self.bytes))
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.space.0.ledger.lock().ended(&self.resource, self.bytes);
     }
 }
 
@@ -115,7 +179,22 @@ mod tests {
             let config = Config { folder: folder.path().to_owned(), account_quota: None, reserve };
             Space::new(config).unwrap()
         };
-        assert_eq!(space(Some(u64::MAX)).admit("x", 0), Err(Refusal::Disk));
-        assert_eq!(space(Some(0)).admit("x", 1), Ok(()));
+        assert_eq!(space(Some(u64::MAX)).admit("x", 0).unwrap_err(), Refusal::Disk);
+        assert!(space(Some(0)).admit("x", 1).is_ok());
+    }
+
+    #[test]
+    fn a_write_that_is_given_up_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { folder: folder.path().to_owned(), account_quota: Some(100), reserve: Some(0) };
+        let space = Space::new(config).unwrap();
+        let account = "a".parse().unwrap();
+        space.opened("x", &account);
+        let mut admitted = space.admit("x", 60).unwrap();
+        admitted.up_to(100).unwrap();
+        assert_eq!(admitted.more(1), Err(Refusal::Quota { quota: 100 }));
+        assert_eq!(space.used(&account), 100);
+        drop(admitted);
+        assert_eq!(space.used(&account), 0);
     }
 }
