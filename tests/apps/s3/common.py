@@ -129,10 +129,10 @@ class Signer:
         query["X-Amz-Signature"] = signature
         return f"{quoted(path, '/')}?" + "&".join(f"{quoted(name)}={quoted(value)}" for name, value in query.items())
 
-    def chunked(self, path, chunks, trailer=None, signed=True, spoil=None):
+    def chunked(self, path, chunks, trailer=None, signed=True, spoil=None, length=None):
         """A PUT whose body is sent in chunks of their own, signed or not, with a trailer or not."""
         kind = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD" if signed else "STREAMING-UNSIGNED-PAYLOAD") + ("-TRAILER" if trailer else "")
-        headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(sum(map(len, chunks)))}
+        headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": str(length or sum(map(len, chunks)))}
         if trailer:
             headers["x-amz-trailer"] = trailer[0]
         headers, previous, date = self.headers("PUT", path, headers=headers, payload=kind)

@@ -155,6 +155,7 @@ fails("NotImplemented", s3.get_object, Bucket="objects", Key="range", VersionId=
 fails("NotImplemented", s3.put_object, Bucket="objects", Key="x", Body=b"", Tagging="a=b")
 fails("NotImplemented", s3.put_object, Bucket="objects", Key="x", Body=b"", ACL="public-read")
 fails("NotImplemented", s3.put_object, Bucket="objects", Key="x", Body=b"", ServerSideEncryption="AES256")
+fails("NotImplemented", s3.put_object, Bucket="objects", Key="x", Body=b"", ExpectedBucketOwner="1" * 12)
 s3.put_object(Bucket="objects", Key="x", Body=b"", ACL="private")
 
 # ---- the bucket, and the account, in the host ----------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import hashlib
 import urllib.error
+import urllib.request
 
-from common import ACCOUNT, HOST, ITEM_READ, ITEM_WRITE, STORAGE_READ, UNSIGNED, Key, Signer, api, crc32, expect, fails, send, stamp
+from common import ACCOUNT, ADMIN, API, HOST, ITEM_READ, ITEM_WRITE, STORAGE_READ, UNSIGNED, Key, Signer, api, crc32, expect, fails, send, stamp
 
 key = Key()
 s3 = key.client()
@@ -76,6 +77,8 @@ for signed in (True, False):
     s3.delete_object(Bucket="signed", Key="trailed")
     expect(signer.chunked("/signed/spoilt", content, trailer=bad, signed=signed), 400, "BadDigest")
 expect(signer.chunked("/signed/spoilt", content, trailer=good, spoil="trailer"), 403, "SignatureDoesNotMatch")
+for length in (len(whole) - 1, len(whole) + 1):
+    expect(signer.chunked("/signed/spoilt", content, length=length), 400, "IncompleteBody")
 fails(404, s3.head_object, Bucket="signed", Key="spoilt")
 expect(signer.chunked("/signed/nothing", [], trailer=("x-amz-checksum-crc32", crc32(b""))), 200)
 
@@ -132,12 +135,34 @@ assert {"signed", "other"} <= {bucket["Name"] for bucket in auditor.list_buckets
 assert auditor.get_object(Bucket="other", Key="secret")["Body"].read() == b"secret"
 fails("AccessDenied", auditor.put_object, Bucket="other", Key="secret", Body=b"")
 fails("AccessDenied", auditor.create_bucket, Bucket="more")
-# A key's token is good for its buckets at the API too, and for nothing else.
-try:
-    api("GET", f"/accounts/{ACCOUNT}/workers/scripts", token=key.token)
-    raise AssertionError("a token for R2 lists workers")
-except urllib.error.HTTPError as error:
-    assert error.code == 403, error
+admin = Key()
+admin.id, admin.secret = api("GET", "/user/tokens/verify")["id"], hashlib.sha256(ADMIN.encode()).hexdigest()
+assert admin.client().get_object(Bucket="other", Key="secret")["Body"].read() == b"secret"
+
+
+# A key's token is good at the API for what its key is good for here, and for nothing else.
+def status(method, path, token):
+    request = urllib.request.Request(f"{API}/accounts/{ACCOUNT}/{path}", None, {"authorization": f"Bearer {token}"}, method=method)
+    try:
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+limited = Key(ITEM_READ, "signed")
+for token, method, path, expected in [
+    (limited.token, "GET", "r2/buckets/signed/objects/k", 200),
+    (limited.token, "DELETE", "r2/buckets/signed/objects/k", 403),
+    (limited.token, "GET", "r2/buckets/other/objects/secret", 403),
+    (limited.token, "GET", "r2/buckets", 403),
+    (limited.token, "GET", "r2/buckets/signed", 403),
+    (key.token, "GET", "r2/buckets", 200),
+    (key.token, "GET", "r2/buckets/other", 200),
+    (key.token, "GET", "workers/scripts", 403),
+    (key.token, "GET", "storage/kv/namespaces", 403),
+    (key.token, "GET", "tokens", 403),
+]:
+    assert status(method, path, token) == expected, (method, path, expected, status(method, path, token))
 
 # ---- ended and expired keys ----------------------------------------------------------------------------------------
 ended = Key(ITEM_READ, "signed")
