@@ -305,6 +305,7 @@ fn launch(
         bindings,
         compatibility: candidate.compatibility.clone(),
         limits: candidate.limits,
+        observed: false,
         exports: Exports::default(),
     }
 }

@@ -54,18 +54,14 @@ pub struct Settings {
 }
 
 /// Settings of the log.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Logs {
-    /// Whether what workers print and throw is on the log, with the request's id. Every invocation is then reported by
-    /// its process, whether it logs or not: SPECIFICATION.md says what that costs. Default: true.
-    pub workers: bool,
-}
-
-impl Default for Logs {
-    fn default() -> Self {
-        Self { workers: true }
-    }
+    /// Whose invocations are reported by their processes, so that what they print and throw is on the log with the
+    /// request's id: `observed` (workers with `observability.enabled`; the console of others is on the log without
+    /// the id), `all`, or `none` (no worker's console is on the log). SPECIFICATION.md says what it costs. Default:
+    /// `observed`.
+    pub workers: hearth_supervisor::Tails,
 }
 
 /// Settings of processes; absent ones follow from the machine.

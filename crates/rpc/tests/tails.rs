@@ -68,7 +68,8 @@ const config :Workerd.Config = (
         let (traces, kept) = mpsc::unbounded_channel();
         let sink = Arc::new(Keep { all: true.into(), traces });
         let receiver = TailReceiver::new().unwrap();
-        let handle = receiver.serve(UnixListener::bind(path("tail.sock")).unwrap(), |_| true, Arc::clone(&sink) as _);
+        let handle =
+            receiver.serve(UnixListener::bind(path("tail.sock")).unwrap(), |_| true, Arc::clone(&sink) as _);
         let process = Workerd::start(&path("config.capnp"), &path("http.sock"), &[]);
         Self { process, receiver, handle, sink, traces: kept, dir }
     }

@@ -7,6 +7,7 @@ use hearth_model::{
     AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, VersionId, WorkerId,
     WorkerName,
 };
+use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -21,6 +22,7 @@ pub(crate) struct LaunchRow {
     worker: WorkerId,
     name: WorkerName,
     created_on: String,
+    observed: bool,
     document: Document,
     secrets: Vec<(String, Sealed)>,
 }
@@ -53,6 +55,7 @@ impl Store {
             bindings: row.bindings(&self.keys())?,
             compatibility: row.document.compatibility.clone(),
             limits: row.document.limits,
+            observed: row.observed,
             exports: row.document.exports.clone(),
         })
     }
@@ -66,7 +69,7 @@ impl Store {
             caches.generation
         };
         let row = sqlx::query(
-            "SELECT w.account, w.id AS worker, w.name, v.created_on, v.document,
+            "SELECT w.account, w.id AS worker, w.name, w.observability, v.created_on, v.document,
                     (SELECT json_group_array(json_array(s.name, s.key_id, hex(s.sealed)))
                      FROM version_secrets s WHERE s.version = v.id) AS secrets
              FROM versions v JOIN workers w ON w.id = v.worker WHERE v.id = ?",
@@ -109,6 +112,12 @@ impl Store {
     }
 }
 
+/// Whether a worker's `observability` object switches its logs on: the whole of it, or `logs` alone.
+fn is_observed(observability: Option<&Value>) -> bool {
+    let is_on = |object: &Value| object["enabled"] == Value::Bool(true);
+    observability.is_some_and(|object| is_on(object) || is_on(&object["logs"]))
+}
+
 impl LaunchRow {
     fn read(row: &SqliteRow) -> Result<Self> {
         let secrets: Vec<(String, String, String)> = rows::json(row, "secrets")?;
@@ -122,6 +131,7 @@ impl LaunchRow {
             worker: rows::parsed(row, "worker")?,
             name: rows::parsed(row, "name")?,
             created_on: rows::time(row, "created_on")?.to_string(),
+            observed: is_observed(rows::json_option(row, "observability")?.as_ref()),
             document: rows::json(row, "document")?,
             secrets: secrets.into_iter().map(sealed).collect::<Result<_>>()?,
         })

@@ -243,17 +243,15 @@ pub(crate) struct Document {
 }
 
 impl Store {
-    /// Ends a transaction that gave a worker another version.
+    /// Ends a transaction that gave a worker another version, and perhaps other settings.
     async fn prune_and_commit(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
         worker: WorkerId,
     ) -> Result<()> {
-        let pruned = garbage::prune(&mut transaction, worker).await?;
+        garbage::prune(&mut transaction, worker).await?;
         transaction.commit().await?;
-        if !pruned.is_empty() {
-            self.forget_launches();
-        }
+        self.forget_launches();
         Ok(())
     }
 

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hearth_model::Launch;
+
+use crate::output::Console;
 use crate::plan::Rules;
 
 /// What an operator may set about processes.
@@ -38,8 +41,38 @@ pub struct Config {
     pub open_files: u64,
     /// Processes and threads of one instance.
     pub tasks: u64,
-    /// Whether processes send traces of their invocations to `tail.sock`.
-    pub tails: bool,
+    /// Which processes send traces of their invocations to `tail.sock`.
+    pub tails: Tails,
+}
+
+/// Whose processes send traces of every invocation. It costs each of them, whether they log or not (SPECIFICATION.md).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tails {
+    /// Nobody's. Their console is not on the log either.
+    None,
+    /// Those of workers whose settings ask for logs. The console of others is on the log as they print it.
+    #[default]
+    Observed,
+    /// Everybody's.
+    All,
+}
+
+impl Tails {
+    pub(crate) fn of(self, launch: &Launch) -> bool {
+        match self {
+            Self::None => false,
+            Self::Observed => launch.observed,
+            Self::All => true,
+        }
+    }
+
+    pub(crate) fn console(self, launch: &Launch) -> Console {
+        match self {
+            Self::Observed if !launch.observed => Console::Logged,
+            _ => Console::Elsewhere,
+        }
+    }
 }
 
 impl Config {
@@ -61,7 +94,7 @@ impl Config {
             stop_grace: Duration::from_secs(5),
             open_files: 65_536,
             tasks: 128,
-            tails: true,
+            tails: Tails::default(),
         }
     }
 

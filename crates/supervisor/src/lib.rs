@@ -24,7 +24,7 @@ mod supervisor;
 mod watch;
 mod workerd;
 
-pub use config::Config;
+pub use config::{Config, Tails};
 pub use connection::ResponseBody;
 pub use death::Death;
 pub use events::{Ended, Scheduled};

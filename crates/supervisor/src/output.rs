@@ -2,7 +2,8 @@
 //! now and then V8's last words as plain text.
 //!
 //! The runtime's complaints go to the log. What the worker says comes to the log with its traces, which know the
-//! request; here its last lines are kept only to be shown if the process dies, since what dies sends no trace.
+//! request, where there are any, else from here. Its last lines are kept too, to be shown if the process dies, since
+//! what dies sends no trace.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,8 +37,19 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) struct Source {
     pub worker: WorkerName,
     pub version: VersionId,
-    /// Probes print what the deploy answers; their console is nobody's.
-    pub silent: bool,
+    /// Where its console goes.
+    pub console: Console,
+}
+
+/// Where the console of a process goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Console {
+    /// Nowhere: probes print what the deploy answers.
+    Silent,
+    /// To the log by its traces, or nowhere.
+    Elsewhere,
+    /// To the log, from here.
+    Logged,
 }
 
 /// The output of one process.
@@ -97,11 +109,17 @@ impl Output {
             return;
         }
         match serde_json::from_str::<ConsoleLine>(line) {
-            Ok(ConsoleLine { message, source: None, .. }) => keep(&self.console, KEPT_CONSOLE, &message),
+            Ok(ConsoleLine { level, message, source: None }) => {
+                keep(&self.console, KEPT_CONSOLE, &message);
+                if source.console == Console::Logged {
+                    log(source, &level, &message);
+                }
+            }
             Ok(ConsoleLine { level, message, .. }) => {
                 keep(&self.errors, KEPT_LINES, &message);
                 let thrown = message.starts_with(THROWN.0) && message.contains(THROWN.1);
-                log(source, if thrown { "debug" } else { &level }, &message);
+                let told = thrown && source.console == Console::Elsewhere;
+                log(source, if told { "debug" } else { &level }, &message);
             }
             // Plain text is V8's dump of a heap or a stack: what it comes to is said when the process ends.
             Err(_) => {
@@ -127,7 +145,7 @@ fn joined(lines: &Mutex<VecDeque<String>>) -> String {
 
 /// One line of the server's log for each of the runtime's. `tracing` wants levels at compile time.
 fn log(source: &Source, level: &str, message: &str) {
-    if source.silent {
+    if source.console == Console::Silent {
         return;
     }
     let (worker, version) = (source.worker.as_str(), tracing::field::display(source.version));
@@ -189,7 +207,8 @@ mod tests {
 
     #[tokio::test]
     async fn complaints_are_kept_apart_from_the_console() {
-        let source = Source { worker: "a".parse().unwrap(), version: VersionId::random(), silent: true };
+        let source =
+            Source { worker: "a".parse().unwrap(), version: VersionId::random(), console: Console::Silent };
         let stdout = br#"{"timestamp":1,"level":"log","message":"hi"}
 {"timestamp":1,"level":"error","message":"boom","source":"workerd"}
 "#;
@@ -202,7 +221,8 @@ mod tests {
 
     #[tokio::test]
     async fn of_the_console_the_last_lines_are_kept() {
-        let source = Source { worker: "a".parse().unwrap(), version: VersionId::random(), silent: true };
+        let source =
+            Source { worker: "a".parse().unwrap(), version: VersionId::random(), console: Console::Silent };
         let line = |number| format!("{{\"timestamp\":1,\"level\":\"log\",\"message\":\"{number}\"}}\n");
         let text: String = (0..1000).map(line).collect();
         let output = Output::follow(source, text.as_bytes().to_vec().leak() as &[u8], &b""[..]);

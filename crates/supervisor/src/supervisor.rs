@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
-use crate::output::Source;
+use crate::output::{Console, Source};
 use crate::plan::{Effect, Event, Load, Plan, Serial};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
@@ -390,7 +390,8 @@ impl Shared {
     ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
         let launch = self.code.launch(key.version).await?;
         let identity = Identity::of(key, &launch);
-        let purpose = Purpose::Serve { tails: self.config.tails };
+        let tails = self.config.tails.of(&launch);
+        let purpose = Purpose::Serve { tails };
         let flavour = match needs_experimental(&launch, &purpose) {
             true => Flavour::Experimental,
             false => Flavour::Plain,
@@ -400,7 +401,11 @@ impl Shared {
         if memory != PARKED_MEMORY {
             self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
         }
-        let source = Source { worker: launch.name.clone(), version: key.version, silent: false };
+        let source = Source {
+            worker: launch.name.clone(),
+            version: key.version,
+            console: self.config.tails.console(&launch),
+        };
         let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
@@ -446,7 +451,8 @@ impl Shared {
             .ok_or_else(|| unavailable(&"the server is shutting down"))?;
         let (name, source) = probe::entry(&candidate.format);
         let purpose = Purpose::Probe(probe::as_entry(name, &source));
-        let output = Source { worker: candidate.name.clone(), version: candidate.version, silent: true };
+        let output =
+            Source { worker: candidate.name.clone(), version: candidate.version, console: Console::Silent };
         let http = spare.dir.join("out").join("http.sock");
         let began = Instant::now();
         let (process, _sockets, control) = configure(spare, &candidate, &purpose, output).await;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use hearth_testing::{Form, Hearth, Options, tests_folder};
 use serde_json::json;
 
-/// Deploys `tests/apps/logs` and gives its version.
-async fn deploy(hearth: &Hearth, limits: serde_json::Value) -> String {
+/// Deploys `tests/apps/logs`, observed or not, and gives its version.
+async fn deploy(hearth: &Hearth, limits: serde_json::Value, observed: bool) -> String {
     let source = std::fs::read_to_string(tests_folder("apps/logs/worker.js")).expect("the worker's source");
     let metadata = json!({
         "main_module": "worker.js", "compatibility_date": "2026-11-01", "limits": limits,
+        "observability": { "enabled": observed },
         "bindings": [{ "type": "service", "name": "SELF", "service": "logs", "entrypoint": "Shouter" }],
     });
     let form = Form::default().metadata(&metadata.to_string()).part(
@@ -48,7 +49,7 @@ async fn ask(hearth: &Hearth, path: &str, status: u16) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_says_worker_version_and_request() {
     let hearth = Hearth::start().await;
-    let version = deploy(&hearth, json!({})).await;
+    let version = deploy(&hearth, json!({}), true).await;
     let quiet = ask(&hearth, "/quiet", 200).await;
     for (path, status, said) in [
         (
@@ -99,7 +100,7 @@ async fn a_line_says_worker_version_and_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_logged_last_is_not_lost() {
     let mut hearth = Hearth::start().await;
-    deploy(&hearth, json!({ "cpu_ms": 200 })).await;
+    deploy(&hearth, json!({ "cpu_ms": 200 }), true).await;
     assert_eq!(hearth.get(&hearth.host("logs"), "/loop").await.status, 503);
     // A process that is killed sends no trace: its last lines stand where its end does.
     let end = line(&hearth, "exceeded CPU time limit").await;
@@ -109,14 +110,29 @@ async fn what_is_logged_last_is_not_lost() {
     assert!(hearth.log().contains("said in waitUntil"));
 }
 
+/// Most workers do not ask for their logs: reporting every invocation would cost each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_of_a_worker_that_is_not_observed_has_no_request() {
+    let hearth = Hearth::start().await;
+    deploy(&hearth, json!({}), true).await;
+    let again = deploy(&hearth, json!({}), false).await;
+    ask(&hearth, "/log", 200).await;
+    let said = line(&hearth, "said in fetch").await;
+    assert!(said.contains("worker=\"logs\"") && said.contains(&format!("version={again}")), "{said}");
+    assert!(!said.contains("request="), "{said}");
+    ask(&hearth, "/throw", 500).await;
+    let thrown = line(&hearth, "thrown in fetch").await;
+    assert!(thrown.contains("ERROR"), "{thrown}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_can_be_spared_what_workers_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("hearth.toml");
-    std::fs::write(&config, "[logs]\nworkers = false\n").expect("a configuration");
+    std::fs::write(&config, "[logs]\nworkers = \"none\"\n").expect("a configuration");
     let args = vec!["--config".to_owned(), config.to_string_lossy().into_owned()];
     let hearth = Hearth::start_with(Options { args, ..Options::default() }).await;
-    deploy(&hearth, json!({})).await;
+    deploy(&hearth, json!({}), true).await;
     let id = ask(&hearth, "/flood", 200).await;
     ask(&hearth, "/throw", 500).await;
     line(&hearth, &format!("access: request={id}")).await;

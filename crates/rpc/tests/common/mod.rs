@@ -173,7 +173,8 @@ impl Bench {
         let router = Arc::new(Switch::default());
         let threads = RpcThreads::new(1).expect("threads");
         let rpc = dir.path().join("rpc.sock");
-        let served = hearth_rpc::serve(UnixListener::bind(&rpc).expect("bind"), |_| true, router.clone(), &threads);
+        let served =
+            hearth_rpc::serve(UnixListener::bind(&rpc).expect("bind"), |_| true, router.clone(), &threads);
         let caller_http = dir.path().join("caller.sock");
         let mut bench = Self {
             dir,

@@ -40,6 +40,7 @@ fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serd
             flags: vec!["nodejs_compat".to_owned()],
         },
         limits: Limits::default(),
+        observed: false,
         exports: Exports::default(),
     }
 }
