@@ -153,6 +153,7 @@ async fn create(State(kv): State<Kv>, InAccount(account): InAccount, Json(body):
     let id = Uuid::new_v4().simple().to_string();
     let title = body.check()?;
     let made = kv.store().create_resource(KIND, &account.id, &id, title, json!({})).await?;
+    kv.space().opened(&id, &account.id);
     kv.engine().create(&id).await?;
     Ok(Reply::new(view(&made)))
 }
@@ -175,6 +176,7 @@ async fn delete(State(kv): State<Kv>, InAccount(account): InAccount, params: Par
     let id = params.get("namespace");
     kv.store().delete_resource(KIND, &account.id, id).await?;
     kv.engine().destroy(id).await?;
+    kv.space().closed(id);
     Ok(Reply::null())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use hearth_api::Operation;
+use hearth_space::Space;
 use hearth_store::{ResourceKind, Store};
 use http::{Request, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -34,6 +35,7 @@ struct Inner {
     store: Store,
     engine: Arc<dyn Engine>,
     clock: Clock,
+    space: Space,
     large: Arc<Semaphore>,
 }
 
@@ -45,19 +47,21 @@ impl Kv {
     pub async fn open(config: Config, store: Store) -> Result<Self, EngineError> {
         let known = store.all_resources(ResourceKind::KvNamespace).await;
         let known = known.map_err(|error| EngineError::Failed(error.to_string()))?;
-        let clock = Arc::clone(&config.clock);
+        let (clock, space) = (Arc::clone(&config.clock), config.space.clone());
         let open = move || Embedded::open(config, known.into_iter().map(|namespace| namespace.id));
         let engine = match tokio::task::spawn_blocking(open).await {
             Ok(Ok(engine)) => engine,
             Ok(Err(error)) => return Err(EngineError::Failed(error.to_string())),
             Err(error) => return Err(EngineError::Failed(error.to_string())),
         };
-        Ok(Self::over(store, Arc::new(engine), clock))
+        Ok(Self::over(store, Arc::new(engine), clock, space))
     }
 
-    /// KV over any engine, which knows the store's namespaces already.
-    pub fn over(store: Store, engine: Arc<dyn Engine>, clock: Clock) -> Self {
-        Self(Arc::new(Inner { store, engine, clock, large: Arc::new(Semaphore::new(LARGE_CALLS)) }))
+    /// KV over any engine, which knows the store's namespaces already. `space` hears of namespaces that are made and
+    /// deleted from now on; what they hold is the engine's to say.
+    pub fn over(store: Store, engine: Arc<dyn Engine>, clock: Clock, space: Space) -> Self {
+        let large = Arc::new(Semaphore::new(LARGE_CALLS));
+        Self(Arc::new(Inner { store, engine, clock, space, large }))
     }
 
     /// Answers a request that workerd makes on a binding to `namespace`.
@@ -89,6 +93,10 @@ impl Kv {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    pub(crate) fn space(&self) -> &Space {
+        &self.0.space
     }
 
     pub(crate) fn engine(&self) -> &dyn Engine {

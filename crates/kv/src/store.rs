@@ -113,6 +113,9 @@ pub enum EngineError {
     /// No room for it.
     #[error("storage is full")]
     Full,
+    /// It may not have the room.
+    #[error(transparent)]
+    NoRoom(#[from] hearth_space::Refusal),
     /// The value ended in an error.
     #[error("the value broke off: {0}")]
     Broken(String),

@@ -392,6 +392,10 @@ impl From<EngineError> for Refusal {
                 code::UNAVAILABLE,
                 "Insufficient Storage: there is no room for KV values.",
             ),
+            EngineError::NoRoom(reason) => {
+                let text = format!("Insufficient Storage: {reason}");
+                refusal(StatusCode::INSUFFICIENT_STORAGE, code::UNAVAILABLE, &text)
+            }
             EngineError::TooMuch => rules::bulk_too_large(),
             EngineError::Broken(reason) => {
                 tracing::debug!(reason, "a KV value broke off");

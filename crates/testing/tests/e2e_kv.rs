@@ -214,6 +214,35 @@ async fn rest_calls_and_their_errors() {
     assert_eq!(refused, (413, 10024, "Value length of 26214401 exceeds limit of 26214400.".to_owned()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_refuses_strangers() {
+    let hearth = Hearth::start().await;
+    let id = namespace(&hearth, "n").await;
+    for (method, rest) in [
+        ("GET", ""),
+        ("POST", ""),
+        ("GET", "/:n"),
+        ("PUT", "/:n"),
+        ("DELETE", "/:n"),
+        ("GET", "/:n/keys"),
+        ("GET", "/:n/values/k"),
+        ("PUT", "/:n/values/k"),
+        ("DELETE", "/:n/values/k"),
+        ("GET", "/:n/metadata/k"),
+        ("PUT", "/:n/bulk"),
+        ("DELETE", "/:n/bulk"),
+        ("POST", "/:n/bulk/delete"),
+        ("POST", "/:n/bulk/get"),
+    ] {
+        let path = format!("{NAMESPACES}{}", rest.replace(":n", &id));
+        for token in [None, Some("a-token-of-nobody")] {
+            let refused = hearth.api_raw(method, &path, "text/plain", "[]".into(), token).await.error();
+            assert_eq!((refused.0, refused.1), (401, 10000), "{method} {rest}");
+        }
+    }
+    assert_eq!(hearth.api("GET", &format!("{NAMESPACES}/{id}"), None).await.result()["title"], "n");
+}
+
 // ---- kill -9 -----------------------------------------------------------------------------------------------
 
 /// Kills of a run. `make torture` asks for more.

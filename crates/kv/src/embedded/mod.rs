@@ -32,6 +32,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use hearth_space::{Admitted, Space};
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
@@ -77,8 +78,8 @@ pub struct Config {
     pub cache: usize,
     /// Longest value that lies in its row, in bytes; longer ones are files. Default: 128 KiB.
     pub inline: usize,
-    /// Bytes of the disk that stay free for others. Default: 64 MiB.
-    pub reserve: u64,
+    /// Says how much may be written, and hears what is there. Default: as much as there is.
+    pub space: Space,
     /// How often expired keys are looked for. Default: 10 s.
     pub sweep_every: Duration,
     /// The time.
@@ -97,7 +98,7 @@ impl Config {
             queue: 4096,
             cache: 64 << 20,
             inline: INLINE,
-            reserve: 64 << 20,
+            space: Space::unbounded(),
             sweep_every: Duration::from_secs(10),
             clock: system_clock(),
         }
@@ -112,7 +113,7 @@ pub struct Embedded {
 
 struct Shared {
     folder: PathBuf,
-    reserve: u64,
+    space: Space,
     inline: usize,
     clock: Clock,
     connections: Connections,
@@ -133,7 +134,7 @@ impl Embedded {
         fs::create_dir_all(&config.folder)?;
         let most = config.connections.max(config.readers + config.writers + 2);
         let shared = Arc::new(Shared {
-            reserve: config.reserve,
+            space: config.space,
             inline: config.inline,
             clock: config.clock,
             connections: Connections::new(config.folder.clone(), most),
@@ -170,20 +171,31 @@ impl Embedded {
         answer.await.unwrap_or_else(|_| Err(EngineError::Failed("a write was forgotten".to_owned())))
     }
 
-    /// Gathers a value: in memory when it is small, else in a file.
-    async fn gather(&self, namespace: &Namespace, value: Incoming) -> Result<New, EngineError> {
+    /// Gathers a value: in memory when it is small, else in a file. What comes has to be admitted.
+    async fn gather(
+        &self,
+        namespace: &Namespace,
+        value: Incoming,
+        admitted: &mut Admitted,
+    ) -> Result<New, EngineError> {
         let mut pieces = value.pieces;
         let mut gathered = Vec::new();
         let mut bytes = 0;
         // Who says that it is large need not be waited for.
         let is_large = value.length.is_some_and(|length| length > self.shared.inline as u64);
         while !is_large && bytes <= self.shared.inline {
-            let Some(piece) = pieces.next().await else { return Ok(New::Inline(joined(gathered, bytes))) };
+            let Some(piece) = pieces.next().await else {
+                if value.length.is_none() {
+                    admitted.more(bytes as u64)?;
+                }
+                return Ok(New::Inline(joined(gathered, bytes)));
+            };
             let piece = piece.map_err(EngineError::Broken)?;
             bytes += piece.len();
             gathered.push(piece);
         }
-        self.stage(namespace, gathered, pieces).await
+        let unannounced = value.length.is_none().then_some(admitted);
+        self.stage(namespace, gathered, pieces, unannounced).await
     }
 
     async fn stage(
@@ -191,13 +203,11 @@ impl Embedded {
         namespace: &Namespace,
         mut gathered: Vec<Bytes>,
         mut pieces: futures::stream::BoxStream<'static, Result<Bytes, String>>,
+        mut unannounced: Option<&mut Admitted>,
     ) -> Result<New, EngineError> {
         let _permit = self.shared.files.permit()?;
         let (shared, id) = (Arc::clone(&self.shared), namespace.id.clone());
-        let create = move || {
-            shared.check_room()?;
-            shared.files.create(&id, Arc::clone(&shared.writes))
-        };
+        let create = move || shared.files.create(&id, Arc::clone(&shared.writes));
         let mut staged = self.shared.writes.call(create).await?;
         let mut bytes: usize = gathered.iter().map(Bytes::len).sum();
         loop {
@@ -209,6 +219,9 @@ impl Embedded {
             }
             if files::is_full(bytes) || is_last {
                 let part = std::mem::take(&mut gathered);
+                if let Some(admitted) = &mut unannounced {
+                    admitted.more(bytes as u64)?;
+                }
                 bytes = 0;
                 staged = self.shared.write_part(staged, part, is_last).await?;
             }
@@ -217,6 +230,11 @@ impl Embedded {
             }
         }
     }
+}
+
+/// Bytes that count for an entry.
+fn entry_size(key: &Key, attributes: &Attributes, value: u64) -> u64 {
+    (key.as_str().len() + attributes.metadata.as_deref().map_or(0, str::len)) as u64 + value
 }
 
 fn joined(mut pieces: Vec<Bytes>, bytes: usize) -> Bytes {
@@ -257,13 +275,6 @@ impl Shared {
     fn expire(self: &Arc<Self>, namespace: &Arc<Namespace>) {
         let step = Step::Expire { now: self.now() };
         let _ = self.submit(namespace, Write { steps: vec![step], done: oneshot::channel().0 });
-    }
-
-    /// Refuses what would take from the reserve.
-    fn check_room(&self) -> Result<(), EngineError> {
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|error| failed(error.into()))?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < self.reserve { Err(EngineError::Full) } else { Ok(()) }
     }
 
     async fn write_part(
@@ -373,20 +384,34 @@ impl Engine for Embedded {
         value: Incoming,
     ) -> Result<(), EngineError> {
         let namespace = self.shared.namespace(namespace)?;
-        let value = self.gather(&namespace, value).await?;
+        let size = entry_size(&key, &attributes, value.length.unwrap_or(0));
+        let mut admitted = self.shared.space.admit(&namespace.id, size)?;
+        let value = self.gather(&namespace, value, &mut admitted).await?;
         self.write(&namespace, vec![Step::Put { key, value, attributes }]).await
     }
 
     async fn apply(&self, namespace: &str, changes: Vec<Change>) -> Result<(), EngineError> {
         let namespace = self.shared.namespace(namespace)?;
+        let size = |change: &Change| match change {
+            Change::Put { key, value, attributes } => Some(entry_size(key, attributes, value.len() as u64)),
+            Change::Delete(_) => None,
+        };
+        let sizes: Vec<u64> = changes.iter().filter_map(size).collect();
         let mut steps = Vec::with_capacity(changes.len());
+        if sizes.is_empty() {
+            let delete =
+                |change| if let Change::Delete(key) = change { Some(Step::Delete(key)) } else { None };
+            steps.extend(changes.into_iter().filter_map(delete));
+            return self.write(&namespace, steps).await;
+        }
+        let mut admitted = self.shared.space.admit(&namespace.id, sizes.iter().sum())?;
         for change in changes {
             steps.push(match change {
                 Change::Delete(key) => Step::Delete(key),
                 Change::Put { key, value, attributes } => {
                     let length = Some(value.len() as u64);
                     let pieces = futures::stream::iter([Ok(value)]).boxed();
-                    let value = self.gather(&namespace, Incoming { length, pieces }).await?;
+                    let value = self.gather(&namespace, Incoming { length, pieces }, &mut admitted).await?;
                     Step::Put { key, value, attributes }
                 }
             });

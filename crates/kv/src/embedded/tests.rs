@@ -59,7 +59,6 @@ fn open(folder: &Path, now: &Arc<AtomicI64>, change: impl FnOnce(&mut Config), i
     let mut config = Config::new(folder);
     config.clock = Arc::new(move || now.load(Ordering::Relaxed));
     config.sweep_every = Duration::from_millis(20);
-    config.reserve = 0;
     change(&mut config);
     Embedded::open(config, ids.iter().map(|id| (*id).to_owned())).unwrap()
 }
@@ -414,14 +413,54 @@ async fn open_databases_are_bounded_however_many_namespaces_there_are() {
     assert!(bed.engine.shared.connections.open() <= 8);
 }
 
+fn space(account_quota: Option<u64>, reserve: u64) -> hearth_space::Space {
+    let folder = std::env::temp_dir();
+    let config = hearth_space::Config { folder, account_quota, reserve: Some(reserve) };
+    hearth_space::Space::new(config).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() {
+    const QUOTA: u64 = 10_000;
+    let space = space(Some(QUOTA), 0);
+    let account = "a".parse().unwrap();
+    space.opened(NS, &account);
+    let bed = Bed::with(|config| config.space = space.clone());
+    let put = async |key: &str, size: usize, announced: bool| {
+        let mut value = incoming(&vec![0; size], 100);
+        value.length = announced.then_some(size as u64);
+        bed.engine.put(NS, k(key), Attributes::default(), value).await
+    };
+    let is_refused =
+        |put| matches!(put, Err(EngineError::NoRoom(hearth_space::Refusal::Quota { quota: QUOTA })));
+    put("a", 6_000, true).await.unwrap();
+    assert_eq!(space.used(&account), 6_001);
+    for (size, announced) in [(4_000, true), (4_000, false), (100_000, false)] {
+        assert!(is_refused(put("b", size, announced).await), "{size} {announced}");
+    }
+    let change = |key: &str| {
+        let (key, value) = (k(key), vec![0; 2_000].into());
+        Change::Put { key, value, attributes: Attributes::default() }
+    };
+    assert!(is_refused(bed.engine.apply(NS, vec![change("b"), change("c")]).await));
+    put("b", 3_998, false).await.unwrap();
+    assert_eq!(space.used(&account), QUOTA);
+    assert!(bed.text("a").await.is_some() && bed.text("b").await.is_some());
+    bed.engine.apply(NS, vec![Change::Delete(k("a"))]).await.unwrap();
+    assert_eq!(space.used(&account), 3_999);
+    put("c", 6_000, true).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_full_queue_is_refused_and_a_full_disk_too() {
-    let bed = Bed::with(|config| config.reserve = u64::MAX);
+    let space = space(None, u64::MAX);
+    let bed = Bed::with(|config| config.space = space);
     let put = bed.engine.put(NS, k("k"), Attributes::default(), incoming(b"x", 1)).await;
-    assert!(matches!(put, Err(EngineError::Full)));
+    assert!(matches!(put, Err(EngineError::NoRoom(hearth_space::Refusal::Disk))));
     let large = incoming(&vec![0; INLINE + 1], 1000);
     let put = bed.engine.put(NS, k("k"), Attributes::default(), large).await;
-    assert!(matches!(put, Err(EngineError::Full)));
+    assert!(matches!(put, Err(EngineError::NoRoom(hearth_space::Refusal::Disk))));
+    assert_eq!(bed.files(), 0);
     // Deleting makes room, so it is never refused for lack of it.
     bed.engine.apply(NS, vec![Change::Delete(k("k"))]).await.unwrap();
 

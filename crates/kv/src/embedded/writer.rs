@@ -36,6 +36,8 @@ struct Effects {
     next_expiry: Option<i64>,
     /// Whether there is more to reclaim.
     is_more: bool,
+    /// Bytes that the namespace has now, where that changed.
+    bytes: Option<u64>,
 }
 
 /// Takes the active role off a namespace if its thread panics, so that its writers are told instead of waiting for
@@ -82,6 +84,9 @@ fn commit(shared: &Arc<Shared>, namespace: &Arc<Namespace>, mut batch: Vec<Write
     let bytes = PAGES_OF_A_WRITE * batch.len() + batch.iter().map(Write::bytes).sum::<usize>();
     match write(shared, namespace, &mut batch) {
         Ok(effects) => {
+            if let Some(bytes) = effects.bytes {
+                shared.space.holds(&namespace.id, bytes);
+            }
             for (key, holds) in effects.written {
                 shared.cache.wrote(namespace.number, key.as_str(), holds);
             }
@@ -117,9 +122,6 @@ fn write(
     batch: &mut [Write],
 ) -> Result<Effects, EngineError> {
     let adds = batch.iter().flat_map(|write| &write.steps).any(|step| matches!(step, Step::Put { .. }));
-    if adds {
-        shared.check_room()?;
-    }
     let Some(connection) = shared.connections.take(namespace.number, &namespace.id, adds)? else {
         // Nothing was ever written: there is nothing to delete either.
         return Ok(Effects { next_expiry: Some(i64::MAX), ..Effects::default() });
@@ -174,9 +176,10 @@ fn transaction<'a>(
             bytes += more_bytes;
         }
         if (keys, bytes) != (0, 0) {
-            connection
-                .prepare_cached("UPDATE usage SET keys = keys + ?1, bytes = bytes + ?2")?
-                .execute([keys, bytes])?;
+            let bytes: i64 = connection
+                .prepare_cached("UPDATE usage SET keys = keys + ?1, bytes = bytes + ?2 RETURNING bytes")?
+                .query_row([keys, bytes], |row| row.get(0))?;
+            effects.bytes = u64::try_from(bytes).ok();
         }
         Ok(effects)
     };
