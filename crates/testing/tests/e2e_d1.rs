@@ -331,6 +331,50 @@ async fn time_travel_goes_back_and_forth_and_over_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn restores_and_writers_do_not_mix() {
+    let hearth = std::sync::Arc::new(Hearth::start().await);
+    let made = hearth.api("POST", "/accounts/:a/d1/database", Some(json!({"name": "app"}))).await;
+    let id = made.result()["uuid"].as_str().expect("an id").to_owned();
+    query(&hearth, &id, "CREATE TABLE t(a PRIMARY KEY); CREATE INDEX by_a ON t(a)").await;
+    let bookmark = format!("/accounts/:a/d1/database/{id}/time_travel/bookmark");
+    let mark = hearth.api("GET", &bookmark, None).await.result()["bookmark"]
+        .as_str()
+        .expect("a bookmark")
+        .to_owned();
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (hearth, id) = (std::sync::Arc::clone(&hearth), id.clone());
+            tokio::spawn(async move {
+                for number in 0..40 {
+                    query(&hearth, &id, &format!("INSERT INTO t VALUES ('{writer}-{number}')")).await;
+                }
+            })
+        })
+        .collect();
+    let restore = |mark: String| {
+        let path = format!("/accounts/:a/d1/database/{id}/time_travel/restore?bookmark={mark}");
+        let hearth = &hearth;
+        async move { hearth.api("POST", &path, Some(json!({}))).await.result()["previous_bookmark"].clone() }
+    };
+    let mut before = Vec::new();
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        before.push(restore(mark.clone()).await.as_str().expect("a bookmark").to_owned());
+    }
+    for writer in writers {
+        writer.await.expect("no write was refused");
+    }
+    let rows = query(&hearth, &id, "SELECT count(*) FROM t").await[0][0].as_u64().expect("a number");
+    let mut sum = rows;
+    for mark in &before {
+        restore(mark.clone()).await;
+        sum += query(&hearth, &id, "SELECT count(*) FROM t").await[0][0].as_u64().expect("a number");
+        assert_eq!(query(&hearth, &id, "PRAGMA quick_check").await, json!([["ok"]]));
+    }
+    assert_eq!(sum, 160, "each write is in the state before exactly one restore, or in the last one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn insights_tell_what_ran_by_worker_and_by_hand() {
     let mut hearth = Hearth::start().await;
     let (project, id) = project(&hearth).await;

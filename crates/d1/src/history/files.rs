@@ -252,15 +252,25 @@ impl Files {
         fs::rename(&self.folder, self.folder.with_extension(format!("damaged-{now}")))
     }
 
-    /// Removes everything.
+    /// Removes everything, also what was set aside.
     ///
     /// # Errors
     /// The file system's.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let (Some(parent), Some(name)) = (self.folder.parent(), self.folder.file_name()) else {
+            return Ok(());
+        };
+        let entries = match fs::read_dir(parent) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.file_stem() == Some(name) {
+                fs::remove_dir_all(path)?;
+            }
         }
+        Ok(())
     }
 
     /// Waits until the folder's names are on disk.

@@ -149,6 +149,10 @@ impl Database {
     }
 
     fn load(&self, id: DatabaseId, database: &Path, log: &Path) -> io::Result<u32> {
+        // An engine that was stopped leaves commits whose times only memory knows; loading would take the log's time.
+        if let Err(error) = self.keep() {
+            tracing::warn!(%id, %error, "the times of a database's last commits are lost");
+        }
         let mut keeper = self.keeper.lock();
         *keeper = None;
         let load = || Keeper::load(self.files.clone(), database.to_owned(), log.to_owned());

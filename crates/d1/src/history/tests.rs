@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::files::{Files, GENESIS};
 use super::keeper::Keeper;
 use super::plan::{At, Limits, resolve};
-use super::{restore, segment, wal};
-use crate::Position;
+use super::{History, HistoryConfig, restore, segment, wal};
+use crate::{Archive, DatabaseId, Position};
 
 /// A database with its history and what it held at every commit.
 struct Bench {
@@ -134,6 +134,10 @@ impl Bench {
         let to = tempfile::tempdir().unwrap();
         let file = to.path().join("built.db");
         files(self.path()).build(position, &file).unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        let header = fs::read(&file).unwrap();
+        let pages = header.get(28..32).map_or(0, |size| u32::from_be_bytes(size.try_into().unwrap()));
+        assert_eq!(length, u64::from(pages) * 4096, "as long as its header says");
         content_of(&file)
     }
 
@@ -144,6 +148,13 @@ impl Bench {
             assert_eq!(&self.built(found), content, "{position}");
         }
     }
+}
+
+/// Frames of its log that SQLite goes by.
+fn recovered(connection: &Connection) -> i64 {
+    // Reads the log, which opening alone does not.
+    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).unwrap()
 }
 
 /// Frames that are committed in a log.
@@ -199,7 +210,7 @@ fn run(bench: &mut Bench, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn every_commit_can_be_had_again(steps in steps(14)) {
@@ -266,20 +277,23 @@ proptest! {
         prop_assert_eq!(&content_of(&database(bench.path())), &bench.past[undone].2);
     }
 
-    /// The log as SQLite writes it, cut anywhere: what is read is what SQLite itself recovers.
+    /// The log as SQLite writes it, cut anywhere and damaged anywhere: what is read is what SQLite itself recovers.
     #[test]
-    fn a_log_that_is_cut_is_read_as_sqlite_reads_it(steps in steps(8), cut in 0.0..1.0_f64) {
+    fn a_log_is_read_as_sqlite_reads_it(
+        steps in steps(8), cut in 0.0..1.5_f64, damage in prop::option::of((any::<bool>(), 0.0..1.0_f64))
+    ) {
         let mut bench = Bench::new();
         run(&mut bench, &steps);
         bench.connection = None;
-        let Ok(found) = fs::metadata(log(bench.path())) else { return Ok(()) };
-        let keep = (found.len() as f64 * cut) as u64;
-        File::options().write(true).open(log(bench.path())).unwrap().set_len(keep).unwrap();
-        let ours = committed(&log(bench.path()));
-        let connection = open(bench.path());
-        let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
-        let theirs: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).unwrap();
-        prop_assert_eq!(i64::from(ours), theirs);
+        let Ok(mut bytes) = fs::read(log(bench.path())) else { return Ok(()) };
+        bytes.truncate((bytes.len() as f64 * cut) as usize);
+        if let (Some((in_header, place)), false) = (damage, bytes.is_empty()) {
+            let reach = if in_header { bytes.len().min(wal::HEADER) } else { bytes.len() };
+            let at = ((reach - 1) as f64 * place) as usize;
+            bytes[at] ^= 0x10;
+        }
+        fs::write(log(bench.path()), bytes).unwrap();
+        prop_assert_eq!(i64::from(committed(&log(bench.path()))), recovered(&open(bench.path())));
     }
 
     #[test]
@@ -330,6 +344,86 @@ proptest! {
         bench.reopen();
         prop_assert_eq!(files(bench.path()).points().unwrap(), points);
     }
+}
+
+/// A log that does not fit to the history, as when somebody put an old copy of a database in its place: the database is
+/// served, and what was kept is set aside rather than mixed with it.
+#[tokio::test]
+async fn a_history_that_does_not_fit_is_set_aside() {
+    let mut bench = Bench::new();
+    let config = HistoryConfig {
+        folder: bench.path().join("all"),
+        limits: Limits::default(),
+        every: Duration::from_mins(1),
+    };
+    let (history, id) = (History::new(config), DatabaseId::random());
+    let (file, wal) = (database(bench.path()), log(bench.path()));
+    bench.commit("CREATE TABLE t(id INTEGER PRIMARY KEY, data BLOB)");
+    assert_eq!(history.opened(id, &file, &wal).await.unwrap(), 1);
+    bench.commit("INSERT INTO t(data) VALUES (x'01')");
+    let position = Position { generation: 1, frame: committed(&wal) };
+    let beyond = Position { frame: position.frame + 1, ..position };
+    history.committed(id, position);
+    assert!(history.folding(id, &wal, beyond).await.is_err(), "nothing is folded that is not kept");
+    history.folding(id, &wal, position).await.unwrap();
+    assert_eq!(history.known().await.unwrap(), [id]);
+
+    bench.connection = None;
+    assert_eq!(history.opened(id, &file, &wal).await.unwrap(), 1, "as it was");
+    File::options().write(true).open(&wal).unwrap().set_len(wal::HEADER as u64).unwrap();
+    assert_eq!(history.opened(id, &file, &wal).await.unwrap(), 1);
+    let folders = || fs::read_dir(bench.path().join("all")).unwrap().count();
+    assert_eq!(folders(), 2);
+    history.forget(id).await.unwrap();
+    assert_eq!(folders(), 0);
+}
+
+/// A compaction that a crash cut off leaves files that the base has taken the place of, and drafts.
+#[test]
+fn what_a_compaction_left_behind_does_not_count() {
+    let mut bench = Bench::new();
+    bench.commit("CREATE TABLE t(id INTEGER PRIMARY KEY, data BLOB)");
+    for _ in 0..3 {
+        bench.commit("INSERT INTO t(data) VALUES (randomblob(9000))");
+        bench.fold();
+    }
+    bench.commit("INSERT INTO t(data) VALUES (x'05')");
+    bench.keep();
+    let history = bench.path().join("history");
+    let there = files(bench.path());
+    let limits = Limits { max_bytes: 12_000, ..Limits::default() };
+    for _ in 0..2 {
+        let generation = bench.keeper().generation();
+        let before: Vec<(PathBuf, Vec<u8>)> = fs::read_dir(&history)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect();
+        there.compact(generation, 0, bench.clock, &limits).unwrap();
+        let points = there.points().unwrap();
+        let first = points[0].position;
+        assert!(first > GENESIS, "something was put into the base");
+        for (path, bytes) in before {
+            fs::write(path, bytes).unwrap();
+        }
+        fs::write(there.temporary("base"), "half").unwrap();
+        bench.reopen();
+        assert_eq!(there.points().unwrap(), points);
+        bench.past.retain(|(position, ..)| *position >= first);
+        bench.check_all();
+        bench.commit("INSERT INTO t(data) VALUES (randomblob(20000))");
+        bench.fold();
+    }
+    let generation = bench.keeper().generation();
+    there.compact(generation, 0, bench.clock, &Limits::default()).unwrap();
+    let names: Vec<_> = fs::read_dir(history).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let bases = names.iter().filter(|name| name.to_string_lossy().starts_with("base-")).count();
+    assert_eq!(
+        (bases, names.iter().any(|name| name.to_string_lossy().ends_with(".tmp"))),
+        (1, false),
+        "{names:?}"
+    );
+    assert_eq!(names.len(), there.generations().unwrap().len() + 1, "{names:?}");
 }
 
 /// Restores a stopped database; what comes back is where it was.
@@ -427,6 +521,19 @@ fn a_missing_segment_is_noticed() {
     let error = there.build(last, &bench.path().join("built")).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
     assert!(there.points().is_err());
+}
+
+/// A log that was begun again without being emptied has frames of the one before behind its own.
+#[test]
+fn frames_of_an_earlier_log_do_not_count() {
+    let bench = Bench::new();
+    let connection = bench.connection.as_ref().unwrap();
+    connection.execute_batch("CREATE TABLE t(a); INSERT INTO t VALUES (randomblob(90000))").unwrap();
+    let before = committed(&log(bench.path()));
+    let _: i64 = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0)).unwrap();
+    connection.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+    let after = committed(&log(bench.path()));
+    assert!(after < before && i64::from(after) == recovered(connection), "{before} {after}");
 }
 
 /// An uncommitted transaction that spilled into the log is not part of the history.
