@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use hearth_model::AccountId;
-use hearth_store::{R2Action, S3Key, Store};
+use hearth_store::{Entity, R2Action, S3Key, Store};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
@@ -56,16 +56,22 @@ impl Keys {
         })
     }
 
-    /// The account that a request is about: the one in the host where the key has more than one.
-    fn account(&self, key: &S3Key, addressed: Option<&Addressed>) -> S3Result<AccountId> {
-        let named = addressed.and_then(|addressed| addressed.account.as_ref());
-        let scope = &key.principal.scope;
-        let account = match (scope.accounts(), named) {
-            (None, named) => named.unwrap_or(&self.default_account),
-            (Some(own), Some(named)) => own.into_iter().find(|own| *own == named).ok_or_else(denied)?,
-            (Some(own), None) => own.into_iter().next().ok_or_else(denied)?,
+    /// The account that a request is about: the one in the host where the key is for more than one.
+    async fn account(&self, key: &S3Key, addressed: Option<Addressed>) -> S3Result<AccountId> {
+        let named = addressed.and_then(|addressed| addressed.account);
+        let Some(own) = key.principal.scope.accounts() else {
+            let Some(named) = named else { return Ok(self.default_account.clone()) };
+            return match self.store.account(&named).await {
+                Ok(account) => Ok(account.id),
+                Err(error) if error.is_not_found(Entity::Account) => Err(denied()),
+                Err(error) => Err(error::of_store(&error)),
+            };
         };
-        Ok(account.clone())
+        let account = match named {
+            Some(named) => own.into_iter().find(|own| **own == named),
+            None => own.into_iter().next(),
+        };
+        account.cloned().ok_or_else(denied)
     }
 }
 
@@ -99,7 +105,8 @@ impl S3Access for Keys {
             S3Path::Root => None,
             S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => Some(bucket.to_string()),
         };
-        let account = self.account(&key, request.extensions_mut().get::<Addressed>())?;
+        let addressed = request.extensions_mut().get::<Addressed>().cloned();
+        let account = self.account(&key, addressed).await?;
         let caller = Caller { key, account };
         caller.require(bucket.as_deref().filter(|_| on == On::Bucket), action)?;
         if let Some(known) = request.extensions_mut().get::<Arc<Known>>() {

@@ -123,3 +123,61 @@ impl Stream for Hashing {
 fn lock(passed: &Mutex<Passed>) -> std::sync::MutexGuard<'_, Passed> {
     passed.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use hearth_r2::store::Digests;
+
+    fn blob(items: Vec<Result<Bytes, std::io::Error>>) -> StreamingBlob {
+        StreamingBlob::wrap(futures::stream::iter(items))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_before_the_end_was_seen() {
+        for to_its_end in [true, false] {
+            let body = blob(vec![Ok(Bytes::from_static(b"hello"))]);
+            let (mut incoming, finish, _) = take(Some(body), Some(5), Announced::default(), None, false);
+            assert_eq!(incoming.stream.next().await.unwrap().unwrap(), "hello");
+            if to_its_end {
+                assert!(incoming.stream.next().await.is_none());
+            }
+            // What is signed and announced behind the last byte is read at the end only.
+            assert_eq!(finish(&Digests::default()).is_ok(), to_its_end);
+        }
+    }
+
+    #[tokio::test]
+    async fn why_a_body_broke_off_is_remembered() {
+        let causes = [
+            ("UploadStreamError: Sha256Mismatch", Cause::Sha256),
+            ("AwsChunkedStreamError: SignatureMismatch", Cause::Signature),
+            ("connection reset", Cause::Broken),
+        ];
+        for (text, cause) in causes {
+            let body = blob(vec![Err(std::io::Error::other(text))]);
+            let (mut incoming, finish, watched) =
+                take(Some(body), Some(5), Announced::default(), None, false);
+            assert!(incoming.stream.next().await.unwrap().is_err());
+            assert!(incoming.stream.next().await.is_none());
+            assert_eq!(watched.cause(), Some(cause));
+            assert!(finish(&Digests::default()).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_secret_body_no_checksum_is_kept() {
+        let headers = http::HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-amz-checksum-crc32"),
+            http::HeaderValue::from_static("NhCmhg=="),
+        )]);
+        for secret in [true, false] {
+            let announced = Announced::read(&headers).unwrap();
+            let body = blob(vec![Ok(Bytes::from_static(b"hello"))]);
+            let (mut incoming, finish, _) = take(Some(body), Some(5), announced, None, secret);
+            while incoming.stream.next().await.is_some() {}
+            assert_eq!(finish(&Digests::default()).unwrap().is_empty(), secret);
+        }
+    }
+}

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 /// Headers of features that R2 lacks (<https://developers.cloudflare.com/r2/api/s3/api/>), or that would promise what
 /// Hearth does not do (`x-amz-server-side-encryption`: nothing is encrypted unless the client brings a key).
-const HEADERS: [&str; 17] = [
+const HEADERS: [&str; 20] = [
     "x-amz-grant-full-control",
     "x-amz-grant-read",
     "x-amz-grant-read-acp",
@@ -22,6 +22,9 @@ const HEADERS: [&str; 17] = [
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-context",
     "x-amz-write-offset-bytes",
+    "x-amz-expected-bucket-owner",
+    "x-amz-source-expected-bucket-owner",
+    "x-amz-request-payer",
 ];
 
 /// Headers that say what is the case anyway with one value, and ask for what R2 lacks with others.

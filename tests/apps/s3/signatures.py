@@ -138,6 +138,12 @@ fails("AccessDenied", auditor.create_bucket, Bucket="more")
 admin = Key()
 admin.id, admin.secret = api("GET", "/user/tokens/verify")["id"], hashlib.sha256(ADMIN.encode()).hexdigest()
 assert admin.client().get_object(Bucket="other", Key="secret")["Body"].read() == b"secret"
+# An account in the host has to be there, and the key's.
+port = HOST.rpartition(":")[2]
+for other in (admin, key):
+    elsewhere = other.client(f"http://{'0' * 32}.localhost:{port}", s3={"addressing_style": "path"})
+    fails("AccessDenied", elsewhere.create_bucket, Bucket="elsewhere")
+    fails("AccessDenied", elsewhere.get_object, Bucket="other", Key="secret")
 
 
 # A key's token is good at the API for what its key is good for here, and for nothing else.
