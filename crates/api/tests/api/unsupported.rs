@@ -11,8 +11,6 @@ async fn resources_are_refused_by_name() {
     hearth.deploy("demo", json!({}), CODE).await.result();
     let account = &hearth.account;
     for (method, path, name) in [
-        (Method::POST, format!("accounts/{account}/d1/database"), "D1"),
-        (Method::GET, format!("accounts/{account}/r2/buckets/b"), "R2"),
         (Method::GET, format!("accounts/{account}/queues?name=q"), "Queues"),
         (Method::PUT, format!("accounts/{account}/workflows/w"), "Workflows"),
         (Method::POST, "W/scripts/demo/tails".to_owned(), "wrangler tail"),
