@@ -16,7 +16,9 @@ pub(crate) fn of(error: R2Error) -> S3Error {
         R2Error::PreconditionFailed { object, not_modified } => {
             return failed(object.as_deref(), not_modified);
         }
-        R2Error::StorageFull => return custom("InsufficientStorage", StatusCode::INSUFFICIENT_STORAGE, text),
+        R2Error::StorageFull | R2Error::NoRoom(_) => {
+            return custom("InsufficientStorage", StatusCode::INSUFFICIENT_STORAGE, text);
+        }
         R2Error::ObjectLocked => return custom("ObjectLockedByBucketPolicy", StatusCode::FORBIDDEN, text),
         R2Error::Unavailable => S3ErrorCode::ServiceUnavailable,
         R2Error::NoSuchBucket => S3ErrorCode::NoSuchBucket,

@@ -17,9 +17,12 @@ pub enum R2Error {
     /// Something of ours failed; the string is for the operator.
     #[error("We encountered an internal error. Please try again.")]
     Internal(String),
-    /// No room on the disk, or in the account's quota.
+    /// No room on the disk.
     #[error("There is not enough storage left for this operation.")]
     StorageFull,
+    /// The room that there is may not be used for it.
+    #[error(transparent)]
+    NoRoom(#[from] hearth_space::Refusal),
     /// Too much is under way: a queue is full. Trying again later is right.
     #[error("The service is unavailable. Please try again.")]
     Unavailable,
@@ -112,7 +115,7 @@ impl R2Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Internal(_) | Self::BadUpload => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            Self::StorageFull | Self::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchBucket | Self::NoSuchKey => StatusCode::NOT_FOUND,
             Self::BucketExists | Self::BucketNotEmpty => StatusCode::CONFLICT,
@@ -143,7 +146,7 @@ impl R2Error {
             Self::PreconditionFailed { .. } => 10031,
             Self::BadDigest { .. } => 10037,
             Self::InvalidRange => 10039,
-            Self::Unavailable | Self::StorageFull => 10043,
+            Self::Unavailable | Self::StorageFull | Self::NoRoom(_) => 10043,
             Self::BadUpload => 10048,
             Self::IncompleteBody => 10054,
             Self::ObjectLocked => 10069,

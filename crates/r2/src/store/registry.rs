@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearth_model::AccountId;
+use hearth_space::Space;
 use hearth_store::{Entity, Resource, ResourceKind, Store, StoreError};
 use parking_lot::RwLock;
 use rand::RngCore;
@@ -31,8 +32,8 @@ pub struct Config {
     pub uploads: usize,
     /// Contents of at most so many bytes lie in the index instead of in files.
     pub inline_bytes: usize,
-    /// Free bytes of the disk that contents may not use, so that metadata can still be written.
-    pub reserve_bytes: u64,
+    /// Says how much may be written, and hears what is there. Default: as much as there is.
+    pub space: Space,
 }
 
 impl Config {
@@ -45,7 +46,7 @@ impl Config {
             open_indexes: 64,
             uploads: 256,
             inline_bytes: 64 << 10,
-            reserve_bytes: 128 << 20,
+            space: Space::unbounded(),
         }
     }
 }
@@ -58,6 +59,7 @@ struct Inner {
     store: Store,
     engine: Arc<dyn Engine>,
     local: Local,
+    space: Space,
     buckets: RwLock<HashMap<AccountId, BTreeMap<String, Arc<Bucket>>>>,
     /// Woken when lifecycle rules were changed.
     sweep: tokio::sync::Notify,
@@ -85,6 +87,7 @@ impl R2 {
             store,
             engine,
             local,
+            space: config.space.clone(),
             buckets: RwLock::new(buckets),
             sweep: tokio::sync::Notify::new(),
             changing: tokio::sync::Mutex::new(()),
@@ -131,11 +134,13 @@ impl R2 {
         let id = hex::encode(id);
         // First the folder: a bucket that is known can be used.
         self.0.engine.create_bucket(&id).await?;
+        self.0.space.opened(&id, account);
         let settings = json!(settings);
         let made = self.0.store.create_resource(ResourceKind::R2Bucket, account, &id, name, settings).await;
         match made {
             Ok(resource) => self.remember(resource),
             Err(error) => {
+                self.0.space.closed(&id);
                 self.0.engine.reclaim_bucket(&id).await?;
                 Err(error.into())
             }
@@ -157,6 +162,7 @@ impl R2 {
         if let Some(owned) = self.0.buckets.write().get_mut(account) {
             owned.remove(name);
         }
+        self.0.space.closed(&bucket.id);
         self.0.engine.reclaim_bucket(&bucket.id).await
     }
 

@@ -5,20 +5,22 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::error::{R2Error, Result};
+use hearth_space::{Admitted, Space};
+
+use super::super::error::Result;
 use super::faults;
 
 /// The folder of a bucket.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// Free bytes of the disk that only metadata may use.
-    reserve: u64,
+    space: Space,
 }
 
 impl Folder {
-    pub(super) fn new(root: PathBuf, reserve: u64) -> Self {
-        Self { root, reserve }
+    /// A folder that is named like its bucket.
+    pub(super) fn new(root: PathBuf, space: Space) -> Self {
+        Self { root, space }
     }
 
     /// Makes it, durably.
@@ -54,15 +56,21 @@ impl Folder {
 
     /// Begins a file.
     pub(super) fn begin(&self, file: &str) -> Result<File> {
-        self.check_room(0)?;
         Ok(File::options().write(true).create_new(true).open(self.temporary(file))?)
     }
 
-    /// Refuses what would use the disk's reserve.
-    pub(super) fn check_room(&self, bytes: u64) -> Result<()> {
-        let disk = rustix::fs::statvfs(&self.root).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < self.reserve.saturating_add(bytes) { Err(R2Error::StorageFull) } else { Ok(()) }
+    /// Asks whether the bucket may grow.
+    pub(super) fn admit(&self, bytes: u64) -> Result<Admitted> {
+        Ok(self.space.admit(&self.bucket(), bytes)?)
+    }
+
+    /// Says what the bucket holds.
+    pub(super) fn holds(&self, bytes: u64) {
+        self.space.holds(&self.bucket(), bytes);
+    }
+
+    fn bucket(&self) -> std::borrow::Cow<'_, str> {
+        self.root.file_name().unwrap_or_default().to_string_lossy()
     }
 
     /// Makes a file's content durable and gives it its place, durably. It must be written down as pending by now.

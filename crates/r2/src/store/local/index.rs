@@ -73,6 +73,8 @@ pub(super) struct Effects {
     pub(super) drafts: Vec<Draft>,
     /// By how much the totals change: objects, bytes, uploads, bytes of uploads.
     pub(super) totals: [i64; 4],
+    /// Bytes that the bucket has then, those of uploads too, where that changes.
+    pub(super) bytes: Option<u64>,
 }
 
 /// A write that waits for its turn.
@@ -250,6 +252,9 @@ impl Index {
         let committed = self.transact(connection, &mut batch, &mut effects);
         match committed {
             Ok(()) => {
+                if let Some(bytes) = effects.bytes {
+                    self.folder.holds(bytes);
+                }
                 for draft in effects.drafts {
                     draft.keep();
                 }
@@ -300,12 +305,14 @@ impl Index {
             transaction.prepare_cached("DELETE FROM pending WHERE file = ?")?.execute([file])?;
         }
         if effects.totals != [0; 4] {
-            transaction
+            let bytes: i64 = transaction
                 .prepare_cached(
                     "UPDATE totals SET objects = objects + ?, bytes = bytes + ?,
-                         uploads = uploads + ?, upload_bytes = upload_bytes + ?",
+                         uploads = uploads + ?, upload_bytes = upload_bytes + ?
+                     RETURNING bytes + upload_bytes",
                 )?
-                .execute(effects.totals)?;
+                .query_row(effects.totals, |row| row.get(0))?;
+            effects.bytes = u64::try_from(bytes).ok();
         }
         // A transaction that changes no total only writes a file down as pending.
         let note = effects.totals == [0; 4];

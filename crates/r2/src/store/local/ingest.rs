@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use hearth_space::Admitted;
 use md5::{Digest, Md5};
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
 
@@ -47,6 +48,8 @@ pub(super) struct Wanted<'a> {
     pub(super) expected: &'a Expected,
     pub(super) customer_key: Option<&'a CustomerKey>,
     pub(super) finish: Option<Finish>,
+    /// What was admitted; what comes beyond that is asked for.
+    pub(super) admitted: &'a mut Admitted,
 }
 
 /// Takes a body in.
@@ -64,6 +67,7 @@ pub(super) async fn ingest(
     let mut whole = taken.fill(&mut body, &mut piece, inline.map_or(PIECE, |most| most + 1)).await?;
     if whole && inline.is_some_and(|most| taken.size <= most as u64) {
         taken.check_end()?;
+        wanted.admitted.up_to(taken.size)?;
         let mut hashes = hashes;
         piece.iter().for_each(|bytes| hashes.update(bytes));
         let digests = hashes.finish();
@@ -81,6 +85,7 @@ pub(super) async fn ingest(
     let file = pool.run(move || begin.0.folder.begin(&begin.1)).await?;
     let mut sink = Sink { file, hashes, sealer: key.map(Sealer::new), index: Arc::clone(index) };
     loop {
+        wanted.admitted.up_to(taken.size)?;
         let ready = std::mem::take(&mut piece);
         let at_work = pool.run(move || sink.take(&ready));
         if whole {
@@ -275,7 +280,6 @@ struct Written {
 impl Sink {
     fn take(mut self, piece: &[Bytes]) -> Result<Self> {
         faults::step("writing")?;
-        self.index.folder.check_room(0)?;
         for bytes in piece {
             self.hashes.update(bytes);
         }

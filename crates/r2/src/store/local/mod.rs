@@ -145,12 +145,14 @@ impl Engine for Local {
         let index = self.index(bucket).await?;
         let _place = self.upload_place().await?;
         let version = random_name();
+        let mut admitted = index.folder.admit(body.length.unwrap_or(0))?;
         let wanted = Wanted {
             file: version.clone(),
             inline: Some(self.inline_bytes),
             expected: &options.expected,
             customer_key: options.customer_key.as_ref(),
             finish: options.finish,
+            admitted: &mut admitted,
         };
         let ingested = ingest(&index, &self.pool, wanted, body).await?;
         let (etag, checksums) = match &options.customer_key {
@@ -176,10 +178,8 @@ impl Engine for Local {
             Stored::File(draft) => Content::File(draft),
         };
         let only_if = options.only_if;
-        let folder = index.folder.clone();
         index
             .write(move |connection, effects: &mut Effects| {
-                folder.check_room(object.size)?;
                 writes::put(connection, effects, object, content, &only_if, &locks)
             })
             .await
@@ -207,6 +207,8 @@ impl Engine for Local {
 
     async fn create_upload(&self, bucket: &str, key: &str, options: UploadOptions) -> Result<Upload> {
         let index = self.index(bucket).await?;
+        // A row; it takes room all the same.
+        let _admitted = index.folder.admit(0)?;
         let customer_key_md5 = options.customer_key.as_ref().map(super::types::CustomerKey::md5);
         let upload = Upload {
             id: random_name(),
@@ -247,6 +249,7 @@ impl Engine for Local {
             index.read(move |connection| writes::open_upload(connection, &key, &upload)).await?.0
         };
         crypt::check_key(begun.customer_key_md5.as_deref(), options.customer_key.as_ref())?;
+        let mut admitted = index.folder.admit(body.length.unwrap_or(0))?;
         let _place = self.upload_place().await?;
         let wanted = Wanted {
             file: random_name(),
@@ -254,6 +257,7 @@ impl Engine for Local {
             expected: &options.expected,
             customer_key: options.customer_key.as_ref(),
             finish: options.finish,
+            admitted: &mut admitted,
         };
         let ingested = ingest(&index, &self.pool, wanted, body).await?;
         let Stored::File(draft) = ingested.content else {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hearth_space::Space;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
@@ -21,7 +22,7 @@ const DELETED: &str = "deleted-";
 /// All indexes.
 pub(super) struct Indexes {
     root: PathBuf,
-    reserve: u64,
+    space: Space,
     most: usize,
     pool: Pool,
     open: Mutex<HashMap<String, Arc<Slot>>>,
@@ -38,7 +39,7 @@ impl Indexes {
     pub(super) fn new(config: &Config, pool: Pool) -> Self {
         Self {
             root: config.root.clone(),
-            reserve: config.reserve_bytes,
+            space: config.space.clone(),
             most: config.open_indexes.max(1),
             pool,
             open: Mutex::default(),
@@ -52,7 +53,7 @@ impl Indexes {
         if bucket.is_empty() || !bucket.bytes().all(legal) {
             return Err(R2Error::NoSuchBucket);
         }
-        Ok(Folder::new(self.root.join(bucket), self.reserve))
+        Ok(Folder::new(self.root.join(bucket), self.space.clone()))
     }
 
     /// An index, opened if it has to be.

@@ -37,7 +37,7 @@ impl Local {
 /// Copies one bucket. Blocks.
 fn copy(index: &Arc<Index>, to: &Path) -> Result<()> {
     let _frozen = index.freeze();
-    let folder = files::Folder::new(to.to_owned(), 0);
+    let folder = files::Folder::new(to.to_owned(), hearth_space::Space::unbounded());
     folder.create()?;
     let copied = folder.index();
     index.read_copy(&copied)?;

@@ -20,7 +20,6 @@ const INLINE: usize = 1000;
 fn local(root: &Path) -> Local {
     let mut config = Config::new(root.to_owned());
     config.inline_bytes = INLINE;
-    config.reserve_bytes = 0;
     let mut local = Local::open(&config).unwrap();
     local.min_part = 10;
     local

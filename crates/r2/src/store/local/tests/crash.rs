@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::super::super::types::{CompleteOptions, PartOptions, PartTag, UploadOptions};
+use super::super::super::types::{CompleteOptions, Conditional, PartOptions, PartTag, UploadOptions};
 use super::super::faults::{FAULT, Fault};
 use super::*;
 
@@ -118,20 +118,65 @@ async fn a_disk_that_is_full_at_any_step_gives_an_error_and_harms_nothing() {
     settle(folder.path(), 0).await;
 }
 
+fn space(account_quota: Option<u64>, reserve: u64) -> hearth_space::Space {
+    let folder = std::env::temp_dir();
+    let config = hearth_space::Config { folder, account_quota, reserve: Some(reserve) };
+    hearth_space::Space::new(config).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() {
+    const QUOTA: u64 = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let space = space(Some(QUOTA), 0);
+    let account = "a".parse().unwrap();
+    space.opened("b", &account);
+    let mut config = Config::new(folder.path().to_owned());
+    config.inline_bytes = INLINE;
+    config.space = space.clone();
+    let store = Local::open(&config).unwrap();
+    store.create_bucket("b").await.unwrap();
+    let is_refused = |error: R2Error| {
+        matches!(error, R2Error::NoRoom(hearth_space::Refusal::Quota { quota: QUOTA }))
+            && error.status() == http::StatusCode::INSUFFICIENT_STORAGE
+    };
+    put(&store, "a", vec![0; 9_500]).await.unwrap();
+    assert_eq!(space.used(&account), 9_500);
+    for (size, announced) in [(501, true), (501, false), (5 * INLINE, true), (5 * INLINE, false)] {
+        let mut body = Incoming::bytes(vec![0; size]);
+        body.length = body.length.filter(|_| announced);
+        let outcome = store.put("b", "x", PutOptions::default(), body, Vec::new()).await;
+        assert!(is_refused(outcome.unwrap_err()), "{size} {announced}");
+    }
+    settle(folder.path(), 1).await;
+    // Parts count before they are an object.
+    let upload = store.create_upload("b", "u", UploadOptions::default()).await.unwrap();
+    let part = async |number, size| {
+        let body = Incoming::bytes(vec![0; size]);
+        store.upload_part("b", "u", &upload.id, number, PartOptions::default(), body).await
+    };
+    part(1, 400).await.unwrap();
+    assert!(is_refused(part(2, 101).await.unwrap_err()));
+    assert_eq!(space.used(&account), 9_900);
+    assert_eq!(get(&store, "a").await.unwrap().len(), 9_500);
+    store.delete("b", vec!["a".to_owned()], Conditional::default(), Vec::new()).await.unwrap();
+    store.abort_upload("b", "u", &upload.id).await.unwrap();
+    assert_eq!(space.used(&account), 0);
+    put(&store, "x", vec![0; 5 * INLINE]).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disks_reserve_is_not_for_contents() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::new(folder.path().to_owned());
     config.inline_bytes = INLINE;
-    config.reserve_bytes = u64::MAX;
+    config.space = space(None, u64::MAX);
     let store = Local::open(&config).unwrap();
     store.create_bucket("b").await.unwrap();
     for size in [10, 5 * INLINE] {
-        assert!(matches!(put(&store, "k", vec![1; size]).await, Err(R2Error::StorageFull)));
+        let outcome = put(&store, "k", vec![1; size]).await;
+        assert!(matches!(outcome, Err(R2Error::NoRoom(hearth_space::Refusal::Disk))));
     }
-    store
-        .delete("b", vec!["k".to_owned()], super::super::super::types::Conditional::default(), Vec::new())
-        .await
-        .unwrap();
+    store.delete("b", vec!["k".to_owned()], Conditional::default(), Vec::new()).await.unwrap();
     settle(folder.path(), 0).await;
 }
