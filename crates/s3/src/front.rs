@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::access::Known;
 use crate::host::{self, Addressed};
 use crate::integrity::{Check, Verdict};
-use crate::linger::Upload;
+use crate::linger::{Asked, Upload};
 use crate::{cors, signing};
 
 /// Everything before and after `s3s`.
@@ -31,6 +31,7 @@ struct Head {
     path: String,
     headers: HeaderMap,
     addressed: Addressed,
+    asked: Asked,
 }
 
 impl Head {
@@ -61,6 +62,9 @@ impl Front {
             let response = self.answer(request, &head, Arc::clone(&known)).await;
             self.with_cors(response, &head, known.caller.get().map(|caller| &caller.account))
         };
+        if !head.asked.yes() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-amz-request-id", id);
         }
@@ -85,6 +89,7 @@ impl Front {
         Head {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
+            asked: Asked::of(request.headers()),
             headers: request.headers().clone(),
             addressed: host.map(|host| host::parse(host, &self.hosts)).unwrap_or_default(),
         }
@@ -98,11 +103,11 @@ impl Front {
         let check = match checked {
             Ok(check) => check,
             Err(error) => {
-                drop(Upload::new(&parts, body, None, self.body_timeout));
+                drop(Upload::new(body, head.asked.clone(), None, self.body_timeout));
                 return refusal(error);
             }
         };
-        let body = Upload::new(&parts, body, check, self.body_timeout);
+        let body = Upload::new(body, head.asked.clone(), check, self.body_timeout);
         parts.extensions.insert(head.addressed.clone());
         parts.extensions.insert(known);
         let request = Request::from_parts(parts, Body::http_body_unsync(body));

@@ -5,12 +5,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header;
-use http::request::Parts;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -32,21 +33,39 @@ pub(crate) struct Upload {
     deadline: Pin<Box<Sleep>>,
     /// Whether the deadline runs: while somebody waits for more, not while what came is being written down.
     waiting: bool,
-    /// Whether the client waits to be asked for the body (`Expect: 100-continue`), which happens when it is first polled.
-    unasked: bool,
+    asked: Asked,
+}
+
+/// Whether a client that waits to be asked for the body (`Expect: 100-continue`) was asked, which happens when the body is
+/// first polled.
+///
+/// One that was not sends its next request where the body would have been. hyper cannot tell the two apart: it tries to
+/// read what is left of a body, so the answer has to end the connection.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<AtomicBool>);
+
+impl Asked {
+    /// Of a request that has just come; without the expectation the body comes unasked.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self(Arc::new(AtomicBool::new(!headers.contains_key(header::EXPECT))))
+    }
+
+    /// Whether the body is on its way.
+    pub(crate) fn yes(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Upload {
     /// A body that must not stand still for longer than `patience`, and has to pass a check.
-    pub(crate) fn new(request: &Parts, body: Incoming, check: Option<Check>, patience: Duration) -> Self {
-        let unasked = request.headers.contains_key(header::EXPECT);
+    pub(crate) fn new(body: Incoming, asked: Asked, check: Option<Check>, patience: Duration) -> Self {
         Self {
             body: Some(body),
             check: check.map(Box::new),
             patience,
             deadline: Box::pin(sleep(patience)),
             waiting: false,
-            unasked,
+            asked,
         }
     }
 }
@@ -61,7 +80,7 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        this.unasked = false;
+        this.asked.0.store(true, Ordering::Release);
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             this.waiting = false;
             if let (Some(check), Some(Ok(frame))) = (&mut this.check, &frame)
@@ -94,9 +113,8 @@ impl Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // To ask for it now would make the client's next request the body: hyper closes the connection instead.
-        let wanted = !self.unasked;
-        let Some(body) = self.body.take().filter(|body| wanted && !body.is_end_stream()) else { return };
+        let coming = self.asked.yes();
+        let Some(body) = self.body.take().filter(|body| coming && !body.is_end_stream()) else { return };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 // Out of time, or the client is gone: there is nobody to be kind to.

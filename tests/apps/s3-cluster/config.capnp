@@ -23,6 +23,5 @@ const config :Workerd.Config = (
     ],
     key = "a secret that only members of this cluster know",
     address = "127.0.0.1:0",
-    unsafeTimeDivisor = 20,
   ),
 );

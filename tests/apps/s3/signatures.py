@@ -1,6 +1,7 @@
 """What is signed wrongly, late or not at all is refused, and nothing of the installation shows."""
 
 import hashlib
+import socket
 import urllib.error
 import urllib.request
 
@@ -55,6 +56,18 @@ body = b'<Delete><Object><Key>k</Key></Object></Delete>'
 headers = signer.headers("POST", "/signed", {"delete": ""}, body=body.replace(b">k<", b">x<"))[0]
 assert send("POST", "/signed?delete=", headers, body).status == 400
 assert expect(get(), 200).body == b"hello", "what was not signed was not deleted"
+
+# A client that waits to be asked for a body that nobody wants sends its next request in the place of it.
+headers = signer.headers("PUT", "/nowhere/k", body=b"GET /")[0]
+lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+connection = socket.create_connection(("127.0.0.1", int(HOST.rpartition(":")[2])))
+connection.settimeout(20)
+connection.sendall(f"PUT /nowhere/k HTTP/1.1\r\n{lines}content-length: 5\r\nexpect: 100-continue\r\n\r\n".encode())
+seen = b""
+while piece := connection.recv(65536):
+    seen += piece
+assert seen.startswith(b"HTTP/1.1 404 ") and b"\r\nconnection: close\r\n" in seen.lower(), seen
+expect(send("PUT", "/signed/asked", {**signer.headers("PUT", "/signed/asked", body=b"x")[0], "expect": "100-continue"}, b"x"), 200)
 
 # ---- bodies in chunks ----------------------------------------------------------------------------------------------
 content = [b"a" * 65536, b"b" * 65536, b"c" * 10]
