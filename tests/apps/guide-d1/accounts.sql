@@ -1,0 +1,1 @@
+INSERT INTO accounts (id, balance) VALUES ('account1', 250), ('account2', 0);
