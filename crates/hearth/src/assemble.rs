@@ -18,6 +18,7 @@ use hearth_model::AccountId;
 use hearth_r2::R2;
 use hearth_rpc::RpcThreads;
 use hearth_s3::Endpoint;
+use hearth_space::Space;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
 use http::{Request, Response};
@@ -31,7 +32,7 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    Attach, Backup, Capabilities, Code, Databases, Inside, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Backup, Capabilities, Code, Databases, Inside, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -92,10 +93,14 @@ impl Server {
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
         let egress = way_out(settings, own, &store, &configured, &inside).await?;
-        let kv = Kv::open(hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER)), store.clone()).await?;
-        let r2 = R2::open(store.clone(), &hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER))).await?;
+        let space = space(settings)?;
+        wiring::space::register(&space, &store).await?;
+        let kv = hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER));
+        let kv = Kv::open(hearth_kv::Config { space: space.clone(), ..kv }, store.clone()).await?;
+        let r2 = hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER));
+        let r2 = R2::open(store.clone(), &hearth_r2::Config { space: space.clone(), ..r2 }).await?;
         let jailer = jailer.into_async()?;
-        let databases = Databases::open(&settings.data_dir, jailer.clone(), run_dir.clone())?;
+        let databases = Databases::open(&settings.data_dir, space.clone(), jailer.clone(), run_dir.clone())?;
         let capabilities = Capabilities { kv: kv.clone(), r2: r2.clone(), d1: databases.wire() };
         let services = Attach::new(
             store.clone(),
@@ -143,6 +148,9 @@ impl Server {
         )?;
         inside.begin(Arc::clone(&gateway));
 
+        let measure = wiring::space::measure(space.clone(), store.clone(), kv, r2.clone(), databases.d1());
+        tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
         tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
@@ -199,6 +207,17 @@ fn s3_config(settings: &Settings, default_account: AccountId) -> hearth_s3::Conf
     let defaults = hearth_s3::Config::new(settings.s3_hosts.clone(), default_account);
     let max_connections = defaults.max_connections.min(open_files() / 8).max(16);
     hearth_s3::Config { max_connections, ..defaults }
+}
+
+/// How much KV, R2 and D1 may still write.
+fn space(settings: &Settings) -> Result<Space> {
+    let bytes = |mb: u64| mb.saturating_mul(1 << 20);
+    let config = hearth_space::Config {
+        folder: settings.data_dir.clone(),
+        account_quota: settings.storage.account_quota_mb.map(bytes),
+        reserve: settings.storage.reserve_mb.map(bytes),
+    };
+    Space::new(config).context("the data folder's disk cannot be asked what it has free")
 }
 
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

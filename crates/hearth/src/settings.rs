@@ -51,6 +51,19 @@ pub struct Settings {
     pub egress: Egress,
     /// What stands on the server's log.
     pub logs: Logs,
+    /// How much of the disk KV, R2 and D1 may use.
+    pub storage: Storage,
+}
+
+/// Settings of what is kept for workers. What would go beyond them is refused; reading and deleting never is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Storage {
+    /// MiB that one account may keep in KV, R2 and D1 together. Default: as much as there is.
+    pub account_quota_mb: Option<u64>,
+    /// MiB of the data folder's disk that stay free for metadata, so that a server whose disk is full can still be
+    /// deployed to. Default: a fiftieth of the disk, at least 256 and at most a quarter of it.
+    pub reserve_mb: Option<u64>,
 }
 
 /// Settings of the log.
@@ -139,6 +152,7 @@ impl Default for Settings {
             processes: Processes::default(),
             egress: Egress::default(),
             logs: Logs::default(),
+            storage: Storage::default(),
         }
     }
 }

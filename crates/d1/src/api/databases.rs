@@ -112,7 +112,9 @@ pub async fn create(
     let resource = store
         .create_resource(ResourceKind::D1Database, account, &id.to_string(), &new.name, settings)
         .await?;
+    endpoints.0.d1.space().opened(&id.to_string(), account);
     if let Err(error) = endpoints.0.d1.create(id).await {
+        endpoints.0.d1.space().closed(&id.to_string());
         store.delete_resource(ResourceKind::D1Database, account, &id.to_string()).await?;
         return Err(error::database(&error));
     }

@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, StatementStatus};
 
-use super::frame::Reply;
+use super::frame::{PAGE, Reply};
 use super::functions;
 use super::gate::{Gate, NO_TRANSACTIONS};
 use super::output::Output;
@@ -25,11 +25,11 @@ const HEAP: i64 = 128 << 20;
 /// Pages kept in memory, in KiB.
 const CACHE_KIB: i64 = 16 << 10;
 
-/// Bytes of a page: what SQLite gives a new database, and no tenant can change.
-const PAGE: i64 = 4096;
-
 /// Pages of the largest database: Cloudflare's 10 GB. The jail ends whoever writes a file beyond that.
-const MAX_PAGES: i64 = 10_000_000_000 / PAGE;
+const MAX_PAGES: u32 = (10_000_000_000 / PAGE) as u32;
+
+/// What SQLite says when it finds no room, for where we know before it does.
+const FULL: &str = "database or disk is full: SQLITE_FULL";
 
 /// Statements kept prepared.
 const STATEMENTS: usize = 128;
@@ -124,6 +124,10 @@ pub struct Database {
     clock: Arc<Clock>,
     plans: Plans,
     size: u64,
+    /// Size up to which it may grow.
+    most: u64,
+    /// Whether it may grow at all.
+    may_grow: bool,
 }
 
 impl Database {
@@ -166,7 +170,15 @@ impl Database {
         connection.progress_handler(CLOCK_EVERY, Some(move || watched.is_over()))?;
         let gate = Arc::new(Gate::default());
         connection.authorizer(Some(Arc::clone(&gate).authorizer()))?;
-        let mut database = Self { connection, gate, clock, plans: Plans::default(), size: 0 };
+        let mut database = Self {
+            connection,
+            gate,
+            clock,
+            plans: Plans::default(),
+            size: 0,
+            most: u64::from(MAX_PAGES) * PAGE,
+            may_grow: true,
+        };
         database.measure()?;
         Ok(database)
     }
@@ -184,6 +196,21 @@ impl Database {
     /// What begins now may run that long.
     pub fn set_time(&self, time: Duration) {
         self.clock.set(time);
+    }
+
+    /// What begins now may make it so many pages larger. Free pages do not count as its own.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_growth(&mut self, pages: u32) -> Result<(), Refusal> {
+        self.may_grow = pages > 0;
+        let most = (self.size / PAGE + u64::from(pages)).clamp(1, MAX_PAGES.into());
+        if most * PAGE != self.most {
+            self.most = most * PAGE;
+            // A file that is larger already keeps its pages.
+            self.own(&format!("PRAGMA max_page_count = {most}"))?;
+        }
+        Ok(())
     }
 
     /// Runs queries as one transaction. The results stand in `output`.
@@ -271,10 +298,16 @@ impl Database {
         for (at, param) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, param)?;
         }
+        let read_only = statement.readonly();
+        // In place it takes no page, but the log grows, and what is kept of it.
+        let shrinks = || matches!(statements::keyword(sql).as_deref(), Some("DELETE" | "DROP" | "PRAGMA"));
+        if !self.may_grow && !read_only && !shrinks() {
+            return Err(FULL.into());
+        }
         // Before it runs: what makes a table cannot be explained once there is one.
         let plan = self.gate.trusted(|| self.plans.of(&self.connection, sql));
         statement.reset_status(StatementStatus::FullscanStep);
-        let (columns, read_only) = (statement.column_count(), statement.readonly());
+        let columns = statement.column_count();
         output.begin(&statement);
         let mut returned = 0;
         let mut rows = statement.raw_query();
@@ -291,6 +324,10 @@ impl Database {
         let size = self.size;
         if !read_only {
             self.measure()?;
+            // Free pages were filled, which SQLite lets happen.
+            if self.size > size.max(self.most) {
+                return Err(FULL.into());
+            }
             if changes == 0 {
                 // The schema, perhaps.
                 self.plans.clear();
@@ -369,10 +406,10 @@ impl Database {
     fn measure(&mut self) -> Result<(), Refusal> {
         let pragma =
             |sql: &str| -> rusqlite::Result<i64> { self.connection.query_row(sql, [], |row| row.get(0)) };
-        let bytes = self.gate.trusted(|| -> rusqlite::Result<i64> {
-            Ok((pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?) * PAGE)
+        let pages = self.gate.trusted(|| -> rusqlite::Result<i64> {
+            Ok(pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?)
         })?;
-        self.size = u64::try_from(bytes).unwrap_or(0);
+        self.size = u64::try_from(pages).unwrap_or(0) * PAGE;
         Ok(())
     }
 }

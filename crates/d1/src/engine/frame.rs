@@ -4,10 +4,13 @@
 //! Hearth believes nothing of an answer but its form: a tenant's SQL may have taken the engine over.
 
 /// Bytes of a question's head.
-pub const ASK: usize = 12;
+pub const ASK: usize = 16;
 
 /// Bytes of an answer's head.
 pub const REPLY: usize = 64;
+
+/// Bytes of a page: what SQLite gives a new database, and no tenant can change.
+pub const PAGE: u64 = 4096;
 
 /// The longest payload either side takes.
 pub const MAX_PAYLOAD: usize = 64 << 20;
@@ -65,6 +68,8 @@ pub struct Ask {
     pub length: u32,
     /// How long it may take, in milliseconds.
     pub time_ms: u32,
+    /// By how many pages the database may grow.
+    pub growth: u32,
 }
 
 impl Ask {
@@ -74,12 +79,14 @@ impl Ask {
         head[0] = self.op as u8;
         head[4..8].copy_from_slice(&self.length.to_le_bytes());
         head[8..12].copy_from_slice(&self.time_ms.to_le_bytes());
+        head[12..16].copy_from_slice(&self.growth.to_le_bytes());
         head
     }
 
     /// From bytes; nothing if they are none.
     pub fn decode(head: &[u8; ASK]) -> Option<Self> {
-        let ask = Self { op: Op::of(head[0])?, length: u32_at(head, 4), time_ms: u32_at(head, 8) };
+        let (length, time_ms, growth) = (u32_at(head, 4), u32_at(head, 8), u32_at(head, 12));
+        let ask = Self { op: Op::of(head[0])?, length, time_ms, growth };
         (ask.length as usize <= MAX_PAYLOAD).then_some(ask)
     }
 }

@@ -67,6 +67,11 @@ impl Engine {
             return self.reply(opened.map(|()| (Figures::default(), blank())));
         };
         database.set_time(time);
+        if let Err(refusal) = database.set_growth(ask.growth) {
+            self.import = None;
+            database.roll_back();
+            return self.reply(Err(refusal));
+        }
         let answered = match ask.op {
             Op::Open => return Err(io::ErrorKind::InvalidData.into()),
             Op::Rows => run(database, payload, Form::Rows, false),

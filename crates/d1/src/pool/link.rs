@@ -58,12 +58,13 @@ impl Link {
         self.question.is_some()
     }
 
-    /// Puts a question; [`Link::answer`] sends it.
-    pub fn ask(&mut self, op: Op, payload: Bytes, time: Duration) {
+    /// Puts a question; [`Link::answer`] sends it. `growth` is how many pages the database may grow by.
+    pub fn ask(&mut self, op: Op, payload: Bytes, time: Duration, growth: u32) {
         let head = Ask {
             op,
             length: u32::try_from(payload.len()).unwrap_or(u32::MAX),
             time_ms: u32::try_from(time.as_millis()).unwrap_or(u32::MAX),
+            growth,
         };
         let mut whole = Vec::with_capacity(ASK + payload.len().min(SMALL));
         whole.extend_from_slice(&head.encode());

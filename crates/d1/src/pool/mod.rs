@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use hearth_space::Space;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -55,10 +56,12 @@ pub struct Config {
     pub queue_timeout: Duration,
     /// Requests that wait for one database.
     pub max_queue: usize,
+    /// Says how much databases may grow, and hears what they hold.
+    pub space: Space,
 }
 
 impl Config {
-    /// Cloudflare's limits, for databases in this folder.
+    /// Cloudflare's limits, for databases in this folder that may grow as far as these allow.
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -68,6 +71,7 @@ impl Config {
             query_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(30),
             max_queue: 1024,
+            space: Space::unbounded(),
         }
     }
 }
@@ -146,7 +150,14 @@ impl D1 {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         })
-        .await
+        .await?;
+        self.space().closed(&id.to_string());
+        Ok(())
+    }
+
+    /// What says how much databases may grow. Who makes one says there whose it is.
+    pub fn space(&self) -> &Space {
+        &self.0.config.space
     }
 
     /// Runs a request as one transaction. It runs to its end also when the caller no longer waits for it.

@@ -119,7 +119,7 @@ pub async fn open(shared: &Arc<Shared>, id: DatabaseId) -> Result<Engine, D1Erro
     loop {
         let (started, seen) = start(shared, folder.clone()).await?;
         let mut link = Link::new(started.socket);
-        link.ask(Op::Open, seen.join(FILE).into_os_string().into_encoded_bytes().into(), OPENING);
+        link.ask(Op::Open, seen.join(FILE).into_os_string().into_encoded_bytes().into(), OPENING, u32::MAX);
         left -= 1;
         let failed = match link.answer().await {
             Ok((reply, _)) if reply.outcome == Outcome::Done => {
@@ -209,7 +209,7 @@ pub async fn fold(shared: &Shared, id: DatabaseId, engine: &mut Engine) -> io::R
     let file = shared.folder(id).join(FILE);
     let log = shared.folder(id).join(format!("{FILE}-wal"));
     shared.archive.folding(id, &log, engine.position).await?;
-    engine.link.ask(Op::Fold, Bytes::new(), OPENING);
+    engine.link.ask(Op::Fold, Bytes::new(), OPENING, u32::MAX);
     match engine.link.answer().await {
         Ok((reply, _)) if reply.outcome == Outcome::Done => {}
         Ok((_, text)) => return Err(io::Error::other(String::from_utf8_lossy(&text).into_owned())),

@@ -81,7 +81,7 @@ impl Drop for Plain {
 struct Bench {
     d1: D1,
     children: Arc<Children>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bench_with(change: impl FnOnce(&mut Config), archive: Arc<dyn Archive>) -> Bench {
@@ -90,7 +90,7 @@ fn bench_with(change: impl FnOnce(&mut Config), archive: Arc<dyn Archive>) -> Be
     change(&mut config);
     let children = Arc::new(Children::default());
     let d1 = D1::new(config, Arc::clone(&children) as _, archive);
-    Bench { d1, children, _folder: folder }
+    Bench { d1, children, folder }
 }
 
 fn bench() -> Bench {
@@ -144,6 +144,75 @@ async fn a_database_answers_and_lives_on() {
     drop(bench.d1.close(id).await.expect("closes"));
     assert_eq!(bench.run(id, "SELECT count(*) AS n FROM t").await.expect("runs"), json!([{ "n": 1 }]));
     assert_eq!(bench.children.started.load(Ordering::Relaxed), 2, "another process after it was closed");
+}
+
+fn space(account_quota: Option<u64>, reserve: u64) -> Space {
+    let folder = std::env::temp_dir();
+    let config = hearth_space::Config { folder, account_quota, reserve: Some(reserve) };
+    Space::new(config).expect("a disk")
+}
+
+const FULL: &str = "database or disk is full: SQLITE_FULL";
+
+#[tokio::test]
+async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() {
+    const QUOTA: u64 = 100 * 4096;
+    let space = space(Some(QUOTA), 0);
+    let account = "a".parse().expect("an id");
+    let bench = bench_with(|config| config.space = space.clone(), Arc::new(NoArchive));
+    let id = bench.database().await;
+    let other = bench.database().await;
+    for id in [id, other] {
+        space.opened(&id.to_string(), &account);
+        bench.run(id, "CREATE TABLE t (b)").await.expect("runs");
+    }
+    // One statement, several, and one that is larger than all there is.
+    let insert = "INSERT INTO t VALUES (zeroblob(40000))";
+    for _ in 0..9 {
+        bench.run(id, insert).await.expect("runs");
+    }
+    assert_eq!(refused(bench.run(id, insert).await), FULL);
+    assert_eq!(refused(bench.run(id, &format!("DELETE FROM t; {}", [insert; 11].join(";"))).await), FULL);
+    let endless = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 10000) \
+                   INSERT INTO t SELECT zeroblob(4000) FROM n";
+    assert_eq!(refused(bench.run(id, endless).await), FULL);
+    assert_eq!(refused(bench.run(other, &[insert; 2].join(";")).await), FULL, "another of the account's");
+    let used = space.used(&account);
+    assert!((9 * 40_000..=QUOTA).contains(&used), "{used}");
+    assert_eq!(
+        bench.run(id, "SELECT count(*) AS n FROM t").await.expect("reading goes on"),
+        json!([{ "n": 9 }])
+    );
+    bench.run(id, "DELETE FROM t").await.expect("deleting goes on");
+    assert!(space.used(&account) < used / 4, "{}", space.used(&account));
+    bench.run(other, &[insert; 8].join(";")).await.expect("what was deleted is room for others");
+    // What is free in the file is not the database's own any more.
+    assert_eq!(refused(bench.run(id, &[insert; 4].join(";")).await), FULL);
+    bench.d1.delete(other).await.expect("is deleted");
+    bench.run(id, &[insert; 4].join(";")).await.expect("runs");
+}
+
+#[tokio::test]
+async fn the_disks_reserve_is_not_for_databases() {
+    let full = bench_with(|config| config.space = space(None, u64::MAX), Arc::new(NoArchive));
+    let id = full.database().await;
+    assert_eq!(refused(full.run(id, "CREATE TABLE t (a)").await), FULL);
+    assert_eq!(full.run(id, "SELECT 1 AS n").await.expect("reading goes on"), json!([{ "n": 1 }]));
+
+    // One that was made before the disk was full.
+    let bench = bench();
+    let id = bench.database().await;
+    bench.run(id, "CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)").await.expect("runs");
+    bench.d1.shut_down().await;
+    let config = Config { spares: 0, ..Config::new(bench.folder.path().to_owned()) };
+    let config = Config { space: space(None, u64::MAX), ..config };
+    let d1 = D1::new(config, Arc::clone(&bench.children) as _, Arc::new(NoArchive));
+    let full = Bench { d1, ..bench };
+    for sql in ["UPDATE t SET a = 3", "REPLACE INTO t VALUES (3)", "CREATE INDEX i ON t (a)"] {
+        assert_eq!(refused(full.run(id, sql).await), FULL, "{sql}");
+    }
+    full.run(id, "DELETE FROM t WHERE a = 1").await.expect("deleting goes on");
+    full.run(id, "DROP TABLE t").await.expect("dropping goes on");
 }
 
 #[tokio::test]
@@ -429,7 +498,12 @@ async fn the_archive_sees_every_commit_and_the_log_before_it_goes() {
     let id = bench.database().await;
     bench.run(id, "CREATE TABLE t (a)").await.expect("runs");
     bench.run(id, "SELECT * FROM t").await.expect("runs");
+    let log = bench.d1.folder(id).join("database.db-wal");
+    let room = || std::fs::metadata(&log).map_or(0, |log| log.len());
+    let before = room();
+    assert!(before > 200 * 4096, "there is room in the log for what comes: {before} bytes");
     bench.run(id, "INSERT INTO t VALUES (1)").await.expect("runs");
+    assert_eq!(room(), before, "a commit does not lengthen it");
     assert_eq!(notes.committed.lock().len(), 2, "a read commits nothing");
     let before = bench.d1.position(id).await.expect("is known");
     assert_eq!(notes.committed.lock().last(), Some(&before));

@@ -10,8 +10,11 @@ use super::link::Broken;
 use super::slot::{self, Seat};
 use super::spawn::Ended;
 use super::{FOLD_FROM, Shared};
-use crate::engine::frame::{Op, Outcome, Reply};
+use crate::engine::frame::{Op, Outcome, PAGE, Reply};
 use crate::{D1Error, DatabaseId, Position};
+
+/// Bytes of the largest database.
+const MAX_SIZE: u64 = 10_000_000_000;
 
 /// A turn: from the first question to the last answer nobody else asks this database.
 ///
@@ -82,7 +85,8 @@ impl Turn {
     /// Puts a question.
     pub fn ask(&mut self, op: Op, payload: Bytes, time: Duration) {
         if let Some(engine) = self.seat.as_mut().and_then(|seat| seat.engine.as_mut()) {
-            engine.link.ask(op, payload, time);
+            let pages = self.shared.config.space.room(&self.id.to_string()) / PAGE;
+            engine.link.ask(op, payload, time, u32::try_from(pages).unwrap_or(u32::MAX));
         }
     }
 
@@ -100,6 +104,10 @@ impl Turn {
         if reply.outcome != Outcome::More && reply.frame > engine.position.frame {
             engine.position.frame = reply.frame;
             self.shared.archive.committed(self.id, engine.position);
+        }
+        if reply.outcome != Outcome::More {
+            // The engine may be a tenant's by now: no more than a database can have.
+            self.shared.config.space.wrote(&self.id.to_string(), reply.size.min(MAX_SIZE));
         }
         self.position = engine.position;
         // A refusal took back what had come before it.

@@ -14,6 +14,7 @@ use hearth_d1::insights::Insights;
 use hearth_d1::wire::Wire;
 use hearth_d1::{D1, D1Error, Ended, Process, Spawn, Started};
 use hearth_jail::{Command, Exit, Folder, Jailer, Limits, Program, Signal, UsageReader};
+use hearth_space::Space;
 use hearth_store::Store;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -59,14 +60,14 @@ impl Databases {
     ///
     /// # Errors
     /// What was counted of their queries cannot be read.
-    pub fn open(data_dir: &Path, jailer: Jailer, run_dir: PathBuf) -> io::Result<Self> {
+    pub fn open(data_dir: &Path, space: Space, jailer: Jailer, run_dir: PathBuf) -> io::Result<Self> {
         let history = History::new(HistoryConfig {
             folder: data_dir.join("d1-history"),
             limits: hearth_d1::history::Limits::default(),
             every: KEEP_EVERY,
         });
         let engines = Jailed { jailer, run_dir, next: AtomicU64::new(0) };
-        let config = hearth_d1::Config::new(data_dir.join(D1_FOLDER));
+        let config = hearth_d1::Config { space, ..hearth_d1::Config::new(data_dir.join(D1_FOLDER)) };
         let insights = Insights::open(data_dir.join("d1-insights.json"))?;
         let d1 = D1::counted(config, Arc::new(engines), Arc::new(history.clone()), insights.clone());
         Ok(Self { d1, history, insights })

@@ -10,6 +10,7 @@ mod logs;
 mod platform;
 mod scheduled;
 mod services;
+pub mod space;
 
 pub use backup::Backup;
 pub use bindings::Capabilities;

@@ -1,0 +1,56 @@
+//! space ← metadata, KV, R2, D1: whose each resource is, and what it holds.
+
+use hearth_d1::{D1, DatabaseId};
+use hearth_kv::Kv;
+use hearth_r2::R2;
+use hearth_space::Space;
+use hearth_store::{ResourceKind, Store, StoreError};
+
+/// Says whose the resources are that there are.
+///
+/// # Errors
+/// The metadata cannot be read.
+pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
+    for kind in [ResourceKind::KvNamespace, ResourceKind::R2Bucket, ResourceKind::D1Database] {
+        for resource in store.all_resources(kind).await? {
+            space.opened(&resource.id, &resource.account);
+        }
+    }
+    Ok(())
+}
+
+/// Looks at what each resource holds, one after the other and beside the traffic: until it has come to one, its writes
+/// are held against a smaller sum. Without quotas nobody needs to know.
+pub async fn measure(space: Space, store: Store, kv: Kv, r2: R2, d1: D1) {
+    if !space.counts() {
+        return;
+    }
+    let namespaces = store.all_resources(ResourceKind::KvNamespace).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "what KV namespaces hold is not counted");
+        Vec::new()
+    });
+    for namespace in namespaces {
+        match kv.usage(&namespace.id).await {
+            Ok(usage) => space.found(&namespace.id, usage.bytes),
+            Err(error) => {
+                tracing::warn!(%error, id = namespace.id, "what a KV namespace holds is not counted")
+            }
+        }
+    }
+    for bucket in r2.all() {
+        match bucket.usage().await {
+            Ok(usage) => space.found(bucket.id(), usage.bytes + usage.upload_bytes),
+            Err(error) => tracing::warn!(%error, id = bucket.id(), "what an R2 bucket holds is not counted"),
+        }
+    }
+    let databases: Vec<DatabaseId> = d1.known().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "what D1 databases hold is not counted");
+        Vec::new()
+    });
+    for database in databases {
+        // One that nothing was written to has no file yet. Free pages in it count until somebody asks the database.
+        if let Ok(file) = tokio::fs::metadata(d1.file(database)).await {
+            space.found(&database.to_string(), file.len());
+        }
+    }
+}
