@@ -6,7 +6,9 @@
 use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
-use hearth_model::{BindingError, CompatibilityError, CronError, IdError, ModuleError, PatternError, SplitError};
+use hearth_model::{
+    BindingError, CompatibilityError, CronError, IdError, ModuleError, PatternError, SplitError,
+};
 use http::StatusCode;
 use serde_json::{Value, json};
 
