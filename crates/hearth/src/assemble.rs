@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use futures::future::BoxFuture;
-use hearth_api::{Api, ApiConfig, PublicUrl};
+use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
 use hearth_cron::Cron;
 use hearth_egress::{Egress, Policy};
 use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
@@ -138,6 +138,7 @@ impl Server {
         let scheme = config.public_url.scheme.clone();
         let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
         operations.extend(d1.operations());
+        operations.push(analytics(vec![Arc::new(d1.clone()), Arc::new(r2.clone())]));
         let api = Api::new(store.clone(), platform, config);
         operations.extend(hearth_cron::api::operations(&api, &cron));
         let gateway = Gateway::new(

@@ -1,5 +1,6 @@
 //! Cloudflare's REST endpoints for R2 (wrangler-api.md 7).
 
+mod analytics;
 mod buckets;
 mod domains;
 mod notifications;

@@ -147,6 +147,7 @@ async fn wrangler_manages_buckets_and_objects() {
             (&["r2", "object", "get", "photos/dir/a b.txt", "--pipe", "--remote"], &["a file"]),
             (&["r2", "bulk", "put", "photos", "--filename", "bulk.json", "--remote"], &[]),
             (&["r2", "object", "get", "photos/bulk/1", "--pipe", "--remote"], &["a file"]),
+            (&["r2", "bucket", "info", "photos", "--json"], &["\"object_count\": \"3\"", "21 B"]),
         ],
     )
     .await;

@@ -1,14 +1,12 @@
-//! `POST /graphql`: the operations of Cloudflare's analytics that wrangler calls for D1 (wrangler-api.md 6), told by
-//! their names. It is no GraphQL: of the query's text, only the limit and the order are read.
+//! What ran on databases, in the operations of Cloudflare's analytics that wrangler calls for D1 (wrangler-api.md 6).
+//! Of a query's text only the limit and the order are read.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use hearth_api::{ApiError, Caller, Json};
+use async_trait::async_trait;
+use hearth_api::{Analytics, ApiError, Ask, Groups};
 use hearth_model::AccountId;
 use hearth_store::ResourceKind;
-use http::{StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,25 +16,6 @@ use crate::insights::{Figures, hour_of};
 
 /// Most entries of an answer.
 const MOST: usize = 10_000;
-
-/// What is asked.
-#[derive(Deserialize)]
-pub struct Ask {
-    #[serde(default)]
-    query: String,
-    #[serde(default, rename = "operationName")]
-    operation: Option<String>,
-    #[serde(default)]
-    variables: Variables,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Variables {
-    #[serde(rename = "accountTag")]
-    account: String,
-    filter: Filter,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -63,60 +42,66 @@ struct Scope {
     to: u32,
 }
 
-/// Answers one operation; the account has to be one of the caller's.
-pub async fn post(
-    State(endpoints): State<Endpoints>,
-    caller: Caller,
-    Json(ask): Json<Ask>,
-) -> Result<Response, ApiError> {
-    let account: AccountId = match ask.variables.account.parse() {
-        Ok(account) if caller.scope.allows(&account) => account,
-        _ => return Ok(refused(StatusCode::FORBIDDEN, "not authorized for that account")),
-    };
-    let scope = scope(&endpoints, &account, &ask.variables.filter).await?;
-    let insights = &endpoints.0.insights;
-    let wanted = |id: &str| scope.databases.iter().any(|known| known == id);
-    let (name, groups) = match ask.operation.as_deref() {
-        Some("getD1MetricsOverviewQuery") => {
-            let hours = insights.overview(scope.from, scope.to, wanted);
-            let groups = hours.into_iter().map(|(hour, sum)| {
-                json!({
-                    "sum": {
-                        "readQueries": sum.read_queries,
-                        "writeQueries": sum.write_queries,
-                        "rowsRead": sum.rows_read,
-                        "rowsWritten": sum.rows_written,
-                    },
-                    "dimensions": {"datetimeHour": time_of(hour)},
-                })
-            });
-            ("d1AnalyticsAdaptiveGroups", groups.collect::<Vec<_>>())
+#[async_trait]
+impl Analytics for Endpoints {
+    async fn groups(&self, operation: &str, ask: &Ask) -> Option<Result<Groups, ApiError>> {
+        match operation {
+            "getD1MetricsOverviewQuery" => Some(self.overview(ask).await),
+            "getD1QueriesOverviewQuery" => Some(self.queries(ask).await),
+            _ => None,
         }
-        Some("getD1QueriesOverviewQuery") => {
-            let mut kinds = insights.kinds(scope.from, scope.to, wanted);
-            if let Some(order) = Order::read(&ask.query) {
-                order.sort(&mut kinds);
-            }
-            kinds.truncate(limit(&ask.query));
-            let groups = kinds.iter().map(|(database, query, figures)| {
-                json!({
-                    "sum": figure_names(figures, 1.0),
-                    "avg": figure_names(figures, figures.count.max(1) as f64),
-                    "count": figures.count,
-                    "dimensions": {"query": query, "databaseId": database},
-                })
-            });
-            ("d1QueriesAdaptiveGroups", groups.collect())
-        }
-        other => {
-            let name = other.unwrap_or("without a name");
-            return Ok(refused(StatusCode::OK, &format!("this Hearth does not answer the operation {name}")));
-        }
-    };
-    Ok(bare(StatusCode::OK, &json!({"data": {"viewer": {"accounts": [{name: groups}]}}, "errors": null})))
+    }
 }
 
-async fn scope(endpoints: &Endpoints, account: &AccountId, filter: &Filter) -> Result<Scope, ApiError> {
+impl Endpoints {
+    /// What ran in each hour.
+    async fn overview(&self, ask: &Ask) -> Result<Groups, ApiError> {
+        let scope = scope(self, ask).await?;
+        let hours = self.0.insights.overview(scope.from, scope.to, |id| scope.has(id));
+        let groups = hours.into_iter().map(|(hour, sum)| {
+            json!({
+                "sum": {
+                    "readQueries": sum.read_queries,
+                    "writeQueries": sum.write_queries,
+                    "rowsRead": sum.rows_read,
+                    "rowsWritten": sum.rows_written,
+                },
+                "dimensions": {"datetimeHour": time_of(hour)},
+            })
+        });
+        Ok(("d1AnalyticsAdaptiveGroups", groups.collect()))
+    }
+
+    /// What ran by kinds of queries.
+    async fn queries(&self, ask: &Ask) -> Result<Groups, ApiError> {
+        let scope = scope(self, ask).await?;
+        let mut kinds = self.0.insights.kinds(scope.from, scope.to, |id| scope.has(id));
+        if let Some(order) = Order::read(&ask.query) {
+            order.sort(&mut kinds);
+        }
+        kinds.truncate(limit(&ask.query));
+        let groups = kinds.iter().map(|(database, query, figures)| {
+            json!({
+                "sum": figure_names(figures, 1.0),
+                "avg": figure_names(figures, figures.count.max(1) as f64),
+                "count": figures.count,
+                "dimensions": {"query": query, "databaseId": database},
+            })
+        });
+        Ok(("d1QueriesAdaptiveGroups", groups.collect()))
+    }
+}
+
+impl Scope {
+    fn has(&self, id: &str) -> bool {
+        self.databases.iter().any(|known| known == id)
+    }
+}
+
+async fn scope(endpoints: &Endpoints, ask: &Ask) -> Result<Scope, ApiError> {
+    let account: &AccountId = &ask.account;
+    // A filter of another shape filters nothing.
+    let filter: Filter = serde_json::from_value(ask.filter.clone()).unwrap_or_default();
     let asked = filter.all.iter().find_map(|condition| condition.database.as_deref());
     // Metadata of every account's databases, of which some thousand are the most an installation has.
     let all = endpoints.0.store.all_resources(ResourceKind::D1Database).await?;
@@ -209,15 +194,6 @@ fn limit(query: &str) -> usize {
 
 fn time_of(hour: u32) -> String {
     Timestamp::from_second(i64::from(hour) * 3600).map(|time| time.to_string()).unwrap_or_default()
-}
-
-/// GraphQL's errors have no envelope of Cloudflare's.
-fn refused(status: StatusCode, message: &str) -> Response {
-    bare(status, &json!({"data": null, "errors": [{"message": message, "path": null, "extensions": {}}]}))
-}
-
-fn bare(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
 #[cfg(test)]

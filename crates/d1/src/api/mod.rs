@@ -103,7 +103,6 @@ impl Endpoints {
                 travel::restore,
                 self,
             ),
-            Operation::new(post, "/graphql", graphql::post, self),
         ]
     }
 
