@@ -8,8 +8,8 @@ use crate::{Result, StoreError};
 const STEPS: [&str; 4] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
-    include_str!("../migrations/0004_token_policies.sql"),
-    include_str!("../migrations/0005_scheduled_runs.sql"),
+    include_str!("../migrations/0003_token_policies.sql"),
+    include_str!("../migrations/0004_scheduled_runs.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with
