@@ -43,6 +43,9 @@ pub fn serve(socket: UnixStream) -> io::Result<()> {
             return Ok(());
         }
         engine.answer(ask, &payload)?;
+        if let Some(database) = &mut engine.database {
+            database.make_room();
+        }
         if payload.capacity() > BUFFER {
             payload = Vec::new();
         }
