@@ -100,6 +100,13 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 	HEARTH_BIN=$(CURDIR)/target/release/hearth cargo nextest run --locked -p hearth-testing --test e2e_s3 \
 		--run-ignored only --no-capture --profile heavy
 
+# A short run of it is part of `make test-e2e`.
+.PHONY: torture
+torture: setup-tests ## Kill the server under load, ROUNDS=200 times, and look for what was acknowledged
+	cargo build --locked --workspace --bins
+	HEARTH_BIN="$(HEARTH_BIN)" HEARTH_TORTURE_KILLS=$(or $(ROUNDS),200) cargo nextest run --locked \
+		-p hearth-testing --test e2e_torture --no-capture --profile heavy
+
 # ---- measurements ------------------------------------------------------------------------------------------
 
 .PHONY: bench

@@ -31,6 +31,10 @@ pub struct Options {
     pub env: Vec<(String, String)>,
     /// The uid and gid that it runs as, when the test is root; else it is the test's own anyway.
     pub user: Option<u32>,
+    /// Puts the data folder on a disk of its own, of so many MiB. It takes root; ask [`may_mount`] first.
+    pub disk_mb: Option<u64>,
+    /// What stands in the configuration file; none if it is empty.
+    pub config: String,
 }
 
 /// A running server with a data folder of its own.
@@ -40,6 +44,7 @@ pub struct Hearth {
     options: Options,
     address: SocketAddr,
     s3: SocketAddr,
+    disk: Option<Disk>,
     folder: Option<TempDir>,
     child: Child,
     token: String,
@@ -66,12 +71,18 @@ impl Hearth {
             .permissions(Permissions::from_mode(0o711))
             .tempdir()
             .expect("a temporary folder");
+        let disk = options.disk_mb.map(|size_mb| {
+            let data = folder.path().join("data");
+            fs::create_dir(&data).expect("the folder is new");
+            Disk::mount(data, size_mb).expect("a disk can be mounted")
+        });
         let (address, s3) = (free_address(), free_address());
         let child = spawn(&options, address, s3, folder.path());
         let mut hearth = Self {
             options,
             address,
             s3,
+            disk,
             folder: Some(folder),
             child,
             token: String::new(),
@@ -227,6 +238,7 @@ impl Drop for Hearth {
             lines[lines.len().saturating_sub(LOG_LINES)..].iter().for_each(|line| eprintln!("{line}"));
         }
         if failing && std::env::var_os("HEARTH_KEEP").is_some() {
+            std::mem::forget(self.disk.take());
             let folder = self.folder.take().map(TempDir::keep).unwrap_or_default();
             eprintln!("kept: http://{} pid {} in {}", self.address, self.child.id(), folder.display());
             return;
@@ -235,6 +247,42 @@ impl Drop for Hearth {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether this process may give a server a disk of its own.
+#[must_use]
+pub fn may_mount() -> bool {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    Disk::mount(folder.path().to_owned(), 1).is_some()
+}
+
+/// A disk in memory, mounted as long as this lives.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(folder: PathBuf, size_mb: u64) -> Option<Self> {
+        let size = format!("size={size_mb}m,mode=711");
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &size, "hearth-test"]).arg(&folder).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What still uses it keeps it until it ends.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// The arguments that name the configuration file.
+fn configured(options: &Options, folder: &Path) -> Vec<OsString> {
+    if options.config.is_empty() {
+        return Vec::new();
+    }
+    let file = folder.join("hearth.toml");
+    fs::write(&file, &options.config).expect("the folder can be written");
+    vec!["--config".into(), file.into()]
 }
 
 /// The binary under test.
@@ -273,6 +321,7 @@ fn spawn(options: &Options, address: SocketAddr, s3: SocketAddr, folder: &Path) 
         .args(["--listen", &address.to_string(), "--s3-listen", &s3.to_string(), "--data-dir"])
         .arg(folder.join("data"))
         .args(&options.args)
+        .args(configured(options, folder))
         // A shell's settings are not a test's; the runtime may be chosen from outside.
         .env_remove("HEARTH_CONFIG")
         .env_remove("HEARTH_ADMIN_TOKEN")

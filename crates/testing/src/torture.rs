@@ -32,6 +32,16 @@ impl Ledger {
         self.0.iter().map(|line| line.acknowledged.load(Ordering::Relaxed)).sum()
     }
 
+    /// Which of a writer's writes may be the last one that took effect.
+    ///
+    /// # Panics
+    /// If there is no such writer.
+    #[must_use]
+    pub fn possible(&self, writer: usize) -> std::ops::RangeInclusive<u64> {
+        let line = &self.0[writer];
+        line.acknowledged.load(Ordering::Relaxed)..=line.sent.load(Ordering::Relaxed)
+    }
+
     /// Judges what is found at each writer's place: 0 for nothing.
     ///
     /// # Errors
@@ -57,6 +67,19 @@ impl Ledger {
         W: Fn(usize, u64) -> F,
         F: Future<Output = bool>,
     {
+        self.until_killed(hearth, load, write).await;
+        hearth.start_again().await;
+    }
+
+    /// The first part of a [`Ledger::round`]: the server is dead then.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub async fn until_killed<W, F>(&self, hearth: &mut Hearth, load: Duration, write: W)
+    where
+        W: Fn(usize, u64) -> F,
+        F: Future<Output = bool>,
+    {
         let write = &write;
         let writers = self.0.iter().enumerate().map(|(writer, line)| async move {
             loop {
@@ -75,7 +98,6 @@ impl Ledger {
         tokio::join!(futures::future::join_all(writers), kill);
         // It is dead already; this waits for it.
         hearth.kill().await;
-        hearth.start_again().await;
     }
 }
 

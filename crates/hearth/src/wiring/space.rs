@@ -48,9 +48,16 @@ pub async fn measure(space: Space, store: Store, kv: Kv, r2: R2, d1: D1) {
         Vec::new()
     });
     for database in databases {
-        // One that nothing was written to has no file yet. Free pages in it count until somebody asks the database.
-        if let Ok(file) = tokio::fs::metadata(d1.file(database)).await {
-            space.found(&database.to_string(), file.len());
+        // What is still in a log may be in the file too, and free pages are in both: it counts as too much rather than
+        // too little until the database is first asked.
+        let file = d1.file(database);
+        let mut log = file.clone().into_os_string();
+        log.push("-wal");
+        let mut bytes = 0;
+        for path in [file, log.into()] {
+            // Of one that nothing was written to there is neither.
+            bytes += tokio::fs::metadata(path).await.map_or(0, |found| found.len());
         }
+        space.found(&database.to_string(), bytes);
     }
 }
