@@ -158,6 +158,20 @@ impl Filled {
         }
     }
 
+    /// The file of an import has no room.
+    async fn check_import(&self, text: &str) {
+        let path = format!("/accounts/:a/d1/database/{}/import", self.state.d1);
+        let begin = json!({ "action": "init", "etag": "0".repeat(32) });
+        let begun = self.hearth.api("POST", &path, Some(begin)).await;
+        let url = begun.result()["upload_url"].as_str().expect("where it is uploaded").to_owned();
+        let path = url.find("//").and_then(|at| url[at + 2..].find('/').map(|end| &url[at + 2 + end..]));
+        let request = Request::put(path.expect("it has a path")).header(header::HOST, "localhost");
+        let request = request.body(vec![b' '; 2 * SIZE].into()).expect("a request");
+        let answer = self.hearth.send(request).await.expect("an answer");
+        assert_eq!(answer.status, 507, "{}", answer.text());
+        assert!(answer.text().contains(text), "{}", answer.text());
+    }
+
     async fn write_of_worker(&self, way: &str) -> String {
         let path = format!("/write/{way}/1");
         let answer = self.hearth.get(&self.hearth.host(WORKER), &path).await;
@@ -191,6 +205,7 @@ async fn a_disk_filled_up_to_its_reserve_refuses_writes_and_nothing_else() {
         let said = filled.write_of_worker(way).await;
         assert!(said.contains(text), "{way}: {said}");
     }
+    filled.check_import("The server's disk is full.").await;
     filled.hearth.deploy("another", "export default { fetch: () => new Response('deployed') }").await;
     assert_eq!(filled.hearth.get(&filled.hearth.host("another"), "/").await.text(), "deployed");
 
@@ -255,6 +270,7 @@ async fn an_account_whose_quota_is_used_up_can_read_and_delete_and_then_write_ag
         let said = filled.write_of_worker(way).await;
         assert!(said.contains(text), "{way}: {said}");
     }
+    filled.check_import(texts[0]).await;
     filled.hearth.stop().await;
     filled.hearth.start_again().await;
     // What there is, is counted beside the traffic.

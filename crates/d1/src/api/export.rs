@@ -134,9 +134,12 @@ async fn write(
             text
         })
     });
-    let written = shared.transfers.write(&job.file, pieces, u64::MAX).await;
+    let full = |text: &dyn std::fmt::Display| D1Error::Sql(format!("The export has no room. {text}"));
+    let admitted = shared.d1.space().admit(&id.to_string(), 0).map_err(|no| full(&no))?;
+    let written = shared.transfers.write(&job.file, pieces, u64::MAX, admitted).await;
     match (refused, written) {
         (Some(error), _) => Err(error),
+        (None, Err(error)) if error.kind() == std::io::ErrorKind::StorageFull => Err(full(&error)),
         (None, written) => Ok(written.map(drop)?),
     }
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use hearth_api::Query;
+use hearth_space::Admitted;
 use http::{StatusCode, header};
 use md5::{Digest, Md5};
 use parking_lot::Mutex;
@@ -209,15 +210,17 @@ impl Transfers {
         }
     }
 
-    /// Writes a stream into a new file; answers its MD5.
+    /// Writes a stream into a new file; answers its MD5. What comes has to be admitted as the database's.
     ///
     /// # Errors
-    /// The stream's, the file's; `FileTooLarge` when it is longer than `limit`.
+    /// The stream's, the file's; `FileTooLarge` when it is longer than `limit`, `StorageFull` when it may not be kept,
+    /// with a text for the caller.
     pub async fn write<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         &self,
         file: &Path,
         mut stream: impl Stream<Item = Result<Bytes, E>> + Unpin,
         limit: u64,
+        mut admitted: Admitted,
     ) -> io::Result<String> {
         let _place = self.room.acquire().await.map_err(io::Error::other)?;
         let mut out = BufWriter::with_capacity(PIECE, File::create(file).await?);
@@ -228,6 +231,8 @@ impl Transfers {
             if length > limit {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
+            let more = admitted.more(piece.len() as u64);
+            more.map_err(|refusal| io::Error::new(io::ErrorKind::StorageFull, refusal))?;
             digest.update(&piece);
             out.write_all(&piece).await?;
         }
@@ -282,7 +287,11 @@ pub async fn upload(
     // Whatever ends this, the client's leaving too, the file can be sent again, or is there.
     let mut attempt = Attempt { job: &job, to: Stage::Expected };
     let limit = shared.transfers.config.max_import_bytes;
-    match shared.transfers.write(&job.file, body.into_data_stream(), limit).await {
+    let admitted = match shared.d1.space().admit(&database, 0) {
+        Ok(admitted) => admitted,
+        Err(no) => return refusal(StatusCode::INSUFFICIENT_STORAGE, &no.to_string()),
+    };
+    match shared.transfers.write(&job.file, body.into_data_stream(), limit, admitted).await {
         Ok(digest) if digest == job.etag => {
             attempt.to = Stage::Uploaded;
             (StatusCode::OK, [(header::ETAG, format!("\"{digest}\""))]).into_response()
@@ -293,6 +302,10 @@ pub async fn upload(
         }
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             refusal(StatusCode::PAYLOAD_TOO_LARGE, &format!("The file is larger than {limit} bytes."))
+        }
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            shared.transfers.delete_file(&job);
+            refusal(StatusCode::INSUFFICIENT_STORAGE, &error.to_string())
         }
         Err(error) => {
             tracing::warn!(%error, "the file of an import did not come whole");
