@@ -1,4 +1,5 @@
-//! The steps of a write, at each of which the crash tests end the process or fail the disk.
+//! The steps of writes and snapshots, at each of which the tests end the process, fail the disk or do something else
+//! meanwhile.
 
 use super::super::error::Result;
 
@@ -16,6 +17,8 @@ pub(super) enum Fault {
     Abort,
     /// The disk is full.
     Full,
+    /// This happens meanwhile, once.
+    Run(Box<dyn FnOnce() + Send>),
 }
 
 /// The step that fails, and how.
@@ -24,9 +27,18 @@ pub(super) static FAULT: parking_lot::Mutex<Option<(String, Fault)>> = parking_l
 
 #[cfg(test)]
 pub(super) fn step(name: &'static str) -> Result<()> {
-    match &*FAULT.lock() {
+    let mut fault = FAULT.lock();
+    match &*fault {
         Some((at, Fault::Abort)) if at == name => std::process::abort(),
         Some((at, Fault::Full)) if at == name => Err(super::super::error::R2Error::StorageFull),
+        Some((at, Fault::Run(_))) if at == name => {
+            let taken = fault.take();
+            drop(fault);
+            if let Some((_, Fault::Run(work))) = taken {
+                work();
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::super::error::{R2Error, Result};
 use super::index::Index;
-use super::{Local, files};
+use super::{Local, faults, files};
 
 impl Local {
     /// Copies every bucket to a folder that is not there yet: each index as of one moment, and the files that it names,
@@ -42,6 +42,7 @@ fn copy(index: &Arc<Index>, to: &Path) -> Result<()> {
     let copied = folder.index();
     index.read_copy(&copied)?;
     File::open(&copied)?.sync_all()?;
+    faults::step("index copied")?;
     let connection = Connection::open(&copied)?;
     let mut statement = connection.prepare(
         "SELECT version FROM objects WHERE place = 1

@@ -5,6 +5,7 @@ use super::super::super::types::{
     CompleteOptions, Conditional, CustomerKey, Expected, ListUploads, Part, PartOptions, PartTag, Range,
     UploadOptions,
 };
+use super::super::faults::{FAULT, Fault};
 use super::*;
 
 async fn begin(store: &Local, key: &str) -> String {
@@ -326,4 +327,37 @@ async fn a_snapshot_is_of_one_moment_and_a_bucket_of_its_own() {
     put(&copied, "new", vec![1; 5000]).await.unwrap();
     assert!(matches!(get(&store, "new").await, Err(R2Error::NoSuchKey)));
     assert!(store.snapshot(&copy).await.is_err());
+}
+
+/// Between the copy of the index and that of the files, objects are replaced and deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_files_that_a_snapshots_index_names_stay_until_they_are_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("r2");
+    let store = bucket(&root).await;
+    for key in ["replaced", "deleted"] {
+        put(&store, key, vec![1; 3 * INLINE]).await.unwrap();
+    }
+    let (meanwhile, runtime) = (store.clone(), tokio::runtime::Handle::current());
+    let change = move || {
+        runtime.block_on(async {
+            put(&meanwhile, "replaced", vec![2; 3 * INLINE]).await.unwrap();
+            let deleted = vec!["deleted".to_owned()];
+            meanwhile.delete("b", deleted, Conditional::default(), Vec::new()).await.unwrap();
+            // What goes away with a write is gone before the next one's answer.
+            put(&meanwhile, "last", vec![3]).await.unwrap();
+        });
+    };
+    *FAULT.lock() = Some(("index copied".to_owned(), Fault::Run(Box::new(change))));
+    let copy = folder.path().join("copy");
+    store.snapshot(&copy).await.unwrap();
+    assert!(FAULT.lock().is_none());
+    assert_eq!(get(&store, "replaced").await.unwrap(), vec![2; 3 * INLINE]);
+    let copied = local(&copy);
+    for key in ["replaced", "deleted"] {
+        assert_eq!(get(&copied, key).await.unwrap(), vec![1; 3 * INLINE]);
+    }
+    assert!(matches!(get(&copied, "last").await, Err(R2Error::NoSuchKey)));
+    // Then they go.
+    settle(&root, 1).await;
 }
