@@ -32,6 +32,8 @@ pub struct Config {
     pub uploads: usize,
     /// Contents of at most so many bytes lie in the index instead of in files.
     pub inline_bytes: usize,
+    /// Bytes of memory for small objects that were read lately, over all buckets.
+    pub cache_bytes: usize,
     /// Says how much may be written, and hears what is there. Default: as much as there is.
     pub space: Space,
 }
@@ -46,6 +48,7 @@ impl Config {
             open_indexes: 64,
             uploads: 256,
             inline_bytes: 64 << 10,
+            cache_bytes: 64 << 20,
             space: Space::unbounded(),
         }
     }

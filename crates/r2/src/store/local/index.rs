@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::super::error::{R2Error, Result};
+use super::cache::Cache;
 use super::files::Folder;
 use super::pool::Pool;
 use super::{faults, schema};
@@ -23,6 +24,7 @@ const WRITES_TOGETHER: usize = 256;
 /// An open bucket.
 pub(super) struct Index {
     pub(super) folder: Folder,
+    pub(super) cache: Cache,
     pool: Pool,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
@@ -67,6 +69,8 @@ pub(super) struct Garbage {
 /// What a write leaves to do once it is committed.
 #[derive(Default)]
 pub(super) struct Effects {
+    /// Keys whose objects are others then, or none.
+    pub(super) changed: Vec<String>,
     /// Files to remove.
     pub(super) garbage: Vec<Garbage>,
     /// Files that are an object's from now on.
@@ -114,7 +118,7 @@ where
 
 impl Index {
     /// Opens a bucket and removes what a crash left in it. Blocks.
-    pub(super) fn open(folder: Folder, pool: Pool) -> Result<Self> {
+    pub(super) fn open(folder: Folder, pool: Pool, cache: Cache) -> Result<Self> {
         if !folder.exists() {
             return Err(R2Error::NoSuchBucket);
         }
@@ -133,6 +137,7 @@ impl Index {
         }
         Ok(Self {
             folder,
+            cache,
             pool,
             readers: Mutex::default(),
             writer: Mutex::new(writer),
@@ -288,6 +293,7 @@ impl Index {
             let mut own = Effects::default();
             if write.apply(&savepoint, &mut own).is_ok() {
                 savepoint.commit()?;
+                effects.changed.append(&mut own.changed);
                 effects.garbage.append(&mut own.garbage);
                 effects.drafts.append(&mut own.drafts);
                 effects.totals.iter_mut().zip(own.totals).for_each(|(total, change)| *total += change);
@@ -314,6 +320,8 @@ impl Index {
                 .query_row(effects.totals, |row| row.get(0))?;
             effects.bytes = u64::try_from(bytes).ok();
         }
+        // Until the commit is over, and before anybody is answered.
+        let _change = self.cache.change(effects.changed.iter().map(String::as_str));
         // A transaction that changes no total only writes a file down as pending.
         let note = effects.totals == [0; 4];
         faults::step(if note { "before note" } else { "before commit" })?;

@@ -5,6 +5,7 @@
 //! crash before that leaves a file that the next start removes, since it is pending; a replaced or deleted object's files
 //! become pending in the very transaction that takes it away.
 
+mod cache;
 mod crypt;
 mod faults;
 mod files;
@@ -124,9 +125,7 @@ impl Engine for Local {
 
     async fn head(&self, bucket: &str, key: &str) -> Result<Object> {
         let index = self.index(bucket).await?;
-        let key = key.to_owned();
-        let found = index.read(move |connection| writes::find(connection, &key)).await?;
-        found.map(|stored| stored.object).ok_or(R2Error::NoSuchKey)
+        read::head(&index, key).await
     }
 
     async fn get(&self, bucket: &str, key: &str, options: GetOptions) -> Result<Found> {
@@ -335,7 +334,9 @@ impl Engine for Local {
     ) -> Result<()> {
         let index = self.index(bucket).await?;
         let (key, version) = (key.to_owned(), version.to_owned());
-        index.write(move |connection, _| writes::set_class(connection, &key, &version, class)).await
+        index
+            .write(move |connection, effects| writes::set_class(connection, effects, &key, &version, class))
+            .await
     }
 
     async fn forget_uploads(&self, bucket: &str, before: Timestamp) -> Result<()> {

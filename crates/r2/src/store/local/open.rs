@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::super::error::{R2Error, Result};
 use super::super::registry::Config;
+use super::cache;
 use super::files::Folder;
 use super::index::Index;
 use super::pool::Pool;
@@ -25,6 +26,7 @@ pub(super) struct Indexes {
     space: Space,
     most: usize,
     pool: Pool,
+    cache: Arc<cache::All>,
     open: Mutex<HashMap<String, Arc<Slot>>>,
     clock: AtomicU64,
 }
@@ -42,6 +44,7 @@ impl Indexes {
             space: config.space.clone(),
             most: config.open_indexes.max(1),
             pool,
+            cache: cache::All::new(config.cache_bytes),
             open: Mutex::default(),
             clock: AtomicU64::new(0),
         }
@@ -64,8 +67,8 @@ impl Indexes {
             tokio::task::spawn_blocking(move || drop(surplus));
         }
         let opened = slot.index.get_or_try_init(|| async {
-            let (folder, pool) = (self.folder(bucket)?, self.pool.clone());
-            self.pool.run(move || Index::open(folder, pool).map(Arc::new)).await
+            let (folder, pool, cache) = (self.folder(bucket)?, self.pool.clone(), self.cache.of(bucket));
+            self.pool.run(move || Index::open(folder, pool, cache).map(Arc::new)).await
         });
         match opened.await {
             Ok(index) => Ok(Arc::clone(index)),

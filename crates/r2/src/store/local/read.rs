@@ -1,4 +1,5 @@
-//! Contents on their way out: pieces read one ahead of the reader, on the pool's threads.
+//! Contents on their way out: small ones from memory where they were read before, the others in pieces, read one ahead
+//! of the reader on the pool's threads.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +12,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::body::ObjectBody;
 use super::super::error::{R2Error, Result};
-use super::super::types::{ByteRange, CustomerKey, Found, GetOptions};
+use super::super::types::{ByteRange, CustomerKey, Found, GetOptions, Object};
+use super::cache::{Known, Ticket};
 use super::crypt::{self, FileKey};
 use super::index::{Hold, Index};
 use super::pool::Pool;
@@ -41,33 +43,69 @@ struct Source {
     _hold: Option<Hold>,
 }
 
+/// An object without its content.
+pub(super) async fn head(index: &Arc<Index>, key: &str) -> Result<Object> {
+    let (known, ticket) = index.cache.get(key);
+    if let Some(known) = known {
+        return Ok(known.object.clone());
+    }
+    let key = key.to_owned();
+    let found = index.read(move |connection| writes::find(connection, &key)).await?;
+    let object = found.ok_or(R2Error::NoSuchKey)?.object;
+    index.cache.fill(ticket, Known { object: object.clone(), content: None });
+    Ok(object)
+}
+
 /// Finds an object and opens its content.
 pub(super) async fn get(index: &Arc<Index>, pool: &Pool, key: &str, options: GetOptions) -> Result<Found> {
+    let (known, ticket) = index.cache.get(key);
+    let whole = known.as_ref().and_then(|known| Some((&known.object, known.content.as_ref()?)));
+    if let Some((object, content)) = whole {
+        let wanted = wanted(object, &options)?;
+        let range = wanted.unwrap_or(ByteRange { offset: 0, length: object.size });
+        let body = ObjectBody::bytes(cut(content, range)?);
+        return Ok(Found { object: object.clone(), range, partial: wanted.is_some(), body });
+    }
     let (index_here, key) = (Arc::clone(index), key.to_owned());
-    let (stored, range, opened) = pool.run(move || open(&index_here, &key, &options)).await?;
+    let (object, range, opened) = pool.run(move || open(&index_here, &key, &options, ticket)).await?;
     let partial = range.is_some();
-    let range = range.unwrap_or(ByteRange { offset: 0, length: stored.object.size });
+    let range = range.unwrap_or(ByteRange { offset: 0, length: object.size });
     let body = match opened {
         Opened::Bytes(bytes) => ObjectBody::bytes(bytes),
         Opened::Reader(reader) => stream(pool.clone(), reader, range.length),
     };
-    Ok(Found { object: stored.object, range, partial, body })
+    Ok(Found { object, range, partial, body })
 }
 
 enum Opened {
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     Reader(Box<Reader>),
 }
 
 /// Blocks.
-fn open(index: &Arc<Index>, key: &str, options: &GetOptions) -> Result<(Stored, Option<ByteRange>, Opened)> {
+fn open(
+    index: &Arc<Index>,
+    key: &str,
+    options: &GetOptions,
+    ticket: Ticket,
+) -> Result<(Object, Option<ByteRange>, Opened)> {
     for _ in 0..ATTEMPTS {
         let found = index.read_here(|connection| look_up(connection, key, options))?;
         let range = found.wanted;
         let whole = range.unwrap_or(ByteRange { offset: 0, length: found.stored.object.size });
         if let Some(content) = found.content {
-            let opened = Opened::Bytes(cut(content, &found.stored, whole, options)?);
-            return Ok((found.stored, range, opened));
+            let object = found.stored.object;
+            let bytes = match &options.customer_key {
+                Some(key) => decrypted(&content, &object, whole, key)?,
+                None => {
+                    check_size(&content, &object)?;
+                    let content = Bytes::from(content);
+                    let bytes = cut(&content, whole)?;
+                    index.cache.fill(ticket, Known { object: object.clone(), content: Some(content) });
+                    bytes
+                }
+            };
+            return Ok((object, range, Opened::Bytes(bytes)));
         }
         let hold = (found.stored.place == Place::Segments).then(|| index.hold(&found.stored.object.version));
         if hold.is_some() && !index.read_here(|connection| is_current(connection, &found.stored))? {
@@ -83,7 +121,7 @@ fn open(index: &Arc<Index>, key: &str, options: &GetOptions) -> Result<(Stored, 
         match reader.open_file() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
-            Ok(()) => return Ok((found.stored, range, Opened::Reader(Box::new(reader)))),
+            Ok(()) => return Ok((found.stored.object, range, Opened::Reader(Box::new(reader)))),
         }
     }
     Err(R2Error::internal(format_args!("the file of object {key:?} is missing")))
@@ -100,9 +138,7 @@ struct LookedUp {
 fn look_up(connection: &Connection, key: &str, options: &GetOptions) -> Result<LookedUp> {
     let stored = writes::find(connection, key)?.ok_or(R2Error::NoSuchKey)?;
     let object = &stored.object;
-    options.only_if.check(Some(object), true)?;
-    crypt::check_key(object.customer_key_md5.as_deref(), options.customer_key.as_ref())?;
-    let wanted = options.range.as_ref().map(|range| range.resolve(object.size)).transpose()?.flatten();
+    let wanted = wanted(object, options)?;
     let range = wanted.unwrap_or(ByteRange { offset: 0, length: object.size });
     let mut content = None;
     let mut segments = Vec::new();
@@ -117,6 +153,13 @@ fn look_up(connection: &Connection, key: &str, options: &GetOptions) -> Result<L
         Place::Segments => segments = overlapping(connection, stored.id, range)?,
     }
     Ok(LookedUp { stored, wanted, content, segments })
+}
+
+/// Whether an object may be read, and which of its bytes; None for all.
+fn wanted(object: &Object, options: &GetOptions) -> Result<Option<ByteRange>> {
+    options.only_if.check(Some(object), true)?;
+    crypt::check_key(object.customer_key_md5.as_deref(), options.customer_key.as_ref())?;
+    Ok(options.range.as_ref().map(|range| range.resolve(object.size)).transpose()?.flatten())
 }
 
 /// The segments of an object that have bytes of a range.
@@ -148,25 +191,34 @@ fn is_current(connection: &Connection, stored: &Stored) -> Result<bool> {
     Ok(present.is_some_and(|present| present.object.version == stored.object.version))
 }
 
-/// The wanted bytes of a content that lies in the index.
-fn cut(mut content: Vec<u8>, stored: &Stored, range: ByteRange, options: &GetOptions) -> Result<Vec<u8>> {
-    let object = &stored.object;
-    let position = |at: u64| usize::try_from(at).map_err(R2Error::internal);
+/// The wanted bytes of a content that is here.
+fn cut(content: &Bytes, range: ByteRange) -> Result<Bytes> {
     let (offset, length) = (position(range.offset)?, position(range.length)?);
-    if let Some(key) = &options.customer_key {
-        let key = FileKey::new(key, &object.version)?;
-        return crypt::open_range(&key, object.size, range.offset, length, |from, length| {
+    Ok(content.slice(offset..offset + length))
+}
+
+/// The wanted bytes of an encrypted content that is here.
+fn decrypted(sealed: &[u8], object: &Object, range: ByteRange, key: &CustomerKey) -> Result<Bytes> {
+    let key = FileKey::new(key, &object.version)?;
+    let content =
+        crypt::open_range(&key, object.size, range.offset, position(range.length)?, |from, length| {
             let from = position(from)?;
-            let cut = content.get(from..from + length).map(<[u8]>::to_vec);
-            cut.ok_or_else(|| R2Error::internal(format_args!("object {:?} is cut short", object.key)))
-        });
-    }
-    if content.len() as u64 != object.size {
-        return Err(R2Error::internal(format_args!("object {:?} is cut short", object.key)));
-    }
-    content.truncate(offset + length);
-    content.drain(..offset);
-    Ok(content)
+            let cut = sealed.get(from..from + length).map(<[u8]>::to_vec);
+            cut.ok_or_else(|| cut_short(object))
+        })?;
+    Ok(content.into())
+}
+
+fn check_size(content: &[u8], object: &Object) -> Result<()> {
+    if content.len() as u64 == object.size { Ok(()) } else { Err(cut_short(object)) }
+}
+
+fn cut_short(object: &Object) -> R2Error {
+    R2Error::internal(format_args!("object {:?} is cut short", object.key))
+}
+
+fn position(at: u64) -> Result<usize> {
+    usize::try_from(at).map_err(R2Error::internal)
 }
 
 /// Reads on from where it is.

@@ -18,7 +18,10 @@ use super::Local;
 const INLINE: usize = 1000;
 
 fn local(root: &Path) -> Local {
-    let mut config = Config::new(root.to_owned());
+    local_with(Config::new(root.to_owned()))
+}
+
+fn local_with(mut config: Config) -> Local {
     config.inline_bytes = INLINE;
     let mut local = Local::open(&config).unwrap();
     local.min_part = 10;

@@ -100,6 +100,7 @@ fn check_locks(object: &Object, locks: &[LockRule]) -> Result<()> {
 fn remove(connection: &Connection, effects: &mut Effects, present: Stored) -> Result<()> {
     let Stored { id, place, object } = present;
     connection.prepare_cached("DELETE FROM objects WHERE id = ?")?.execute([id])?;
+    effects.changed.push(object.key);
     let files = match place {
         Place::Index => {
             connection.prepare_cached("DELETE FROM bodies WHERE object = ?")?.execute([id])?;
@@ -143,6 +144,7 @@ fn insert(connection: &Connection, effects: &mut Effects, object: &Object, place
             place as i64,
             schema::to_json(&meta)?,
         ])?;
+    effects.changed.push(object.key.clone());
     effects.totals[0] += 1;
     effects.totals[1] += schema::signed(object.size)?;
     Ok(connection.last_insert_rowid())
@@ -396,6 +398,7 @@ fn etag(parts: &[PartFile]) -> String {
 /// Moves an object that still is `version` to another class.
 pub(super) fn set_class(
     connection: &Connection,
+    effects: &mut Effects,
     key: &str,
     version: &str,
     class: StorageClass,
@@ -403,5 +406,6 @@ pub(super) fn set_class(
     connection
         .prepare_cached("UPDATE objects SET class = ? WHERE key = ? AND version = ?")?
         .execute(params![class as i64, key.as_bytes(), version])?;
+    effects.changed.push(key.to_owned());
     Ok(())
 }

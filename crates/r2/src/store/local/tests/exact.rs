@@ -1,11 +1,12 @@
 //! What must be exact while many do it at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use futures::StreamExt;
 use futures::future::join_all;
 
-use super::super::super::types::{Conditional, EtagMatch};
+use super::super::super::types::{Conditional, EtagMatch, ListOptions};
 use super::*;
 
 fn absent() -> PutOptions {
@@ -197,4 +198,105 @@ async fn what_nobody_knows_is_reclaimed_at_the_start() {
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["foreign", "known"]);
+}
+
+/// One key: its writer counts up, and deletes it instead of writing at every multiple of five.
+#[derive(Default)]
+struct Counted {
+    /// Which write was asked for last.
+    asked: AtomicU64,
+    /// Which was answered last, or seen by a reader.
+    known: AtomicU64,
+}
+
+impl Counted {
+    /// Holds what a read said that began when `known` was so much.
+    fn saw(&self, known: u64, number: Option<u64>, what: &str) {
+        let asked = self.asked.load(SeqCst);
+        match number {
+            Some(number) => {
+                assert!((known..=asked).contains(&number), "{what} {number}, known {known}, asked {asked}");
+                self.known.fetch_max(number, SeqCst);
+            }
+            None => {
+                let deleted = (known..=asked).any(|number| number % 5 == 0);
+                assert!(deleted, "{what} nothing, known {known}, asked {asked}");
+            }
+        }
+    }
+}
+
+/// Whoever begins to read after a write was answered, or after anybody saw it, sees it or a later one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_reader_sees_what_was_before_an_answered_write_or_before_what_another_saw() {
+    const KEYS: usize = 3;
+    const WRITES: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let store = bucket(folder.path()).await;
+    let counted: Arc<[Counted; KEYS]> = Arc::default();
+    let writers = (0..KEYS).map(|key| {
+        let (store, counted) = (store.clone(), Arc::clone(&counted));
+        tokio::spawn(async move {
+            let (name, counted) = (key.to_string(), &counted[key]);
+            for number in 1..=WRITES {
+                counted.asked.store(number, SeqCst);
+                if number % 5 == 0 {
+                    store.delete("b", vec![name.clone()], Conditional::default(), Vec::new()).await.unwrap();
+                } else {
+                    let custom = vec![("n".to_owned(), number.to_string())];
+                    let options = PutOptions { custom, ..PutOptions::default() };
+                    let body = Incoming::bytes(number.to_string());
+                    store.put("b", &name, options, body, Vec::new()).await.unwrap();
+                }
+                counted.known.fetch_max(number, SeqCst);
+                let read = number_of(&store, &name, number.is_multiple_of(2)).await;
+                assert_eq!(read, (number % 5 > 0).then_some(number), "the writer's own");
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let readers = (0..6).map(|reader: usize| {
+        let (store, counted) = (store.clone(), Arc::clone(&counted));
+        tokio::spawn(async move {
+            let mut turn = reader;
+            while counted.iter().any(|counted| counted.known.load(SeqCst) < WRITES) {
+                turn += 1;
+                let key = turn % KEYS;
+                let known = counted[key].known.load(SeqCst);
+                if reader == 0 {
+                    // Lists ask the index.
+                    let options = ListOptions { include_custom: true, ..ListOptions::default() };
+                    let page = store.list("b", options).await.unwrap();
+                    let found = page.objects.iter().find(|object| object.key == key.to_string());
+                    counted[key].saw(known, found.map(number_in), "listed");
+                } else {
+                    let number = number_of(&store, &key.to_string(), turn.is_multiple_of(2)).await;
+                    counted[key].saw(known, number, "read");
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    for task in writers.into_iter().chain(readers) {
+        task.await.unwrap();
+    }
+}
+
+fn number_in(object: &Object) -> u64 {
+    object.custom[0].1.parse().unwrap()
+}
+
+async fn number_of(store: &Local, key: &str, whole: bool) -> Option<u64> {
+    if whole {
+        match get(store, key).await {
+            Err(R2Error::NoSuchKey) => None,
+            content => Some(String::from_utf8(content.unwrap()).unwrap().parse().unwrap()),
+        }
+    } else {
+        match store.head("b", key).await {
+            Err(R2Error::NoSuchKey) => None,
+            object => Some(number_in(&object.unwrap())),
+        }
+    }
 }

@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::super::types::{Conditional, EtagMatch, ListOptions, Range};
+use super::super::super::types::{
+    CompleteOptions, Conditional, EtagMatch, ListOptions, PartOptions, PartTag, Range, StorageClass,
+    UploadOptions,
+};
 use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
     Put { key: usize, size: usize, only_if: If },
     Delete { key: usize, only_if: If },
-    Get { key: usize, range: Option<Range> },
+    Upload { key: usize, size: usize, only_if: If },
+    Class { key: usize, class: StorageClass },
+    Get { key: usize, range: Option<Range>, only_if: If },
+    Head { key: usize },
     List { prefix: &'static str, delimiter: Option<&'static str>, limit: usize, after: Option<usize> },
     Reopen,
 }
@@ -48,18 +54,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => (key.clone(), size, only_if.clone())
             .prop_map(|(key, size, only_if)| Step::Put { key, size, only_if }),
-        2 => (key.clone(), only_if).prop_map(|(key, only_if)| Step::Delete { key, only_if }),
-        3 => (key, proptest::option::of(range)).prop_map(|(key, range)| Step::Get { key, range }),
+        2 => (key.clone(), only_if.clone()).prop_map(|(key, only_if)| Step::Delete { key, only_if }),
+        1 => (key.clone(), 1usize..20, only_if.clone())
+            .prop_map(|(key, size, only_if)| Step::Upload { key, size, only_if }),
+        1 => (key.clone(), proptest::sample::select(vec![StorageClass::Standard, StorageClass::InfrequentAccess]))
+            .prop_map(|(key, class)| Step::Class { key, class }),
+        8 => (key.clone(), proptest::option::of(range), only_if)
+            .prop_map(|(key, range, only_if)| Step::Get { key, range, only_if }),
+        3 => key.prop_map(|key| Step::Head { key }),
         3 => list.prop_map(|(prefix, delimiter, limit, after)| Step::List { prefix, delimiter, limit, after }),
         1 => Just(Step::Reopen),
     ];
-    proptest::collection::vec(step, 1..40)
+    proptest::collection::vec(step, 1..60)
 }
 
-type Model = BTreeMap<String, (Vec<u8>, String)>;
+struct Kept {
+    content: Vec<u8>,
+    etag: String,
+    class: StorageClass,
+    /// Whether it lies in a file.
+    file: bool,
+}
 
-fn condition(only_if: If, present: Option<&(Vec<u8>, String)>) -> (Conditional, bool) {
-    let etag = present.map_or("none", |(_, etag)| etag).to_owned();
+type Model = BTreeMap<String, Kept>;
+
+fn condition(only_if: If, present: Option<&Kept>) -> (Conditional, bool) {
+    let etag = present.map_or("none", |kept| &kept.etag).to_owned();
     let conditional = |matches, differs| Conditional {
         etag_matches: matches,
         etag_does_not_match: differs,
@@ -92,9 +112,11 @@ fn listed(model: &Model, prefix: &str, delimiter: Option<&str>, after: Option<&s
     found
 }
 
-async fn check(steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn check(steps: Vec<Step>, cache_bytes: usize) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = bucket(folder.path()).await;
+    let open = || local_with(Config { cache_bytes, ..Config::new(folder.path().to_owned()) });
+    let mut store = open();
+    store.create_bucket("b").await.unwrap();
     let mut model = Model::new();
     for (number, step) in steps.into_iter().enumerate() {
         match step {
@@ -108,7 +130,8 @@ async fn check(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     Ok(object) => {
                         prop_assert!(holds);
                         prop_assert_eq!(object.size, size as u64);
-                        model.insert(key.to_owned(), (content, object.etag));
+                        let (class, file) = (StorageClass::Standard, size > INLINE);
+                        model.insert(key.to_owned(), Kept { content, etag: object.etag, class, file });
                     }
                     Err(error) => {
                         let failed = matches!(error, R2Error::PreconditionFailed { .. });
@@ -126,16 +149,62 @@ async fn check(steps: Vec<Step>) -> Result<(), TestCaseError> {
                     model.remove(key);
                 }
             }
-            Step::Get { key, range } => {
+            Step::Upload { key, size, only_if } => {
                 let key = KEYS[key];
-                let options = GetOptions { range: range.clone(), ..GetOptions::default() };
+                let content = vec![number as u8; size];
+                let upload = store.create_upload("b", key, UploadOptions::default()).await.unwrap().id;
+                let body = Incoming::bytes(content.clone());
+                let part =
+                    store.upload_part("b", key, &upload, 1, PartOptions::default(), body).await.unwrap();
+                let tags = vec![PartTag { number: 1, etag: part.etag }];
+                let (only_if, holds) = condition(only_if, model.get(key));
+                let options = CompleteOptions { only_if, ..CompleteOptions::default() };
+                match store.complete_upload("b", key, &upload, tags, options, Vec::new()).await {
+                    Ok(object) => {
+                        prop_assert!(holds);
+                        let (class, file) = (StorageClass::Standard, true);
+                        model.insert(key.to_owned(), Kept { content, etag: object.etag, class, file });
+                    }
+                    Err(error) => {
+                        prop_assert!(!holds, "{error:?}");
+                        store.abort_upload("b", key, &upload).await.unwrap();
+                    }
+                }
+            }
+            Step::Class { key, class } => {
+                let key = KEYS[key];
+                if let (Ok(object), Some(kept)) = (store.head("b", key).await, model.get_mut(key)) {
+                    store.set_storage_class("b", key, &object.version, class).await.unwrap();
+                    kept.class = class;
+                }
+            }
+            Step::Head { key } => {
+                let key = KEYS[key];
+                match (store.head("b", key).await, model.get(key)) {
+                    (Err(R2Error::NoSuchKey), None) => {}
+                    (Ok(object), Some(kept)) => {
+                        prop_assert_eq!((&object.etag, object.storage_class), (&kept.etag, kept.class));
+                        prop_assert_eq!(object.size, kept.content.len() as u64);
+                    }
+                    (got, expected) => prop_assert!(false, "{got:?} {}", expected.is_some()),
+                }
+            }
+            Step::Get { key, range, only_if } => {
+                let key = KEYS[key];
+                let (only_if, holds) = condition(only_if, model.get(key));
+                let options = GetOptions { range: range.clone(), only_if, ..GetOptions::default() };
                 match (store.get("b", key, options).await, model.get(key)) {
                     (Err(R2Error::NoSuchKey), None) => {}
-                    (Err(R2Error::InvalidRange), Some((content, _))) => {
-                        prop_assert!(range.unwrap().resolve(content.len() as u64).is_err());
+                    (Err(R2Error::PreconditionFailed { object, .. }), Some(kept)) => {
+                        prop_assert!(!holds);
+                        prop_assert_eq!(&object.unwrap().etag, &kept.etag);
                     }
-                    (Ok(found), Some((content, etag))) => {
-                        prop_assert_eq!(&found.object.etag, etag);
+                    (Err(R2Error::InvalidRange), Some(kept)) => {
+                        prop_assert!(holds && range.unwrap().resolve(kept.content.len() as u64).is_err());
+                    }
+                    (Ok(found), Some(Kept { content, etag, class, .. })) => {
+                        prop_assert!(holds);
+                        prop_assert_eq!((&found.object.etag, found.object.storage_class), (etag, *class));
                         let (from, length) = (found.range.offset as usize, found.range.length as usize);
                         prop_assert_eq!(found.partial, range.is_some());
                         prop_assert!(range.is_some() || length == content.len());
@@ -174,22 +243,26 @@ async fn check(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Reopen => {
                 drop(store);
-                store = local(folder.path());
+                store = open();
             }
         }
         let usage = store.usage("b").await.unwrap();
-        let bytes: usize = model.values().map(|(content, _)| content.len()).sum();
+        let bytes: usize = model.values().map(|kept| kept.content.len()).sum();
         prop_assert_eq!((usage.objects, usage.bytes), (model.len() as u64, bytes as u64));
     }
-    settle(folder.path(), model.values().filter(|(content, _)| content.len() > INLINE).count()).await;
+    settle(folder.path(), model.values().filter(|kept| kept.file).count()).await;
     Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
-    fn any_history_matches_a_map(steps in steps()) {
+    fn any_history_matches_a_map(
+        steps in steps(),
+        // None at all, so little that others are pushed out, and enough.
+        cache_bytes in proptest::sample::select(vec![0, 16 * 4000, 64 << 20]),
+    ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(check(steps))?;
+        runtime.block_on(check(steps, cache_bytes))?;
     }
 }
