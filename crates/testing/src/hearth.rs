@@ -198,6 +198,13 @@ impl Hearth {
         self.ready().await;
     }
 
+    /// Starts the server again and kills it before it need be ready: what it was putting right is put right halfway.
+    pub async fn start_and_kill(&mut self, after: Duration) {
+        self.child = spawn(&self.options, self.address, self.s3, self.folder());
+        sleep(after).await;
+        self.kill().await;
+    }
+
     async fn ready(&mut self) {
         let deadline = tokio::time::Instant::now() + START;
         loop {
