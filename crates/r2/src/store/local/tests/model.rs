@@ -176,6 +176,7 @@ async fn check(steps: Vec<Step>, cache_bytes: usize) -> Result<(), TestCaseError
                 if let (Ok(object), Some(kept)) = (store.head("b", key).await, model.get_mut(key)) {
                     store.set_storage_class("b", key, &object.version, class).await.unwrap();
                     kept.class = class;
+                    prop_assert_eq!(store.head("b", key).await.unwrap().storage_class, class);
                 }
             }
             Step::Head { key } => {
