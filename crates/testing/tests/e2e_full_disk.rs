@@ -283,3 +283,11 @@ async fn an_account_whose_quota_is_used_up_can_read_and_delete_and_then_write_ag
     filled.delete(2).await;
     filled.writes_again(100_000).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s3_says_that_a_quota_is_used_up() {
+    let config = "[storage]\naccount-quota-mb = 4\n".to_owned();
+    let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
+    let endpoint = format!("http://{}", hearth.s3_address());
+    hearth.app("s3").env("S3_ENDPOINT", Some(&endpoint)).python("quota.py").await.expect_ok();
+}
