@@ -2,7 +2,7 @@
 //! Hearth serves bindings with. `bench/state.py` puts it where a store would be.
 //!
 //! ```text
-//! trivial <socket> [bytes | text]
+//! trivial <socket> [bytes | text] [head of an R2 object]
 //! ```
 
 use std::convert::Infallible;
@@ -17,11 +17,16 @@ use tokio::net::UnixListener;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
-    let path = args.next().ok_or_else(|| anyhow::anyhow!("usage: trivial <socket> [bytes | text]"))?;
+    let path = args
+        .next()
+        .ok_or_else(|| anyhow::anyhow!("usage: trivial <socket> [bytes | text] [head of an R2 object]"))?;
     let answer = args.next().unwrap_or_else(|| "100".to_owned());
     // So many bytes, or the text itself where the caller reads it.
     let body = answer.parse().map_or_else(|_| answer.into_bytes(), |bytes| vec![b'x'; bytes]);
-    let body = Bytes::from(body);
+    // R2 answers with JSON, how long that is, and the content behind it.
+    let head = args.next();
+    let metadata = head.as_ref().map(String::len);
+    let body = Bytes::from([head.unwrap_or_default().into_bytes(), body].concat());
     let listener = UnixListener::bind(path)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -31,7 +36,11 @@ async fn main() -> anyhow::Result<()> {
             async move {
                 // What is sent has to be read, here as in a store.
                 let _ = request.into_body().collect().await;
-                Ok::<_, Infallible>(Response::new(Full::new(body)))
+                let mut response = Response::new(Full::new(body));
+                if let Some(size) = metadata {
+                    response.headers_mut().insert("cf-r2-metadata-size", size.into());
+                }
+                Ok::<_, Infallible>(response)
             }
         });
         tokio::spawn(
