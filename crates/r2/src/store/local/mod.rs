@@ -4,6 +4,8 @@
 //! down as pending, synced, moved to `objects/`, the folder synced, and then one transaction makes an object of it. A
 //! crash before that leaves a file that the next start removes, since it is pending; a replaced or deleted object's files
 //! become pending in the very transaction that takes it away.
+//!
+//! Small objects that were read lately are in memory as well (`cache`), and read from there without a hop to the pool.
 
 mod cache;
 mod crypt;
