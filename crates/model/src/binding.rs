@@ -72,6 +72,51 @@ pub enum BindingKind {
         #[serde(alias = "database_id")]
         id: String,
     },
+    /// The producer's side of a queue.
+    Queue {
+        /// The queue's name.
+        queue_name: String,
+        /// Seconds that its messages wait unless they say otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery_delay: Option<u32>,
+    },
+    /// A class of Durable Objects.
+    DurableObjectNamespace {
+        /// The class.
+        class_name: String,
+        /// The worker that has it; this one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script_name: Option<String>,
+        /// A legacy service environment of that worker; only `production` exists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<String>,
+        /// The namespace's id, in answers; what an upload says of it is ignored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace_id: Option<String>,
+    },
+    /// A workflow.
+    Workflow {
+        /// The workflow's name, one among the account's.
+        workflow_name: String,
+        /// The class that defines it.
+        class_name: String,
+        /// The worker that has it; this one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script_name: Option<String>,
+    },
+    /// A dataset of the Analytics Engine.
+    AnalyticsEngine {
+        /// Its name; the binding's when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dataset: Option<String>,
+    },
+    /// A rate limit.
+    Ratelimit {
+        /// Which counters it uses: bindings of one account with one id share them.
+        namespace_id: String,
+        /// How much is allowed.
+        simple: RateLimit,
+    },
     /// `{id, tag, timestamp}` of the running version.
     VersionMetadata {},
     /// Service-worker format: a part of the upload as `WebAssembly.Module`.
@@ -89,6 +134,21 @@ pub enum BindingKind {
         /// The part's name.
         part: String,
     },
+}
+
+/// How often a key may pass a rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Times within a period, at least 1.
+    pub limit: u32,
+    /// Seconds: 10 or 60, as Cloudflare has it.
+    pub period: u32,
+}
+
+impl RateLimit {
+    fn is_valid(self) -> bool {
+        self.limit > 0 && matches!(self.period, 10 | 60)
+    }
 }
 
 /// Why a binding was refused; the text is fit for the caller and names the binding.
@@ -114,7 +174,7 @@ pub enum BindingError {
     },
 }
 
-const SUPPORTED: [&str; 12] = [
+const SUPPORTED: [&str; 17] = [
     "plain_text",
     "json",
     "secret_text",
@@ -123,6 +183,11 @@ const SUPPORTED: [&str; 12] = [
     "kv_namespace",
     "r2_bucket",
     "d1",
+    "queue",
+    "durable_object_namespace",
+    "workflow",
+    "analytics_engine",
+    "ratelimit",
     "version_metadata",
     "wasm_module",
     "text_blob",
@@ -149,7 +214,14 @@ impl Binding {
         if !SUPPORTED.contains(&kind) {
             return Err(BindingError::Unsupported { name: name.to_owned(), kind: kind.to_owned() });
         }
-        serde_json::from_value(value.clone()).map_err(|error| malformed(&error.to_string()))
+        let binding: Self =
+            serde_json::from_value(value.clone()).map_err(|error| malformed(&error.to_string()))?;
+        match binding.kind {
+            BindingKind::Ratelimit { simple, .. } if !simple.is_valid() => Err(malformed(
+                "`simple` must have a `limit` of at least 1 and a `period` of 10 or 60 seconds",
+            )),
+            _ => Ok(binding),
+        }
     }
 
     /// The `type` on the wire.
@@ -163,6 +235,11 @@ impl Binding {
             BindingKind::KvNamespace { .. } => "kv_namespace",
             BindingKind::R2Bucket { .. } => "r2_bucket",
             BindingKind::D1 { .. } => "d1",
+            BindingKind::Queue { .. } => "queue",
+            BindingKind::DurableObjectNamespace { .. } => "durable_object_namespace",
+            BindingKind::Workflow { .. } => "workflow",
+            BindingKind::AnalyticsEngine { .. } => "analytics_engine",
+            BindingKind::Ratelimit { .. } => "ratelimit",
             BindingKind::VersionMetadata {} => "version_metadata",
             BindingKind::WasmModule { .. } => "wasm_module",
             BindingKind::TextBlob { .. } => "text_blob",
@@ -200,6 +277,11 @@ mod tests {
             json!({"name": "A", "type": "kv_namespace", "namespace_id": "x"}),
             json!({"name": "A", "type": "r2_bucket", "bucket_name": "x", "jurisdiction": "eu"}),
             json!({"name": "A", "type": "d1", "id": "x"}),
+            json!({"name": "A", "type": "queue", "queue_name": "x", "delivery_delay": 3}),
+            json!({"name": "A", "type": "durable_object_namespace", "class_name": "C", "script_name": "b"}),
+            json!({"name": "A", "type": "workflow", "workflow_name": "w", "class_name": "C"}),
+            json!({"name": "A", "type": "analytics_engine", "dataset": "x"}),
+            json!({"name": "A", "type": "ratelimit", "namespace_id": "1", "simple": {"limit": 5, "period": 60}}),
             json!({"name": "A", "type": "version_metadata"}),
             json!({"name": "A", "type": "wasm_module", "part": "w"}),
         ] {
@@ -211,9 +293,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_yet_is_refused_by_name() {
-        let error =
-            Binding::from_wire(&json!({"name": "Q", "type": "queue", "queue_name": "x"})).unwrap_err();
-        assert!(error.to_string().contains("binding Q of type queue"), "{error}");
+        let error = Binding::from_wire(&json!({"name": "E", "type": "send_email"})).unwrap_err();
+        assert!(error.to_string().contains("binding E of type send_email"), "{error}");
     }
 
     #[test]
@@ -221,6 +302,11 @@ mod tests {
         let error = Binding::from_wire(&json!({"name": "T", "type": "plain_text"})).unwrap_err();
         assert!(error.to_string().contains("binding T") && error.to_string().contains("text"), "{error}");
         assert!(Binding::from_wire(&json!({"type": "plain_text"})).is_err());
+        for simple in [json!({"limit": 0, "period": 10}), json!({"limit": 1, "period": 30})] {
+            let limit = json!({"name": "L", "type": "ratelimit", "namespace_id": "1", "simple": simple});
+            let error = Binding::from_wire(&limit).unwrap_err();
+            assert!(error.to_string().contains("period"), "{error}");
+        }
         assert!(Binding::from_wire(&json!(7)).is_err());
     }
 

@@ -19,7 +19,7 @@ mod published;
 mod route;
 mod version;
 
-pub use binding::{Binding, BindingError, BindingKind};
+pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
 pub use cron::{Cron, CronError};
 pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, SplitError, VersionChoice};

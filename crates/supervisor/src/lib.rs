@@ -32,4 +32,4 @@ pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Peer, Services};
 pub use supervisor::Supervisor;
-pub use workerd::config::{BINDING_HEADER, MAIN_SERVICE, binding_key};
+pub use workerd::config::{BINDING_HEADER, CACHE_KEY, MAIN_SERVICE, binding_key};

@@ -187,19 +187,25 @@ async fn bindings_to_data_have_their_methods_and_a_probe_reaches_none() {
     let source = "
         export default {
           fetch(request, env) {
-            return Response.json([typeof env.KV.getWithMetadata, typeof env.R2.createMultipartUpload, typeof env.DB.batch]);
+            return Response.json([
+              env.KV.getWithMetadata, env.R2.createMultipartUpload, env.DB.batch, env.QUEUE.sendBatch, env.LIMIT.limit,
+              env.POINTS.writeDataPoint, caches.default.match,
+            ].filter((method) => typeof method === 'function').length);
           },
         };";
     let bindings = [
         json!({ "name": "KV", "type": "kv_namespace", "namespace_id": "n" }),
         json!({ "name": "R2", "type": "r2_bucket", "bucket_name": "b" }),
         json!({ "name": "DB", "type": "d1", "id": "d" }),
+        json!({ "name": "QUEUE", "type": "queue", "queue_name": "q" }),
+        json!({ "name": "LIMIT", "type": "ratelimit", "namespace_id": "1", "simple": { "limit": 1, "period": 10 } }),
+        json!({ "name": "POINTS", "type": "analytics_engine", "dataset": "d" }),
     ];
     let format = Format::Modules { main: "index.js".to_owned() };
     let launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
     let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false });
     control::ready(control).await.unwrap();
-    assert!(running.ask("http", "/").ends_with(r#"["function","function","function"]"#));
+    assert!(running.ask("http", "/").ends_with("\r\n\r\n7"));
 
     let (name, source) = probe::entry(&launch.format);
     let purpose = Purpose::Probe(probe::as_entry(name, &source));

@@ -11,6 +11,12 @@ use hearth_model::{BindingKind, Format, Launch, LaunchModule, ModuleKind};
 
 use super::workerd_capnp::{config, external_server, http_options, service, worker};
 
+mod bindings;
+mod extensions;
+
+pub use bindings::binding_key;
+use bindings::{fill_bindings, outside, outside_service};
+
 /// The sockets that every configuration declares. workerd refuses a `-S` name that the configuration lacks, and the
 /// other way round (workerd.md 9), and a spare is started before anybody knows what it will run.
 pub(crate) const SOCKETS: [&str; 3] = ["http", "events", "hb"];
@@ -20,10 +26,12 @@ pub const MAIN_SERVICE: &str = "main";
 
 /// The header that carries `request.cf` as JSON; workerd parses and removes it.
 pub(crate) const CF_HEADER: &str = "X-Hearth-CF";
-/// The header by which a request on `bindings.sock` says on which binding it is made: a [`binding_key`].
+/// The header by which a request on `bindings.sock` says on which binding it is made: a [`binding_key`], or
+/// [`CACHE_KEY`].
 pub const BINDING_HEADER: &str = "X-Hearth-Binding";
-/// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
-const D1_MODULE: &str = "cloudflare-internal:d1-api";
+/// What [`BINDING_HEADER`] says of the Cache API, which every worker has without a binding.
+pub const CACHE_KEY: &str = "cache";
+const CACHE_SERVICE: &str = "cache";
 const TAIL_SERVICE: &str = "tail";
 const PROTO_HEADER: &str = "X-Forwarded-Proto";
 
@@ -40,7 +48,7 @@ pub(crate) struct Entry<'a> {
 }
 
 /// Calls the handlers of events (`runtime/events/`).
-const DISPATCHER: &str = include_str!("../../../../runtime/events/dispatch.js");
+const DISPATCHER: &str = include_str!("../../../../../runtime/events/dispatch.js");
 const DISPATCH_SERVICE: &str = "dispatch";
 /// Gives a service binding the methods `scheduled` and `queue`. Experimental, so the process needs `--experimental`;
 /// the worker itself does not get the flag (workerd.md 2.1).
@@ -90,31 +98,57 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
         socket.init_service().set_name(target);
     }
 
-    let outside: Vec<(usize, &BindingKind)> = match purpose {
-        Purpose::Serve { .. } => outside(launch).collect(),
-        Purpose::Probe(_) => Vec::new(),
-    };
-    let tails = matches!(purpose, Purpose::Serve { tails: true });
-    let count = 3 + outside.len() as u32;
-    let mut services = root.init_services(count + u32::from(tails) + u32::from(dispatches));
-    if tails {
-        fill_tail(services.reborrow().get(count), paths);
-    }
-    if dispatches {
-        fill_dispatcher(services.reborrow().get(count + u32::from(tails)));
-    }
-    fill_internet(services.reborrow().get(0), paths);
-    fill_beat(services.reborrow().get(1), paths);
-    let mut main = services.reborrow().get(2);
-    main.set_name(MAIN_SERVICE);
-    fill_worker(main.init_worker(), launch, purpose);
-    for (index, (position, kind)) in outside.into_iter().enumerate() {
-        let service = services.reborrow().get(3 + index as u32);
-        match kind {
-            BindingKind::Service { .. } => fill_call(service, position, paths),
-            _ => fill_capability(service, position, paths),
+    extensions::fill(root.reborrow(), launch);
+    let parts = parts(launch, purpose);
+    let mut services = root.init_services(parts.len() as u32);
+    for (index, part) in parts.into_iter().enumerate() {
+        let mut service = services.reborrow().get(index as u32);
+        match part {
+            Part::Internet => fill_internet(service, paths),
+            Part::Beat => fill_beat(service, paths),
+            Part::Main => {
+                service.set_name(MAIN_SERVICE);
+                fill_worker(service.init_worker(), launch, purpose);
+            }
+            Part::Cache => fill_cache(service, paths),
+            Part::Tail => fill_tail(service, paths),
+            Part::Dispatcher => fill_dispatcher(service),
+            Part::Call(position) => fill_call(service, position, paths),
+            Part::Capability(position) => fill_capability(service, position, paths),
         }
     }
+}
+
+/// A service of the configuration.
+enum Part {
+    Internet,
+    Beat,
+    Main,
+    Cache,
+    Tail,
+    Dispatcher,
+    /// Another worker, for the binding at this position.
+    Call(usize),
+    /// KV, R2, D1, …, for the binding at this position.
+    Capability(usize),
+}
+
+/// What the process needs. A probe's worker has no way to data.
+fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
+    let mut parts = vec![Part::Internet, Part::Beat, Part::Main];
+    let Purpose::Serve { tails } = purpose else { return parts };
+    parts.push(Part::Cache);
+    if *tails {
+        parts.push(Part::Tail);
+    }
+    if needs_experimental(launch, purpose) {
+        parts.push(Part::Dispatcher);
+    }
+    parts.extend(outside(launch).map(|(position, kind)| match kind {
+        BindingKind::Service { .. } => Part::Call(position),
+        _ => Part::Capability(position),
+    }));
+    parts
 }
 
 /// The way out. It must always be named: workerd's own would load CA files that the jail lacks (workerd.md 1.8).
@@ -125,6 +159,17 @@ fn fill_internet(mut service: service::Builder<'_>, paths: &Paths<'_>) {
     let mut http = external.init_http();
     http.set_style(http_options::Style::Proxy);
     http.set_cf_blob_header(CF_HEADER);
+}
+
+/// The Cache API: HTTP to Rust (workerd.md 1.7). Proxy style keeps the scheme; `cf` carries the cache key.
+fn fill_cache(mut service: service::Builder<'_>, paths: &Paths<'_>) {
+    service.set_name(CACHE_SERVICE);
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "bindings.sock");
+    let mut http = external.init_http();
+    http.set_style(http_options::Style::Proxy);
+    http.set_cf_blob_header(CF_HEADER);
+    set_binding(http, CACHE_KEY);
 }
 
 /// Whether a process must have been started with `--experimental` to run this.
@@ -193,31 +238,6 @@ fn set_socket(mut external: external_server::Builder<'_>, paths: &Paths<'_>, nam
     external.set_address(format!("unix:{}", paths.hearth.join(name).display()));
 }
 
-/// The bindings that Rust serves, with their positions among the bindings.
-fn outside(launch: &Launch) -> impl Iterator<Item = (usize, &BindingKind)> {
-    let is_outside = |kind: &BindingKind| {
-        matches!(
-            kind,
-            BindingKind::Service { .. }
-                | BindingKind::KvNamespace { .. }
-                | BindingKind::R2Bucket { .. }
-                | BindingKind::D1 { .. }
-        )
-    };
-    let numbered = launch.bindings.iter().map(|binding| &binding.kind).enumerate();
-    numbered.filter(move |(_, kind)| is_outside(kind))
-}
-
-/// What a call says of the binding it is made on: its position among the version's bindings, since a name may hold
-/// what neither a header nor the authority of a `CONNECT` may.
-pub fn binding_key(position: usize) -> String {
-    format!("binding-{position}")
-}
-
-fn outside_service(position: usize) -> String {
-    format!("outside:{position}")
-}
-
 fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
     worker.set_compatibility_date(&launch.compatibility.date);
     let flags = &launch.compatibility.flags;
@@ -226,6 +246,9 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
         list.set(index as u32, flag);
     }
     fill_bindings(worker.reborrow(), launch, purpose);
+    if matches!(purpose, Purpose::Serve { .. }) {
+        worker.reborrow().init_cache_api_outbound().set_name(CACHE_SERVICE);
+    }
     if matches!(purpose, Purpose::Serve { tails: true }) {
         worker.reborrow().init_tails(1).get(0).set_name(TAIL_SERVICE);
     }
@@ -275,54 +298,4 @@ fn fill_module(mut to: worker::module::Builder<'_>, module: &LaunchModule) {
         ModuleKind::Json => to.set_json(&*text()),
         ModuleKind::Wasm => to.set_wasm(&module.content),
     }
-}
-
-fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
-    let numbered = launch.bindings.iter().enumerate();
-    let bindings: Vec<_> =
-        numbered.filter(|(_, binding)| !matches!(binding.kind, BindingKind::Inherit { .. })).collect();
-    // A probe's bindings lead to no data: a worker that is only looked at must not touch any.
-    let target = |position| match purpose {
-        Purpose::Serve { .. } => outside_service(position),
-        Purpose::Probe(_) => "internet".to_owned(),
-    };
-    let mut list = worker.init_bindings(bindings.len() as u32);
-    for (index, (position, binding)) in bindings.into_iter().enumerate() {
-        let mut to = list.reborrow().get(index as u32);
-        to.set_name(&binding.name);
-        match &binding.kind {
-            BindingKind::PlainText { text } => to.set_text(text),
-            BindingKind::SecretText { text } => to.set_text(text.as_deref().unwrap_or_default()),
-            BindingKind::Json { json } => to.set_json(json.to_string()),
-            BindingKind::VersionMetadata {} => to.set_json(version_metadata(launch)),
-            BindingKind::Service { .. } => to.init_service().set_name(target(position)),
-            BindingKind::KvNamespace { .. } => to.init_kv_namespace().set_name(target(position)),
-            BindingKind::R2Bucket { .. } => to.init_r2_bucket().set_name(target(position)),
-            BindingKind::D1 { .. } => {
-                let mut wrapped = to.init_wrapped();
-                wrapped.set_module_name(D1_MODULE);
-                let mut fetcher = wrapped.init_inner_bindings(1).get(0);
-                fetcher.set_name("fetcher");
-                fetcher.init_service().set_name(target(position));
-            }
-            BindingKind::WasmModule { part } => to.set_wasm_module(content(launch, part)),
-            BindingKind::TextBlob { part } => to.set_text(&*String::from_utf8_lossy(content(launch, part))),
-            BindingKind::DataBlob { part } => to.set_data(content(launch, part)),
-            // Filtered out above; an upload's plan has resolved it long before.
-            BindingKind::Inherit { .. } => {}
-        }
-    }
-}
-
-fn content<'a>(launch: &'a Launch, part: &str) -> &'a [u8] {
-    launch.modules.iter().find(|m| m.name == part).map_or(&[], |m| &m.content)
-}
-
-fn version_metadata(launch: &Launch) -> String {
-    serde_json::json!({
-        "id": launch.version.to_string(),
-        "tag": launch.tag,
-        "timestamp": launch.created_on,
-    })
-    .to_string()
 }
