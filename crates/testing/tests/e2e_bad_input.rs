@@ -67,8 +67,6 @@ async fn bindings_to_what_is_not_there_are_refused_by_name() {
         json!({ "type": "workflow", "workflow_name": "w", "class_name": "C" }),
         json!({ "type": "hyperdrive", "id": "x" }),
         json!({ "type": "vectorize", "index_name": "x" }),
-        json!({ "type": "analytics_engine", "dataset": "x" }),
-        json!({ "type": "ratelimit", "namespace_id": "1", "simple": { "limit": 1, "period": 10 } }),
         json!({ "type": "send_email" }),
         json!({ "type": "browser" }),
         json!({ "type": "ai" }),

@@ -72,9 +72,9 @@ fn what_does_not_hold_is_named() {
         (dates("compatibility_date", json!("2027-01-01")), vec![esm()], "future"),
         (dates("compatibility_flags", json!(["No Such"])), vec![esm()], "No Such"),
         (
-            dates("bindings", json!([{"name": "Q", "type": "queue", "queue_name": "x"}])),
+            dates("bindings", json!([{"name": "E", "type": "send_email"}])),
             vec![esm()],
-            "binding Q of type queue",
+            "binding E of type send_email",
         ),
         (dates("bindings", json!([{"name": "S", "type": "secret_text"}])), vec![esm()], "binding S"),
         (
