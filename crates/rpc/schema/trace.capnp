@@ -28,8 +28,8 @@ struct Trace {
   wallTime @11 :UInt64;
   dispatchNamespace @12 :Text;
   scriptTags @14 :List(Text);
-  diagnosticChannelEvents @17 :AnyPointer;
-  scriptVersion @19 :AnyPointer;
+  diagnosticChannelEvents @17 :List(DiagnosticChannelEvent);
+  scriptVersion @19 :ScriptVersion;
   entrypoint @22 :Text;
   scriptId @23 :Text;
   truncated @24 :Bool;
@@ -131,6 +131,21 @@ struct Trace {
 
   struct Response {
     statusCode @0 :UInt16;
+  }
+
+  struct DiagnosticChannelEvent {
+    timestampNs @0 :Int64;
+    channel @1 :Text;
+    message @2 :Data;
+  }
+
+  struct ScriptVersion {
+    id :group {
+      upper @0 :UInt64;
+      lower @1 :UInt64;
+    }
+    tag @2 :Text;
+    message @3 :Text;
   }
 
   enum ExecutionModel {

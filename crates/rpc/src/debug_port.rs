@@ -1,7 +1,7 @@
 //! Hearth's own way into a worker.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -63,6 +63,14 @@ impl DebugPort {
     /// Names the socket; nothing is connected yet.
     pub fn new(socket: impl Into<PathBuf>, threads: &RpcThreads) -> Self {
         Self { socket: socket.into(), threads: threads.clone() }
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub(crate) fn threads(&self) -> &RpcThreads {
+        &self.threads
     }
 
     /// Sends a request to an entrypoint's `fetch` handler.

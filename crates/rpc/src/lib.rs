@@ -31,7 +31,7 @@ pub use fetch::{CF_HEADER, PROTO_HEADER};
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
 pub use serve::{BINDING_HEADER, ServeHandle, serve};
 pub use tail::{
-    ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, TailHandle,
-    TailReceiver, Trace, TraceSink, WebSocketEvent,
+    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, TailHandle,
+    TailItem, TailReceiver, Trace, TraceSink, WebSocketEvent,
 };
 pub use threads::RpcThreads;

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::Workerd;
-use hearth_rpc::{Event, ExecutionModel, Log, LogLevel, Outcome, TailHandle, TailReceiver, Trace, TraceSink};
+use hearth_rpc::{
+    DebugPort, Entrypoint, Event, ExecutionModel, Log, LogLevel, Outcome, RpcThreads, TailHandle, TailItem,
+    TailReceiver, Trace, TraceSink,
+};
 use http_body_util::BodyExt as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -22,11 +25,11 @@ struct Keep {
 }
 
 impl TraceSink for Keep {
-    fn wants(&self, quiet: bool) -> bool {
-        !quiet || self.all.load(Ordering::SeqCst)
+    fn wants(&self, quiet: bool) -> Option<u8> {
+        (!quiet || self.all.load(Ordering::SeqCst)).then_some(0)
     }
 
-    fn take(&self, trace: Trace) {
+    fn take(&self, trace: Trace, _: u8) {
         let _ = self.traces.send(trace);
     }
 
@@ -186,4 +189,64 @@ async fn what_a_process_said_last_is_taken_before_the_end() {
         count += 1;
     }
     assert_eq!(count, 50);
+}
+
+/// A worker that tails others gets what workerd itself would give it, the worker's name and version with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_reach_a_tail_handler() {
+    let mut tailed = Tailed::start();
+    for path in ["/log", "/throw", "/call"] {
+        tailed.get(path).await;
+    }
+    let mut items = Vec::new();
+    for _ in 0..4 {
+        let (trace, script) = (Arc::new(tailed.next().await), "producer".to_owned());
+        items.push(TailItem { trace, script, version: 0x0123_4567_89ab_4def_8123_4567_89ab_cdef });
+    }
+    let path = |name: &str| tailed.dir.path().join(name);
+    std::fs::write(path("tailer.js"), include_str!("workers/tailer.js")).unwrap();
+    let text = format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = (
+    modules = [(name = "tailer.js", esModule = embed "tailer.js")], compatibilityDate = "2026-11-01"))],
+  sockets = [(name = "http", address = "unix:{}", service = "main", http = ())]);"#,
+        path("tailer.sock").display()
+    );
+    std::fs::write(path("tailer.capnp"), text).unwrap();
+    let debug = path("tailer-debug.sock");
+    let extra = ["--debug-port".to_owned(), format!("unix:{}", debug.display())];
+    let _tailer = Workerd::start(&path("tailer.capnp"), &debug, &extra);
+    let port = DebugPort::new(&debug, &RpcThreads::new(1).unwrap());
+    let entrypoint = || Entrypoint { service: "main".to_owned(), ..Entrypoint::default() };
+    port.send_traces(entrypoint(), items).await.expect("delivered");
+    let request = http::Request::get("http://tailer/").body(http_body_util::Empty::new()).unwrap();
+    let answer = port.fetch(entrypoint(), request).await.expect("an answer");
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let seen: Value = serde_json::from_slice(&body).expect("JSON");
+    let of = |path: &str| {
+        let all = seen.as_array().expect("a list");
+        all.iter()
+            .find(|item| item["event"]["request"]["url"] == format!("http://caller.test{path}"))
+            .expect(path)
+    };
+    for item in seen.as_array().unwrap() {
+        assert_eq!(item["scriptName"], "producer");
+        assert_eq!(item["scriptVersion"]["id"], "01234567-89ab-4def-8123-456789abcdef");
+    }
+    let logged = of("/log");
+    assert_eq!((&logged["outcome"], &logged["entrypoint"]), (&json!("ok"), &json!("default")));
+    assert_eq!(logged["event"]["response"]["status"], 201);
+    assert_eq!(logged["logs"][0]["message"], json!(["hi", {"a": 1}, [2], null, null, "ü"]));
+    assert_eq!(logged["logs"][1]["level"], "warn");
+    assert!(logged["eventTimestamp"].as_i64().is_some_and(|at| at > 1_700_000_000_000), "{logged}");
+    let thrown = of("/throw");
+    assert_eq!(thrown["outcome"], "exception");
+    assert_eq!(
+        (&thrown["exceptions"][0]["name"], &thrown["exceptions"][0]["message"]),
+        (&json!("RangeError"), &json!("thrown here"))
+    );
+    let called =
+        seen.as_array().unwrap().iter().find(|item| item["event"]["rpcMethod"] == "shout").expect("the call");
+    assert_eq!(called["entrypoint"], "Named");
 }

@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearth_model::Launch;
-
 use crate::output::Console;
-use crate::plan::Rules;
+use crate::plan::{Rules, Tracing};
 
 /// What an operator may set about processes.
 #[derive(Debug, Clone)]
@@ -41,17 +39,21 @@ pub struct Config {
     pub open_files: u64,
     /// Processes and threads of one instance.
     pub tasks: u64,
-    /// Which processes send traces of their invocations to `tail.sock`.
+    /// Which processes send traces of their invocations to `tail.sock` for the log's sake.
     pub tails: Tails,
+    /// How long a process goes on reporting its invocations when nobody wants that any more.
+    pub trace_linger: Duration,
 }
 
-/// Whose processes send traces of every invocation. It costs each of them, whether they log or not (SPECIFICATION.md).
+/// Whose processes report every invocation because the operator wants it on the log. A worker that somebody watches, or
+/// whose settings ask for its logs, is reported whatever this says. It costs each of them, whether they log or not
+/// (SPECIFICATION.md).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tails {
-    /// Nobody's. Their console is not on the log either.
+    /// Nobody's, and what is reported for others to see is not on the log. Their console is not on the log either.
     None,
-    /// Those of workers whose settings ask for logs. The console of others is on the log as they print it.
+    /// Nobody's: what is reported anyway is on the log. The console of others is on the log as they print it.
     #[default]
     Observed,
     /// Everybody's.
@@ -59,17 +61,10 @@ pub enum Tails {
 }
 
 impl Tails {
-    pub(crate) fn of(self, launch: &Launch) -> bool {
+    /// Where the console of a process goes that reports its invocations, or does not.
+    pub(crate) fn console(self, tracing: Tracing) -> Console {
         match self {
-            Self::None => false,
-            Self::Observed => launch.observed,
-            Self::All => true,
-        }
-    }
-
-    pub(crate) fn console(self, launch: &Launch) -> Console {
-        match self {
-            Self::Observed if !launch.observed => Console::Logged,
+            Self::Observed | Self::All if tracing == Tracing::Off => Console::Logged,
             _ => Console::Elsewhere,
         }
     }
@@ -95,6 +90,7 @@ impl Config {
             open_files: 65_536,
             tasks: 128,
             tails: Tails::default(),
+            trace_linger: Duration::from_secs(60),
         }
     }
 
@@ -109,6 +105,7 @@ impl Config {
             stop_grace: self.stop_grace,
             backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(30),
+            trace_linger: self.trace_linger,
         }
     }
 }

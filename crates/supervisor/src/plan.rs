@@ -6,7 +6,14 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use hearth_model::WorkerId;
+
 use crate::{Death, InstanceKey};
+
+mod traces;
+
+use traces::Traces;
+pub(crate) use traces::Tracing;
 
 /// Identifies a process among all of this run.
 pub(crate) type Serial = u64;
@@ -32,6 +39,8 @@ pub(crate) struct Rules {
     pub backoff: Duration,
     /// The longest wait after failed starts.
     pub max_backoff: Duration,
+    /// How long a process goes on reporting its invocations when nobody wants that any more.
+    pub trace_linger: Duration,
 }
 
 /// What happened.
@@ -41,6 +50,10 @@ pub(crate) enum Event {
     Wanted(InstanceKey),
     /// A process that was asked for serves.
     Started(Serial),
+    /// It listens, and this is whether it reports its invocations.
+    Listening(Serial, Tracing),
+    /// Somebody wants the worker's invocations reported, or nobody does any more.
+    Trace(WorkerId, bool),
     /// A process that was asked for did not come to serve.
     Failed(Serial),
     /// A process is gone.
@@ -101,6 +114,8 @@ enum Stage {
 struct Member {
     key: InstanceKey,
     stage: Stage,
+    /// None before it listens.
+    tracing: Option<Tracing>,
     started: Duration,
     load: Load,
 }
@@ -120,6 +135,7 @@ pub(crate) struct Plan {
     /// Versions that are no longer routed to, and since when. A call that chose its version just before may start a
     /// process for one once more, and so may a preview; it leaves soon after.
     retired: HashMap<InstanceKey, Duration>,
+    traces: Traces,
     next: Serial,
     spare_cores: f64,
     closing: bool,
@@ -141,6 +157,7 @@ impl Plan {
             members: BTreeMap::new(),
             failures: HashMap::new(),
             retired: HashMap::new(),
+            traces: Traces::default(),
             next: 1,
             spare_cores: 0.0,
             closing: false,
@@ -152,6 +169,11 @@ impl Plan {
         match event {
             Event::Wanted(key) => self.wanted(key, now),
             Event::Started(serial) => self.started(serial, now),
+            Event::Listening(serial, tracing) => self.listening(serial, tracing, now),
+            Event::Trace(worker, wanted) => {
+                self.traces.want(worker, wanted, now);
+                self.retrace(now)
+            }
             Event::Failed(serial) => self.gone(serial, true, now),
             Event::Exited(serial) => self.gone(serial, false, now),
             Event::Observed(serial, load) => self.observed(serial, load, now),
@@ -207,7 +229,8 @@ impl Plan {
         let serial = self.next;
         self.next += 1;
         let load = Load { last_used: now, ..Load::default() };
-        self.members.insert(serial, Member { key, stage: Stage::Starting, started: now, load });
+        self.members
+            .insert(serial, Member { key, stage: Stage::Starting, tracing: None, started: now, load });
         Effect::Start(serial, key)
     }
 
@@ -303,6 +326,7 @@ impl Plan {
             now,
         ));
         effects.extend(self.relieve(now));
+        effects.extend(self.retrace(now));
         self.failures.retain(|_, failures| now < failures.until + YOUNG);
         effects
     }

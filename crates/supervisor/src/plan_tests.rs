@@ -15,6 +15,7 @@ fn rules() -> Rules {
         stop_grace: 5 * SECOND,
         backoff: SECOND,
         max_backoff: 60 * SECOND,
+        trace_linger: 60 * SECOND,
     }
 }
 
@@ -175,8 +176,83 @@ fn shutdown_drains_all_and_starts_none() {
     assert_eq!(plan.on(Event::Tick, SECOND), [Effect::Terminate(serial)]);
 }
 
+/// What a start of the plan's is answered with.
+fn comes_up(plan: &mut Plan, serial: Serial, tracing: Tracing, now: Duration) -> Vec<Effect> {
+    assert_eq!(plan.on(Event::Started(serial), now), []);
+    plan.on(Event::Listening(serial, tracing), now)
+}
+
+#[test]
+fn a_worker_that_is_watched_changes_processes_and_changes_back_when_it_is_not() {
+    let (mut plan, key, old) = serving();
+    plan.on(Event::Listening(old, Tracing::Off), Duration::ZERO);
+    assert_eq!(plan.on(Event::Tick, SECOND), []);
+    let [Effect::Start(new, again)] = plan.on(Event::Trace(key.worker, true), SECOND)[..] else { panic!() };
+    assert_eq!(again, key);
+    assert_eq!(plan.on(Event::Tick, 2 * SECOND), [], "one successor is enough");
+    assert_eq!(plan.on(Event::Started(new), 2 * SECOND), [], "the old one serves until the new one listens");
+    assert_eq!(plan.on(Event::Tick, 2 * SECOND), []);
+    assert_eq!(plan.on(Event::Listening(new, Tracing::On), 2 * SECOND), [Effect::Drain(old)]);
+    plan.on(Event::Tick, 3 * SECOND);
+    plan.on(Event::Exited(old), 3 * SECOND);
+
+    assert_eq!(plan.on(Event::Trace(key.worker, false), 10 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 70 * SECOND), [], "whoever comes back soon finds it as it was");
+    let [Effect::Start(last, _)] = plan.on(Event::Tick, 71 * SECOND)[..] else { panic!() };
+    assert_eq!(comes_up(&mut plan, last, Tracing::Off, 72 * SECOND), [Effect::Drain(new)]);
+    assert_eq!(plan.on(Event::Tick, 72 * SECOND), [Effect::Terminate(new)]);
+}
+
+#[test]
+fn a_watcher_who_comes_back_in_time_costs_nothing() {
+    let (mut plan, key, serial) = serving();
+    plan.on(Event::Listening(serial, Tracing::On), Duration::ZERO);
+    plan.on(Event::Trace(key.worker, true), SECOND);
+    plan.on(Event::Trace(key.worker, false), 2 * SECOND);
+    plan.on(Event::Trace(key.worker, true), 30 * SECOND);
+    assert_eq!(plan.on(Event::Tick, 600 * SECOND), []);
+}
+
+#[test]
+fn who_always_reports_is_never_replaced() {
+    let (mut plan, key, serial) = serving();
+    plan.on(Event::Listening(serial, Tracing::Always), Duration::ZERO);
+    assert_eq!(plan.on(Event::Trace(key.worker, true), SECOND), []);
+    assert_eq!(plan.on(Event::Trace(key.worker, false), 2 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 600 * SECOND), []);
+}
+
+#[test]
+fn every_process_of_a_hot_worker_is_replaced_one_after_the_other() {
+    let (mut plan, key, first) = serving();
+    plan.on(Event::Listening(first, Tracing::Off), Duration::ZERO);
+    plan.on(Event::Spare(1.5), SECOND);
+    let hot = Load { cpu: 0.95, ..load(16, 100, SECOND) };
+    let [Effect::Start(second, _)] = plan.on(Event::Observed(first, hot), SECOND)[..] else { panic!() };
+    comes_up(&mut plan, second, Tracing::Off, SECOND);
+    let mut drained = Vec::new();
+    let mut effects = plan.on(Event::Trace(key.worker, true), 2 * SECOND);
+    while let Some(Effect::Start(serial, _)) = effects.iter().find(|e| matches!(e, Effect::Start(..))) {
+        effects = comes_up(&mut plan, *serial, Tracing::On, 2 * SECOND);
+        drained.extend(effects.iter().filter(|e| matches!(e, Effect::Drain(_))).copied());
+    }
+    assert_eq!(drained, [Effect::Drain(first), Effect::Drain(second)]);
+}
+
+#[test]
+fn a_successor_that_does_not_start_is_tried_again_later_and_the_old_one_serves() {
+    let (mut plan, key, old) = serving();
+    plan.on(Event::Listening(old, Tracing::Off), Duration::ZERO);
+    let [Effect::Start(new, _)] = plan.on(Event::Trace(key.worker, true), SECOND)[..] else { panic!() };
+    assert_eq!(plan.on(Event::Failed(new), SECOND), [Effect::Refuse(key)]);
+    assert_eq!(plan.on(Event::Tick, SECOND), []);
+    assert!(matches!(plan.on(Event::Tick, 3 * SECOND)[..], [Effect::Start(..)]));
+}
+
 #[derive(Debug, Clone)]
 enum Step {
+    Listen(usize, bool),
+    Trace(usize, bool),
     Want(usize),
     Retire(usize),
     Start(usize),
@@ -189,6 +265,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..4_usize).prop_map(Step::Want),
+        (0..9_usize, any::<bool>()).prop_map(|(i, on)| Step::Listen(i, on)),
+        (0..4_usize, any::<bool>()).prop_map(|(k, on)| Step::Trace(k, on)),
         (0..4_usize).prop_map(Step::Retire),
         (0..9_usize).prop_map(Step::Start),
         (0..9_usize).prop_map(Step::Fail),
@@ -214,6 +292,9 @@ proptest! {
             let event = match step {
                 Step::Want(k) => Some(Event::Wanted(keys[k])),
                 Step::Retire(k) => Some(Event::Retired(keys[k])),
+                Step::Listen(i, on) => pick(&alive, i)
+                    .map(|serial| Event::Listening(serial, if on { Tracing::On } else { Tracing::Off })),
+                Step::Trace(k, on) => Some(Event::Trace(keys[k].worker, on)),
                 Step::Start(i) => pick(&alive, i).map(Event::Started),
                 Step::Fail(i) => pick(&alive, i).map(Event::Failed),
                 Step::Exit(i) => pick(&alive, i).map(Event::Exited),

@@ -1,7 +1,7 @@
 //! Carries out what the plan decides.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use hearth_jail::{Jailer, Signal};
 use hearth_model::{Launch, ProbeError, Probed, VersionId, WorkerId};
 use parking_lot::{Mutex, RwLock};
 use tokio::net::unix::pipe;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,13 +20,13 @@ use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
 use crate::output::{Console, Source};
-use crate::plan::{Effect, Event, Load, Plan, Serial};
+use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools};
 use crate::workerd::config::{Purpose, needs_experimental};
 use crate::workerd::probe;
-use crate::{Config, Death};
+use crate::{Config, Death, Tails};
 
 /// How often draining and idle instances are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -48,6 +48,10 @@ pub(crate) struct Shared {
     groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
     events: mpsc::UnboundedSender<Event>,
+    /// Workers of which somebody wants every invocation reported.
+    traced: RwLock<HashSet<WorkerId>>,
+    /// A process has begun to drain, or is gone.
+    left: Notify,
     pub(crate) began: Instant,
     stop: CancellationToken,
     gone: CancellationToken,
@@ -68,6 +72,7 @@ pub(crate) struct Running {
     pub(crate) instance: Arc<Instance>,
     pub(crate) process: Process,
     pub(crate) monitored: Mutex<Monitored>,
+    tracing: Tracing,
     /// Ends the services of its sockets when dropped.
     _attached: Box<dyn Any + Send + Sync>,
 }
@@ -113,6 +118,8 @@ impl Supervisor {
             services,
             nursery,
             events,
+            traced: RwLock::default(),
+            left: Notify::new(),
             stop,
         });
         tokio::spawn(Arc::clone(&shared).carry_out(inbox));
@@ -147,6 +154,35 @@ impl Supervisor {
     /// Lets the processes of a version drain: nothing is routed to it any more.
     pub fn retire(&self, worker: WorkerId, version: VersionId) {
         self.shared.tell(Event::Retired(InstanceKey::fused(worker, version)));
+    }
+
+    /// Says whether somebody wants every invocation of a worker reported. Processes that run are replaced: those to
+    /// come listen before those that are drain. When nobody wants it any more, that happens some time later.
+    pub fn trace(&self, worker: WorkerId, wanted: bool) {
+        let changed = {
+            let mut traced = self.shared.traced.write();
+            if wanted { traced.insert(worker) } else { traced.remove(&worker) }
+        };
+        if changed {
+            self.shared.tell(Event::Trace(worker, wanted));
+        }
+    }
+
+    /// Waits until no process serves the worker that does not report its invocations, after [`Self::trace`]. False:
+    /// one still does so when `patience` is over.
+    pub async fn traced(&self, worker: WorkerId, patience: Duration) -> bool {
+        let settled = async {
+            let mut left = std::pin::pin!(self.shared.left.notified());
+            loop {
+                left.as_mut().enable();
+                if !self.shared.has_untraced(worker) {
+                    return;
+                }
+                left.as_mut().await;
+                left.set(self.shared.left.notified());
+            }
+        };
+        tokio::time::timeout(patience, settled).await.is_ok()
     }
 
     /// Lets every process of a worker drain.
@@ -275,6 +311,7 @@ impl Shared {
                 if let Some(running) = self.running(serial) {
                     self.stop_serving(&running.instance);
                     running.instance.drain();
+                    self.left.notify_waiters();
                 }
             }
             Effect::Terminate(serial) => self.signal(serial, Death::Stopped, Signal::Terminate),
@@ -351,6 +388,7 @@ impl Shared {
         match sealed {
             Ok(()) => {
                 running.instance.open();
+                self.tell(Event::Listening(serial, running.tracing));
                 tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
             }
             // `follow` has the news already.
@@ -390,8 +428,8 @@ impl Shared {
     ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
         let launch = self.code.launch(key.version).await?;
         let identity = Identity::of(key, &launch);
-        let tails = self.config.tails.of(&launch);
-        let purpose = Purpose::Serve { tails };
+        let tracing = self.tracing(key, &launch);
+        let purpose = Purpose::Serve { tails: tracing != Tracing::Off };
         let flavour = match needs_experimental(&launch, &purpose) {
             true => Flavour::Experimental,
             false => Flavour::Plain,
@@ -404,7 +442,7 @@ impl Shared {
         let source = Source {
             worker: launch.name.clone(),
             version: key.version,
-            console: self.config.tails.console(&launch),
+            console: self.config.tails.console(tracing),
         };
         let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
@@ -413,10 +451,31 @@ impl Shared {
         let running = Running {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug),
             monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
+            tracing,
             _attached: self.services.attach(identity, sockets),
             process,
         };
         Ok((Arc::new(running), control))
+    }
+
+    /// Whether a process that starts now reports its invocations.
+    fn tracing(&self, key: InstanceKey, launch: &Launch) -> Tracing {
+        if self.config.tails == Tails::All || launch.observed {
+            Tracing::Always
+        } else if self.traced.read().contains(&key.worker) {
+            Tracing::On
+        } else {
+            Tracing::Off
+        }
+    }
+
+    fn has_untraced(&self, worker: WorkerId) -> bool {
+        let untraced = |running: &Arc<Running>| {
+            let instance = &running.instance;
+            let serves = !instance.is_draining() && instance.death().is_none();
+            running.tracing == Tracing::Off && instance.key.worker == worker && serves
+        };
+        self.running.lock().values().any(untraced)
     }
 
     /// Waits for a process's end and tells everybody.
@@ -426,6 +485,7 @@ impl Shared {
         let opened = running.instance.is_open();
         running.instance.bury(death);
         self.running.lock().remove(&serial);
+        self.left.notify_waiters();
         if opened {
             self.tell(Event::Exited(serial));
         } else {

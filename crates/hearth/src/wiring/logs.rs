@@ -16,11 +16,11 @@ pub struct WorkerLog {
 }
 
 impl TraceSink for WorkerLog {
-    fn wants(&self, quiet: bool) -> bool {
-        !quiet && tracing::enabled!(target: "worker", tracing::Level::ERROR)
+    fn wants(&self, quiet: bool) -> Option<u8> {
+        (!quiet && tracing::enabled!(target: "worker", tracing::Level::ERROR)).then_some(0)
     }
 
-    fn take(&self, trace: Trace) {
+    fn take(&self, trace: Trace, _: u8) {
         for log in &trace.logs {
             let line = Line { at_ms: log.timestamp_ms, text: message(log), ..Line::default() };
             self.write(&trace, level(log.level), &line);
@@ -181,6 +181,7 @@ mod tests {
             response_status: Some(200),
             logs: Vec::new(),
             exceptions: Vec::new(),
+            diagnostics: Vec::new(),
             entrypoint: None,
             durable_object_id: None,
             execution_model: ExecutionModel::Stateless,

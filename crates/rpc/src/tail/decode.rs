@@ -3,12 +3,13 @@
 use capnp::text;
 
 use super::trace::{
-    ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace, WebSocketEvent,
+    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace,
+    WebSocketEvent,
 };
 use crate::fields::method_name;
 use crate::schema::trace_capnp::{EventOutcome, trace};
 
-const NS_PER_MS: i64 = 1_000_000;
+pub(crate) const NS_PER_MS: i64 = 1_000_000;
 
 /// Whether it holds nothing that somebody would look for in a log.
 pub(crate) fn is_quiet(trace: trace::Reader<'_>) -> capnp::Result<bool> {
@@ -26,6 +27,11 @@ pub(crate) fn decode(trace: trace::Reader<'_>) -> capnp::Result<Trace> {
         },
         logs: trace.get_logs()?.iter().map(log).collect::<capnp::Result<_>>()?,
         exceptions: trace.get_exceptions()?.iter().map(exception).collect::<capnp::Result<_>>()?,
+        diagnostics: trace
+            .get_diagnostic_channel_events()?
+            .iter()
+            .map(diagnostic)
+            .collect::<capnp::Result<_>>()?,
         entrypoint: some(trace.get_entrypoint()?).filter(|name| name != "default"),
         durable_object_id: some(trace.get_durable_object_id()?),
         execution_model: match trace.get_execution_model() {
@@ -148,6 +154,14 @@ fn exception(exception: trace::exception::Reader<'_>) -> capnp::Result<Exception
         name: owned(exception.get_name()?),
         message: owned(exception.get_message()?),
         stack: some(exception.get_stack()?),
+    })
+}
+
+fn diagnostic(event: trace::diagnostic_channel_event::Reader<'_>) -> capnp::Result<Diagnostic> {
+    Ok(Diagnostic {
+        timestamp_ms: event.get_timestamp_ns() / NS_PER_MS,
+        channel: owned(event.get_channel()?),
+        message: event.get_message()?.to_vec(),
     })
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct Waiting {
-    traces: VecDeque<(usize, Trace)>,
+    traces: VecDeque<(usize, u8, Trace)>,
     bytes: usize,
     dropped: u64,
     /// The thread knows that something waits here.
@@ -41,19 +41,20 @@ impl Inbox {
         Arc::new(Self { sink, ready, waiting: Mutex::default(), _token: token })
     }
 
-    pub(crate) fn wants(&self, quiet: bool) -> bool {
+    pub(crate) fn wants(&self, quiet: bool) -> Option<u8> {
         self.sink.wants(quiet)
     }
 
     /// Leaves a trace of so many bytes to the sink, or drops it without having it made.
     pub(crate) fn offer<E>(
         self: &Arc<Self>,
+        mark: u8,
         bytes: usize,
         make: impl FnOnce() -> Result<Trace, E>,
     ) -> Result<(), E> {
         let mut waiting = self.lock();
         if waiting.bytes + bytes <= MAX_BYTES {
-            waiting.traces.push_back((bytes, make()?));
+            waiting.traces.push_back((bytes, mark, make()?));
             waiting.bytes += bytes;
         } else {
             waiting.dropped += 1;
@@ -74,9 +75,9 @@ impl Inbox {
             // What is in the sink's hands waits no more than one turn, and counts until then.
             (std::mem::take(&mut waiting.dropped), traces)
         };
-        let bytes: usize = traces.iter().map(|(bytes, _)| bytes).sum();
-        for (_, trace) in traces {
-            self.sink.take(trace);
+        let bytes: usize = traces.iter().map(|(bytes, _, _)| bytes).sum();
+        for (_, mark, trace) in traces {
+            self.sink.take(trace, mark);
         }
         if dropped > 0 {
             self.sink.dropped(dropped);
@@ -122,6 +123,7 @@ mod tests {
             response_status: None,
             logs: Vec::new(),
             exceptions: Vec::new(),
+            diagnostics: Vec::new(),
             entrypoint: None,
             durable_object_id: None,
             execution_model: ExecutionModel::Stateless,
@@ -136,11 +138,11 @@ mod tests {
     }
 
     impl TraceSink for Gate {
-        fn wants(&self, _: bool) -> bool {
-            true
+        fn wants(&self, _: bool) -> Option<u8> {
+            Some(0)
         }
 
-        fn take(&self, trace: Trace) {
+        fn take(&self, trace: Trace, _: u8) {
             let _ = self.seen.send(Ok(trace.event_timestamp_ms));
             let _ = self.go.lock().unwrap().blocking_recv();
         }
@@ -164,7 +166,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let (sink, go, mut seen) = gate();
         let inbox = Inbox::new(sink, ready, tracker.token());
-        let offer = |number, bytes| inbox.offer(bytes, || Ok::<_, ()>(trace(number))).unwrap();
+        let offer = |number, bytes| inbox.offer(0, bytes, || Ok::<_, ()>(trace(number))).unwrap();
         offer(1, 1000);
         assert_eq!(seen.blocking_recv(), Some(Ok(1)));
         // The first is still in the sink's hands and counts.
@@ -190,9 +192,9 @@ mod tests {
         let flood = Inbox::new(Arc::clone(&sink) as _, ready.clone(), tracker.token());
         let other = Inbox::new(sink, ready, tracker.token());
         for number in 0..1000 {
-            flood.offer(1, || Ok::<_, ()>(trace(number))).unwrap();
+            flood.offer(0, 1, || Ok::<_, ()>(trace(number))).unwrap();
         }
-        other.offer(1, || Ok::<_, ()>(trace(-1))).unwrap();
+        other.offer(0, 1, || Ok::<_, ()>(trace(-1))).unwrap();
         drop(go);
         let mut seen = std::iter::from_fn(|| seen.blocking_recv());
         let place = seen.position(|seen| seen == Ok(-1)).expect("the other's trace");
@@ -204,7 +206,7 @@ mod tests {
         let (ready, _inboxes) = mpsc::unbounded_channel();
         let (sink, _go, _seen) = gate();
         let inbox = Inbox::new(sink, ready, TaskTracker::new().token());
-        inbox.offer(MAX_BYTES + 1, || -> Result<Trace, ()> { panic!("made") }).unwrap();
+        inbox.offer(0, MAX_BYTES + 1, || -> Result<Trace, ()> { panic!("made") }).unwrap();
         assert_eq!(inbox.lock().dropped, 1);
     }
 }

@@ -5,13 +5,16 @@
 //! it and whoever wants the traces, and counts what did not fit.
 
 mod decode;
+mod deliver;
 mod inbox;
 mod receiver;
 mod trace;
 
+pub use deliver::TailItem;
 pub use receiver::{TailHandle, TailReceiver};
 pub use trace::{
-    ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace, WebSocketEvent,
+    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace,
+    WebSocketEvent,
 };
 
 /// Takes the traces of one process.
@@ -19,12 +22,12 @@ pub use trace::{
 /// [`Self::take`] and [`Self::dropped`] run on a thread that all sinks of a [`TailReceiver`] share. One that is slow
 /// there loses traces, its own and those of others, and holds up no worker.
 pub trait TraceSink: Send + Sync + 'static {
-    /// Whether a trace is worth reading. `quiet`: it holds neither logs nor exceptions, and its outcome is `ok` or
-    /// `canceled`. Asked for every invocation, on the thread that receives them.
-    fn wants(&self, quiet: bool) -> bool;
+    /// Whether a trace is worth reading, and what for: a mark of the sink's own. `quiet`: it holds neither logs nor
+    /// exceptions, and its outcome is `ok` or `canceled`. Asked for every invocation, on the thread that receives them.
+    fn wants(&self, quiet: bool) -> Option<u8>;
 
-    /// One invocation, after it and its `waitUntil` have ended.
-    fn take(&self, trace: Trace);
+    /// One invocation, after it and its `waitUntil` have ended, with the mark that [`Self::wants`] gave it.
+    fn take(&self, trace: Trace, mark: u8);
 
     /// So many traces were lost since the last one taken, because too much waited.
     fn dropped(&self, count: u64);

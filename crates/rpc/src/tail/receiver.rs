@@ -154,11 +154,9 @@ struct Dispatcher {
 
 impl Dispatcher {
     fn take(&self, trace: trace::Reader<'_>) -> capnp::Result<()> {
-        if !self.inbox.wants(decode::is_quiet(trace)?) {
-            return Ok(());
-        }
+        let Some(mark) = self.inbox.wants(decode::is_quiet(trace)?) else { return Ok(()) };
         let bytes = trace.total_size()?.word_count as usize * 8;
-        self.inbox.offer(bytes, || decode::decode(trace))
+        self.inbox.offer(mark, bytes, || decode::decode(trace))
     }
 }
 

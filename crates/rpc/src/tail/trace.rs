@@ -17,6 +17,8 @@ pub struct Trace {
     pub logs: Vec<Log>,
     /// What was thrown and not caught.
     pub exceptions: Vec<Exception>,
+    /// What was published on `node:diagnostics_channel`, in its order.
+    pub diagnostics: Vec<Diagnostic>,
     /// The exported entrypoint, `None` for the default export.
     pub entrypoint: Option<String>,
     /// Hexadecimal id of the object, when it ran in one.
@@ -153,6 +155,17 @@ pub struct ErrorInfo {
     pub message: String,
     /// Where it was made, without the line that repeats name and message.
     pub stack: Option<String>,
+}
+
+/// A message on a channel of `node:diagnostics_channel`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// When.
+    pub timestamp_ms: i64,
+    /// The channel.
+    pub channel: String,
+    /// The message as V8 serializes it.
+    pub message: Vec<u8>,
 }
 
 /// Something thrown that nobody caught.
