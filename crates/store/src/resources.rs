@@ -18,6 +18,8 @@ pub enum ResourceKind {
     R2Bucket,
     /// A D1 database.
     D1Database,
+    /// A workflow.
+    Workflow,
 }
 
 impl ResourceKind {
@@ -27,6 +29,7 @@ impl ResourceKind {
             Self::KvNamespace => "kv_namespace",
             Self::R2Bucket => "r2_bucket",
             Self::D1Database => "d1_database",
+            Self::Workflow => "workflow",
         }
     }
 
@@ -36,6 +39,7 @@ impl ResourceKind {
             Self::KvNamespace => "KV namespace",
             Self::R2Bucket => "R2 bucket",
             Self::D1Database => "D1 database",
+            Self::Workflow => "workflow",
         }
     }
 }
