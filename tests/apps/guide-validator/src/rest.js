@@ -1,0 +1,3 @@
+export function processRequest(cleaned) {
+  return Response.json({ cleaned });
+}
