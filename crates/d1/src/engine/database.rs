@@ -1,8 +1,6 @@
 //! One open database: runs requests, each as one transaction.
 
-use std::cell::Cell;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +12,11 @@ use rusqlite::{Connection, OpenFlags, StatementStatus};
 use super::frame::{PAGE, Reply};
 use super::functions;
 use super::gate::{Gate, NO_TRANSACTIONS};
+use super::log;
 use super::output::Output;
-use super::plan::Plans;
+use super::plan::{Known, Plans};
 use super::query::{self, Param, Query};
+use super::ran::{Ran, Sums};
 use super::refusal::Refusal;
 use super::statements;
 
@@ -25,14 +25,6 @@ const HEAP: i64 = 128 << 20;
 
 /// Pages kept in memory, in KiB.
 const CACHE_KIB: i64 = 16 << 10;
-
-/// Bytes of a log's header, and of a frame with its page (SQLite's file format, section 4).
-const LOG_HEADER: u64 = 32;
-const LOG_FRAME: u64 = 24 + PAGE;
-
-/// Frames that room is made for at once, and how few are left when more is made.
-const ROOM: u32 = 256;
-const ROOM_LEFT: u32 = 32;
 
 /// Pages of the largest database: Cloudflare's 10 GB. The jail ends whoever writes a file beyond that.
 const MAX_PAGES: u32 = (10_000_000_000 / PAGE) as u32;
@@ -68,32 +60,51 @@ const LIMITS: [(Limit, i32); 12] = [
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
 
-thread_local! {
-    /// Frames of the log of this thread's database: SQLite's hook is a plain function.
-    static FRAMES: Cell<u32> = const { Cell::new(0) };
-}
-
 /// Until when a request may run.
 struct Clock {
     began: Instant,
     /// Milliseconds since `began`; the largest number when nothing runs.
     until: AtomicU64,
+    /// From when on it is slow, in the same way; the largest number when nobody wants to know.
+    slow: AtomicU64,
+}
+
+/// What has come of a request's time.
+#[derive(PartialEq, Eq)]
+enum Time {
+    Left,
+    /// Others wait: told once.
+    Slow,
+    Over,
 }
 
 impl Clock {
-    fn is_over(&self) -> bool {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        now >= self.until.load(Ordering::Relaxed)
+    fn look(&self) -> Time {
+        let now = milliseconds(self.began.elapsed());
+        if now >= self.until.load(Ordering::Relaxed) {
+            return Time::Over;
+        }
+        if now < self.slow.load(Ordering::Relaxed) {
+            return Time::Left;
+        }
+        self.slow.store(u64::MAX, Ordering::Relaxed);
+        Time::Slow
     }
 
-    fn set(&self, time: Duration) {
+    fn set(&self, time: Duration, slow: Option<Instant>) {
         let until = self.began.elapsed().saturating_add(time);
-        self.until.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.until.store(milliseconds(until), Ordering::Relaxed);
+        let slow = slow.map_or(u64::MAX, |slow| milliseconds(slow.saturating_duration_since(self.began)));
+        self.slow.store(slow, Ordering::Relaxed);
     }
 
     fn stop(&self) {
         self.until.store(u64::MAX, Ordering::Relaxed);
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The figures of what ran.
@@ -137,17 +148,19 @@ pub struct Database {
     most: u64,
     /// Whether it may grow at all.
     may_grow: bool,
-    log: PathBuf,
-    /// Frames that the log's file has room for already.
-    room: u32,
+    /// Its size when the group of requests began that may grow it together.
+    base: u64,
+    /// What the last request ran.
+    pub(super) ran: Ran,
 }
 
 impl Database {
-    /// Opens a database, makes it if it is missing, and takes up what its log holds.
+    /// Opens a database, makes it if it is missing, and takes up what its log holds. `slow` is called while a statement
+    /// runs for longer than [`Self::set_time`] said; what runs is stopped when it says so.
     ///
     /// # Errors
     /// SQLite cannot, or another process has it.
-    pub fn open(path: &Path) -> Result<Self, Refusal> {
+    pub fn open(path: &Path, mut slow: impl FnMut() -> bool + Send + 'static) -> Result<Self, Refusal> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -155,7 +168,8 @@ impl Database {
         // One process has the file, always: that is a lock against a second one, and no locks for each request.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        // The log is synced before a commit is acknowledged ([`log`]): SQLite itself would for each by itself.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         // There is no folder for temporary files; what is sorted counts as memory.
@@ -171,15 +185,21 @@ impl Database {
             connection.set_limit(limit, value)?;
         }
         connection.wal_hook(Some(|_, frames| {
-            FRAMES.set(u32::try_from(frames).unwrap_or(0));
+            log::committed(u32::try_from(frames).unwrap_or(0));
             Ok(())
         }));
         // Reads the log for the first time, which takes the lock too.
-        FRAMES.set(connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?);
+        log::committed(connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))?);
 
-        let clock = Arc::new(Clock { began: Instant::now(), until: AtomicU64::new(u64::MAX) });
+        let never = || AtomicU64::new(u64::MAX);
+        let clock = Arc::new(Clock { began: Instant::now(), until: never(), slow: never() });
         let watched = Arc::clone(&clock);
-        connection.progress_handler(CLOCK_EVERY, Some(move || watched.is_over()))?;
+        let look = move || match watched.look() {
+            Time::Left => false,
+            Time::Slow => slow(),
+            Time::Over => true,
+        };
+        connection.progress_handler(CLOCK_EVERY, Some(look))?;
         let gate = Arc::new(Gate::default());
         connection.authorizer(Some(Arc::clone(&gate).authorizer()))?;
         let mut database = Self {
@@ -190,16 +210,11 @@ impl Database {
             size: 0,
             most: u64::from(MAX_PAGES) * PAGE,
             may_grow: true,
-            log: log_of(path),
-            room: 0,
+            base: 0,
+            ran: Ran::default(),
         };
         database.measure()?;
         Ok(database)
-    }
-
-    /// Frames of the log that are committed.
-    pub fn frame(&self) -> u32 {
-        FRAMES.get()
     }
 
     /// Bytes, without free pages.
@@ -207,22 +222,26 @@ impl Database {
         self.size
     }
 
-    /// What begins now may run that long.
-    pub fn set_time(&self, time: Duration) {
-        self.clock.set(time);
+    /// What begins now may run that long. From `slow` on, somebody wants to know that it still runs.
+    pub fn set_time(&self, time: Duration, slow: Option<Instant>) {
+        self.clock.set(time, slow);
     }
 
-    /// What begins now may make it so many pages larger. Free pages do not count as its own.
+    /// What begins now may make it so many pages larger, together with what ran since the last call that said `first`.
+    /// Free pages do not count as its own.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn set_growth(&mut self, pages: u32) -> Result<(), Refusal> {
+    pub fn set_growth(&mut self, pages: u32, first: bool) -> Result<(), Refusal> {
+        if first {
+            self.base = self.size;
+        }
         self.may_grow = pages > 0;
-        let most = (self.size / PAGE + u64::from(pages)).clamp(1, MAX_PAGES.into());
+        let most = (self.base / PAGE + u64::from(pages)).clamp(1, MAX_PAGES.into());
         if most * PAGE != self.most {
             self.most = most * PAGE;
             // A file that is larger already keeps its pages.
-            self.own(&format!("PRAGMA max_page_count = {most}"))?;
+            self.own(&format!("PRAGMA max_page_count = {most};"))?;
         }
         Ok(())
     }
@@ -232,6 +251,7 @@ impl Database {
     /// # Errors
     /// Nothing has taken effect.
     pub fn run(&mut self, json: &[u8], per_statement: bool, output: &mut Output) -> Result<Figures, Refusal> {
+        self.ran.clear();
         let queries =
             query::parse(json).map_err(|error| Refusal::Text(format!("Invalid request: {error}")))?;
         let work: Vec<(Vec<&str>, &Query<'_>)> = queries
@@ -247,10 +267,10 @@ impl Database {
         if alone {
             return self.queries(&work, per_statement, output);
         }
-        self.own("BEGIN")?;
+        self.own("BEGIN;")?;
         let done = self.queries(&work, per_statement, output).and_then(|figures| {
             self.clock.stop();
-            self.own("COMMIT").map(|()| figures)
+            self.own("COMMIT;").map(|()| figures)
         });
         if done.is_err() {
             self.roll_back();
@@ -319,14 +339,18 @@ impl Database {
             return Err(FULL.into());
         }
         // Before it runs: what makes a table cannot be explained once there is one.
-        let plan = self.gate.trusted(|| self.plans.of(&self.connection, sql));
+        let Known { plan, kind } = self.gate.trusted(|| self.plans.of(&self.connection, sql));
         statement.reset_status(StatementStatus::FullscanStep);
         let columns = statement.column_count();
         output.begin(&statement);
         let mut returned = 0;
         let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            output.row(row, columns)?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => output.row(row, columns)?,
+                Ok(None) => break,
+                Err(error) => return Err(self.placed(sql, error).into()),
+            }
             returned += 1;
         }
         drop(rows);
@@ -342,7 +366,7 @@ impl Database {
             if self.size > size.max(self.most) {
                 return Err(FULL.into());
             }
-            if changes == 0 {
+            if changes == 0 && !is_rows(sql) {
                 // The schema, perhaps.
                 self.plans.clear();
             }
@@ -356,6 +380,14 @@ impl Database {
             changes,
             duration,
         };
+        let sums = Sums {
+            count: 1,
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            rows_read: figures.rows_read,
+            rows_written: figures.rows_written,
+            rows_returned: returned,
+        };
+        self.ran.add(&kind, &sums);
         let milliseconds = duration.as_secs_f64() * 1000.0;
         output.end(format_args!(
             "{{\"served_by\":\"hearth\",\"served_by_primary\":true,\"total_attempts\":1,\
@@ -370,11 +402,23 @@ impl Database {
         Ok(figures)
     }
 
-    /// Runs a statement of our own. Never one that is kept prepared: those are found by their text, and a tenant who
-    /// sent the same would get it without having been asked at the gate.
+    /// Says where in the statement it went wrong, which SQLite knows while it prepares one: a statement that was kept
+    /// prepared is prepared again by SQLite itself when the schema has changed, and what it says then has no place.
+    fn placed(&self, sql: &str, error: rusqlite::Error) -> rusqlite::Error {
+        match error.sqlite_error() {
+            Some(code) if code.extended_code == rusqlite::ffi::SQLITE_ERROR => {
+                self.connection.prepare(sql).err().unwrap_or(error)
+            }
+            _ => error,
+        }
+    }
+
+    /// Runs a statement of our own, with a semicolon at its end: it is kept prepared and found by its text, and a tenant
+    /// who sent the same would get it without having been asked at the gate. His have no semicolon ([`statements`]).
     pub(super) fn own(&self, sql: &str) -> Result<(), Refusal> {
+        debug_assert!(sql.ends_with(';'), "{sql}");
         self.gate.trusted(|| {
-            let mut statement = self.connection.prepare(sql)?;
+            let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.raw_query();
             while rows.next()?.is_some() {}
             Ok(())
@@ -384,7 +428,7 @@ impl Database {
     /// Ends a transaction, if one is open still: some errors end it themselves.
     pub(super) fn roll_back(&mut self) {
         self.clock.stop();
-        if !self.connection.is_autocommit() && self.own("ROLLBACK").is_err() {
+        if !self.connection.is_autocommit() && self.own("ROLLBACK;").is_err() {
             // It cannot go on with a transaction that nobody ends; Hearth starts another one.
             panic!("a transaction cannot be rolled back");
         }
@@ -405,21 +449,7 @@ impl Database {
         if busy != 0 {
             return Err("the log could not be folded: SQLITE_BUSY".into());
         }
-        FRAMES.set(0);
-        self.room = 0;
         Ok(())
-    }
-
-    /// Makes room in a log that is written to: a commit that lengthens the file costs the disk several times what one
-    /// does that overwrites. Zeros are no frames, for SQLite as for the archive. To be called when nobody waits.
-    pub fn make_room(&mut self) {
-        let frame = self.frame();
-        if frame == 0 || frame + ROOM_LEFT <= self.room {
-            return;
-        }
-        // On a full disk it goes on without.
-        self.room = frame + ROOM;
-        let _ = lengthen(&self.log, LOG_HEADER + LOG_FRAME * u64::from(self.room));
     }
 
     /// Tables that a tenant sees.
@@ -431,35 +461,24 @@ impl Database {
     }
 
     fn measure(&mut self) -> Result<(), Refusal> {
-        let pragma =
-            |sql: &str| -> rusqlite::Result<i64> { self.connection.query_row(sql, [], |row| row.get(0)) };
+        let pragma = |sql: &str| -> rusqlite::Result<i64> {
+            self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+        };
         let pages = self.gate.trusted(|| -> rusqlite::Result<i64> {
-            Ok(pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?)
+            Ok(pragma("PRAGMA page_count;")? - pragma("PRAGMA freelist_count;")?)
         })?;
         self.size = u64::try_from(pages).unwrap_or(0) * PAGE;
         Ok(())
     }
 }
 
-fn log_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
-
-/// Writes zeros behind a file's end, up to a length.
-fn lengthen(file: &Path, length: u64) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).open(file)?;
-    let end = file.seek(SeekFrom::End(0))?;
-    if let Ok(missing @ 1..) = usize::try_from(length.saturating_sub(end)) {
-        file.write_all(&vec![0; missing])?;
-        file.sync_all()?;
-    }
-    Ok(())
-}
-
 /// Whether a statement that runs alone needs no transaction around it: it writes nothing and sets nothing. One that
 /// writes is not a transaction by itself: `OR FAIL` keeps what it did before it failed.
 fn is_read(sql: &str) -> bool {
     matches!(statements::keyword(sql).as_deref(), Some("SELECT" | "VALUES"))
+}
+
+/// Whether a statement changes rows and not the schema.
+fn is_rows(sql: &str) -> bool {
+    matches!(statements::keyword(sql).as_deref(), Some("INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "WITH"))
 }

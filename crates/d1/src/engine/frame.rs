@@ -1,5 +1,6 @@
-//! What Hearth and an engine say to each other, over one stream socket: Hearth asks, the engine answers, one thing at a
-//! time. Numbers are little-endian.
+//! What Hearth and an engine say to each other, over one stream socket: Hearth asks, the engine answers in the same
+//! order. Questions that are asked together, each but the last with `follows`, may be answered together: they share the
+//! wait for the disk. Numbers are little-endian.
 //!
 //! Hearth believes nothing of an answer but its form: a tenant's SQL may have taken the engine over.
 
@@ -64,6 +65,8 @@ impl Op {
 pub struct Ask {
     /// What to do.
     pub op: Op,
+    /// Another question is sent with this one: its answer may wait for that one's.
+    pub follows: bool,
     /// Bytes of payload.
     pub length: u32,
     /// How long it may take, in milliseconds.
@@ -77,6 +80,7 @@ impl Ask {
     pub fn encode(&self) -> [u8; ASK] {
         let mut head = [0; ASK];
         head[0] = self.op as u8;
+        head[1] = u8::from(self.follows);
         head[4..8].copy_from_slice(&self.length.to_le_bytes());
         head[8..12].copy_from_slice(&self.time_ms.to_le_bytes());
         head[12..16].copy_from_slice(&self.growth.to_le_bytes());
@@ -86,7 +90,7 @@ impl Ask {
     /// From bytes; nothing if they are none.
     pub fn decode(head: &[u8; ASK]) -> Option<Self> {
         let (length, time_ms, growth) = (u32_at(head, 4), u32_at(head, 8), u32_at(head, 12));
-        let ask = Self { op: Op::of(head[0])?, length, time_ms, growth };
+        let ask = Self { op: Op::of(head[0])?, follows: head[1] != 0, length, time_ms, growth };
         (ask.length as usize <= MAX_PAYLOAD).then_some(ask)
     }
 }
@@ -105,6 +109,10 @@ pub enum Outcome {
     Memory = 3,
     /// A piece of the result; more follows.
     More = 4,
+    /// Not begun: what was asked before it took too long. To be asked again.
+    Postponed = 5,
+    /// No answer yet: this question takes long, and none of those that were asked with it and follow it will be begun.
+    Running = 6,
 }
 
 /// An answer's head; the payload follows.
@@ -128,6 +136,8 @@ pub struct Reply {
     pub duration_us: u64,
     /// Bytes of the database.
     pub size: u64,
+    /// How many of the payload's last bytes say what ran ([`super::ran`]); the result ends before them.
+    pub ran: u32,
 }
 
 impl Reply {
@@ -142,6 +152,7 @@ impl Reply {
         for (place, figure) in head[16..].chunks_exact_mut(8).zip(figures) {
             place.copy_from_slice(&figure.to_le_bytes());
         }
+        head[56..60].copy_from_slice(&self.ran.to_le_bytes());
         head
     }
 
@@ -153,6 +164,8 @@ impl Reply {
             2 => Outcome::Timeout,
             3 => Outcome::Memory,
             4 => Outcome::More,
+            5 => Outcome::Postponed,
+            6 => Outcome::Running,
             _ => return None,
         };
         let reply = Self {
@@ -165,8 +178,9 @@ impl Reply {
             changes: u64_at(head, 32),
             duration_us: u64_at(head, 40),
             size: u64_at(head, 48),
+            ran: u32_at(head, 56),
         };
-        (reply.length as usize <= MAX_PAYLOAD).then_some(reply)
+        (reply.length as usize <= MAX_PAYLOAD && reply.ran <= reply.length).then_some(reply)
     }
 }
 

@@ -19,7 +19,7 @@ impl Import {
     /// # Errors
     /// SQLite's.
     pub fn begin(database: &Database) -> Result<Self, Refusal> {
-        database.own("BEGIN")?;
+        database.own("BEGIN;")?;
         Ok(Self::default())
     }
 
@@ -41,7 +41,7 @@ impl Import {
     /// # Errors
     /// The transaction was taken back.
     pub fn end(mut self, database: &mut Database) -> Result<Figures, Refusal> {
-        let ran = self.run_last(database).and_then(|()| database.own("COMMIT"));
+        let ran = self.run_last(database).and_then(|()| database.own("COMMIT;"));
         if ran.is_err() {
             database.roll_back();
         }

@@ -5,8 +5,11 @@
 //! estimate for ranges of an index and for joins.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use rusqlite::Connection;
+
+use super::normalize::normalize;
 
 /// What a statement's program does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,25 +63,35 @@ impl Plan {
     }
 }
 
-/// Plans by statement, until the schema changes.
+/// What is known of a statement before it runs.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Its program.
+    pub plan: Plan,
+    /// Its text with its values taken out: what it is counted as.
+    pub kind: Rc<str>,
+}
+
+/// What is known of statements, until the schema changes.
 #[derive(Debug, Default)]
-pub struct Plans(HashMap<String, Plan>);
+pub struct Plans(HashMap<String, Known>);
 
 impl Plans {
     /// As many as are kept; more begin anew.
     const MAX: usize = 512;
 
-    /// The plan of a statement; one that SQLite does not explain is empty.
-    pub fn of(&mut self, connection: &Connection, sql: &str) -> Plan {
-        if let Some(plan) = self.0.get(sql) {
-            return *plan;
+    /// Looks a statement up. The plan of one that SQLite does not explain is empty.
+    pub fn of(&mut self, connection: &Connection, sql: &str) -> Known {
+        if let Some(known) = self.0.get(sql) {
+            return known.clone();
         }
         if self.0.len() >= Self::MAX {
             self.0.clear();
         }
         let plan = Plan::of(connection, sql).unwrap_or_default();
-        self.0.insert(sql.to_owned(), plan);
-        plan
+        let known = Known { plan, kind: normalize(sql).into() };
+        self.0.insert(sql.to_owned(), known.clone());
+        known
     }
 
     /// Forgets all of them.

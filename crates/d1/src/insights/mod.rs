@@ -1,10 +1,8 @@
-//! What ran on the databases: counts for each hour, and for each kind of query ([`normalize`]) in it.
+//! What ran on the databases: counts for each hour, and for each kind of query in it, as the engines tell them.
 //!
-//! It is measured where the pool answers, so what workers run counts as what comes by REST does. What it keeps is
+//! It is counted where the pool answers, so what workers run counts as what comes by REST does. What it keeps is
 //! bounded; over the bound, the oldest hours go, and of one hour the queries beyond the first hundred are counted
 //! together. It is written down now and then: after a crash the last minutes are missing.
-
-mod normalize;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -12,15 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
-use self::normalize::normalize;
-use crate::engine::statements;
-use crate::{Answer, DatabaseId, Shape};
+use crate::DatabaseId;
+use crate::engine::ran::{self, Sums};
 
 /// Hours that are kept: 31 days, as far as wrangler asks.
 const HOURS: u32 = 31 * 24;
@@ -28,10 +22,8 @@ const HOURS: u32 = 31 * 24;
 const KINDS: usize = 100;
 /// Kinds of queries of all hours and databases together.
 const TOTAL: usize = 50_000;
-/// Requests that wait to be counted; under more load, some are not.
-const WAITING: usize = 4096;
-/// Largest results that are looked into, in bytes; of larger ones, the rows that were returned are not counted.
-const LARGEST: usize = 1 << 20;
+/// Longest text of a kind, in bytes.
+const LONGEST: usize = 1000;
 /// How often the counts are written down.
 const EVERY: Duration = Duration::from_mins(5);
 
@@ -79,22 +71,32 @@ struct Hour {
     kinds: HashMap<String, Figures>,
 }
 
+impl From<Sums> for Figures {
+    fn from(sums: Sums) -> Self {
+        Self {
+            count: sums.count.into(),
+            duration_ms: sums.duration_us as f64 / 1000.0,
+            rows_read: sums.rows_read,
+            rows_written: sums.rows_written,
+            rows_returned: sums.rows_returned,
+        }
+    }
+}
+
 /// By database, by the hours since 1970.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Counts(HashMap<String, BTreeMap<u32, Hour>>);
 
-/// One statement that ran.
-#[derive(Debug, Clone, PartialEq)]
-struct Ran {
-    kind: String,
-    figures: Figures,
-}
-
 impl Counts {
-    fn add(&mut self, id: DatabaseId, hour: u32, ran: Vec<Ran>) {
-        let hours = self.0.entry(id.to_string()).or_default();
+    fn add<'a>(&mut self, id: &str, hour: u32, ran: impl Iterator<Item = (&'a str, Figures)>) {
+        // For every query: nothing is copied that is there already.
+        if !self.0.contains_key(id) {
+            self.0.insert(id.to_owned(), BTreeMap::new());
+        }
+        let Some(hours) = self.0.get_mut(id) else { return };
         let hour = hours.entry(hour).or_default();
-        for Ran { kind, figures } in ran {
+        for (kind, figures) in ran {
+            let kind = if kind.len() > LONGEST { "" } else { kind };
             if figures.rows_written > 0 {
                 hour.overview.write_queries += figures.count;
             } else {
@@ -102,9 +104,14 @@ impl Counts {
             }
             hour.overview.rows_read += figures.rows_read;
             hour.overview.rows_written += figures.rows_written;
-            let known = hour.kinds.len() < KINDS || hour.kinds.contains_key(&kind);
-            // wrangler passes over the query without a text.
-            hour.kinds.entry(if known { kind } else { String::new() }).or_default().add(&figures);
+            match hour.kinds.get_mut(kind) {
+                Some(sum) => sum.add(&figures),
+                None => {
+                    // wrangler passes over the query without a text.
+                    let kind = if hour.kinds.len() < KINDS { kind } else { "" };
+                    hour.kinds.entry(kind.to_owned()).or_default().add(&figures);
+                }
+            }
         }
     }
 
@@ -126,24 +133,15 @@ impl Counts {
     }
 }
 
-struct Run {
-    id: DatabaseId,
-    queries: Bytes,
-    shape: Shape,
-    results: Bytes,
-    whole: Figures,
-}
-
 /// The counts of an installation. Cheap to clone.
 #[derive(Clone)]
 pub struct Insights {
     counts: Arc<Mutex<Counts>>,
     file: PathBuf,
-    runs: mpsc::Sender<Run>,
 }
 
 impl Insights {
-    /// The counts that are kept in `file`. Must be called in a runtime: the counting is done in the background.
+    /// The counts that are kept in `file`.
     ///
     /// # Errors
     /// The file cannot be read. One that holds something else is begun anew.
@@ -156,23 +154,14 @@ impl Insights {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Counts::default(),
             Err(error) => return Err(error),
         };
-        let (runs, waiting) = mpsc::channel(WAITING);
-        let insights = Self { counts: Arc::new(Mutex::new(counts)), file, runs };
-        tokio::spawn(count(waiting, Arc::clone(&insights.counts)));
-        Ok(insights)
+        Ok(Self { counts: Arc::new(Mutex::new(counts)), file })
     }
 
-    /// Counts a request that was answered. Quick: under more load than can be counted, it is passed over.
-    pub fn ran(&self, id: DatabaseId, queries: Bytes, shape: Shape, answer: &Answer) {
-        let whole = Figures {
-            count: u64::from(answer.summary.statements),
-            duration_ms: answer.summary.duration_us as f64 / 1000.0,
-            rows_read: answer.summary.rows_read,
-            rows_written: answer.summary.rows_written,
-            rows_returned: 0,
-        };
-        let results = if answer.results.len() > LARGEST { Bytes::new() } else { answer.results.clone() };
-        let _ = self.runs.try_send(Run { id, queries, shape, results, whole });
+    /// Counts what a request on a database ran, in the engine's words ([`ran`]). They are a tenant's to write, and so of no
+    /// consequence but for what he is shown of his own database.
+    pub fn ran(&self, id: &str, ran: &[u8]) {
+        let kinds = ran::read(ran).map(|(kind, sums)| (kind, Figures::from(sums)));
+        self.counts.lock().add(id, hour_of(SystemTime::now()), kinds);
     }
 
     /// Writes the counts down every few minutes, until it is dropped.
@@ -238,82 +227,6 @@ pub fn hour_of(time: SystemTime) -> u32 {
     u32::try_from(seconds / 3600).unwrap_or(u32::MAX)
 }
 
-async fn count(mut waiting: mpsc::Receiver<Run>, counts: Arc<Mutex<Counts>>) {
-    while let Some(run) = waiting.recv().await {
-        let ran = read(&run);
-        counts.lock().add(run.id, hour_of(SystemTime::now()), ran);
-    }
-}
-
-#[derive(Deserialize)]
-struct Query {
-    sql: String,
-}
-
-#[derive(Deserialize)]
-struct Outcome {
-    #[serde(default)]
-    results: Rows,
-    meta: Meta,
-}
-
-/// Objects, or columns and rows; how many there are is all that counts.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Rows {
-    Objects(Vec<IgnoredAny>),
-    Table { rows: Vec<IgnoredAny> },
-}
-
-impl Default for Rows {
-    fn default() -> Self {
-        Self::Objects(Vec::new())
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Meta {
-    duration: f64,
-    rows_read: u64,
-    rows_written: u64,
-}
-
-/// What the statements of a request did. The engine's results are a tenant's to write, so what does not fit together is
-/// counted as one.
-fn read(run: &Run) -> Vec<Ran> {
-    let queries: Vec<Query> = match run.queries.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => serde_json::from_slice(&run.queries).unwrap_or_default(),
-        _ => serde_json::from_slice(&run.queries).map(|query| vec![query]).unwrap_or_default(),
-    };
-    let texts: Vec<&str> = match run.shape {
-        Shape::PerQuery => queries.iter().map(|query| query.sql.as_str()).collect(),
-        Shape::PerStatement => queries.iter().flat_map(|query| statements::all(&query.sql)).collect(),
-    };
-    let outcomes: Vec<Outcome> = serde_json::from_slice(&run.results).unwrap_or_default();
-    if outcomes.len() != texts.len() {
-        let kind = texts.iter().map(|text| normalize(text)).collect::<Vec<_>>().join("; ");
-        return vec![Ran { kind: normalize(&kind), figures: run.whole }];
-    }
-    texts
-        .iter()
-        .zip(outcomes)
-        .map(|(text, Outcome { results, meta })| {
-            let rows = match results {
-                Rows::Objects(rows) | Rows::Table { rows } => rows.len() as u64,
-            };
-            let figures = Figures {
-                count: 1,
-                duration_ms: meta.duration,
-                rows_read: meta.rows_read,
-                rows_written: meta.rows_written,
-                rows_returned: rows,
-            };
-            Ran { kind: normalize(text), figures }
-        })
-        .collect()
-}
-
 fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
     let draft = file.with_extension("tmp");
     std::fs::write(&draft, text)?;
@@ -328,43 +241,6 @@ mod tests {
         Figures { count: 1, duration_ms: 0.5, rows_read, rows_written, rows_returned: 1 }
     }
 
-    fn run(queries: &str, shape: Shape, results: &str) -> Run {
-        let id = DatabaseId::random();
-        let (queries, results) = (queries.to_owned().into(), results.to_owned().into());
-        Run { id, queries, shape, results, whole: Figures { count: 2, ..Figures::default() } }
-    }
-
-    #[test]
-    fn each_statement_is_counted_with_what_it_did() {
-        let results = r#"[{"success":true,"results":[{"a":1},{"a":2}],"meta":{"duration":0.5,"rows_read":2}},
-            {"success":true,"results":{"columns":["a"],"rows":[[1]]},"meta":{"duration":1,"rows_written":3}}]"#;
-        let ran = read(&run(
-            r#"{"sql":"SELECT 1; INSERT INTO t VALUES ('a;b')","params":[]}"#,
-            Shape::PerStatement,
-            results,
-        ));
-        let first = Figures { count: 1, duration_ms: 0.5, rows_read: 2, rows_written: 0, rows_returned: 2 };
-        let second = Figures { count: 1, duration_ms: 1.0, rows_read: 0, rows_written: 3, rows_returned: 1 };
-        assert_eq!(
-            ran,
-            [
-                Ran { kind: "SELECT ?".into(), figures: first },
-                Ran { kind: "INSERT INTO t VALUES (?)".into(), figures: second }
-            ]
-        );
-        let batch = read(&run(r#"[{"sql":"SELECT 1;"},{"sql":"SELECT b"}]"#, Shape::PerQuery, results));
-        assert_eq!(batch.iter().map(|ran| ran.kind.as_str()).collect::<Vec<_>>(), ["SELECT ?", "SELECT b"]);
-    }
-
-    #[test]
-    fn what_does_not_fit_together_is_counted_as_one() {
-        for results in ["", "[]", "[{}]", "garbage"] {
-            let ran = read(&run(r#"[{"sql":"SELECT 1"},{"sql":"SELECT b"}]"#, Shape::PerQuery, results));
-            let whole = Figures { count: 2, ..Figures::default() };
-            assert_eq!(ran, [Ran { kind: "SELECT ?; SELECT b".into(), figures: whole }]);
-        }
-    }
-
     #[test]
     fn it_is_bounded() {
         let mut counts = Counts::default();
@@ -372,9 +248,9 @@ mod tests {
             for database in 0..2_u8 {
                 let id: DatabaseId =
                     format!("00000000-0000-4000-8000-0000000000{database:02}").parse().unwrap();
-                let ran =
-                    (0..150).map(|kind| Ran { kind: format!("q{kind}"), figures: figures(1, kind % 2) });
-                counts.add(id, hour, ran.collect());
+                let kinds: Vec<_> = (0..150).map(|kind| format!("q{kind}")).collect();
+                let ran = kinds.iter().zip(0..).map(|(kind, at)| (kind.as_str(), figures(1, at % 2)));
+                counts.add(&id.to_string(), hour, ran);
             }
         }
         counts.trim(2000);
@@ -395,8 +271,7 @@ mod tests {
         let insights = Insights::open(file.clone()).unwrap();
         let id = DatabaseId::random();
         let hour = hour_of(SystemTime::now());
-        let ran = vec![Ran { kind: "SELECT ?".into(), figures: figures(7, 0) }];
-        insights.counts.lock().add(id, hour, ran);
+        insights.counts.lock().add(&id.to_string(), hour, [("SELECT ?", figures(7, 0))].into_iter());
         insights.save().await.unwrap();
         let again = Insights::open(file.clone()).unwrap();
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Hearth's side: which engines run, and who has his turn with which.
 
 mod link;
+mod queue;
 mod slot;
 mod spawn;
 mod turn;
@@ -171,14 +172,13 @@ impl D1 {
             (Results::RowsAndColumns, Shape::PerStatement) => Op::RowsPerStatement,
             (Results::Objects, Shape::PerStatement) => Op::ObjectsPerStatement,
         };
-        let (queries, shape) = (request.queries.clone(), request.shape);
-        let mut turn = self.turn(id).await?;
-        let (reply, results) = turn.exchange(op, request.queries, self.0.config.query_timeout).await?;
-        let answer = Answer { results, position: turn.position(), summary: summary(&reply) };
+        let slot = slot::slot(&self.0, id);
+        let (reply, mut results, position) = queue::run(&self.0, &slot, op, request.queries).await?;
+        let ran = results.split_off(results.len().saturating_sub(reply.ran as usize));
         if let Some(insights) = &self.0.insights {
-            insights.ran(id, queries, shape, &answer);
+            insights.ran(&slot.name, &ran);
         }
-        Ok(answer)
+        Ok(Answer { results, position, summary: summary(&reply) })
     }
 
     /// Runs a script of any length as one transaction. An error, also one of the stream, takes all of it back.
@@ -291,7 +291,7 @@ impl D1 {
     /// # Errors
     /// [`D1Error::QueuedTooLong`] when what runs before does not come to an end.
     pub async fn close(&self, id: DatabaseId) -> Result<Closed, D1Error> {
-        let mut seat = slot::seat(&self.0, id).await?;
+        let mut seat = slot::seat(&self.0, &slot::slot(&self.0, id)).await?;
         seat.stop().await;
         Ok(Closed::new(seat))
     }
@@ -329,7 +329,9 @@ impl D1 {
     }
 
     async fn turn(&self, id: DatabaseId) -> Result<Turn, D1Error> {
-        Turn::wait(&self.0, id).await
+        let slot = slot::slot(&self.0, id);
+        let seat = slot::seat(&self.0, &slot).await?;
+        Turn::begin(&self.0, slot, seat).await
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::link::{Broken, Link};
+use super::queue::Queue;
 use super::spawn::{Ended, Process, Started};
 use super::{FILE, Shared};
 use crate::engine::frame::{Op, Outcome};
@@ -29,9 +30,23 @@ const PLACE: Duration = Duration::from_secs(10);
 /// A database's place. The seat is one caller's at a time, in their order.
 pub struct Slot {
     pub id: DatabaseId,
+    /// The same as text: the name under which its room is counted.
+    pub name: String,
     pub seat: Arc<tokio::sync::Mutex<Seat>>,
+    /// Queries that whoever takes the seat next takes along.
+    pub queue: Queue,
     waiting: AtomicUsize,
     used: Mutex<Instant>,
+}
+
+impl Slot {
+    /// Waits for one's turn, or until something else has come of it.
+    ///
+    /// # Errors
+    /// Too many wait already.
+    pub fn wait(&self, most: usize) -> Result<Waiting<'_>, D1Error> {
+        Waiting::enter(&self.waiting, most)
+    }
 }
 
 /// What the caller whose turn it is has.
@@ -65,19 +80,18 @@ impl Seat {
 ///
 /// # Errors
 /// Too many wait already, or those before took too long.
-pub async fn seat(shared: &Shared, id: DatabaseId) -> Result<OwnedMutexGuard<Seat>, D1Error> {
-    let slot = slot(shared, id);
-    *slot.used.lock() = Instant::now();
+pub async fn seat(shared: &Shared, slot: &Slot) -> Result<OwnedMutexGuard<Seat>, D1Error> {
     let seat = Arc::clone(&slot.seat);
     if let Ok(seat) = Arc::clone(&seat).try_lock_owned() {
         return Ok(seat);
     }
-    let _waiting = Waiting::enter(&slot.waiting, shared.config.max_queue)?;
+    let _waiting = slot.wait(shared.config.max_queue)?;
     let seat = tokio::time::timeout(shared.config.queue_timeout, seat.lock_owned()).await;
     seat.map_err(|_| D1Error::QueuedTooLong)
 }
 
-struct Waiting<'a>(&'a AtomicUsize);
+/// Somebody who waits.
+pub struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
     fn enter(waiting: &'a AtomicUsize, most: usize) -> Result<Self, D1Error> {
@@ -93,16 +107,20 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn slot(shared: &Shared, id: DatabaseId) -> Arc<Slot> {
+/// A database's place, which is used now.
+pub fn slot(shared: &Shared, id: DatabaseId) -> Arc<Slot> {
     let mut slots = shared.slots.lock();
     let slot = slots.entry(id).or_insert_with(|| {
         Arc::new(Slot {
             id,
+            name: id.to_string(),
             seat: Arc::default(),
+            queue: Queue::default(),
             waiting: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
         })
     });
+    *slot.used.lock() = Instant::now();
     Arc::clone(slot)
 }
 
@@ -119,7 +137,8 @@ pub async fn open(shared: &Arc<Shared>, id: DatabaseId) -> Result<Engine, D1Erro
     loop {
         let (started, seen) = start(shared, folder.clone()).await?;
         let mut link = Link::new(started.socket);
-        link.ask(Op::Open, seen.join(FILE).into_os_string().into_encoded_bytes().into(), OPENING, u32::MAX);
+        let path = seen.join(FILE).into_os_string().into_encoded_bytes();
+        link.ask(Op::Open, path.into(), OPENING, u32::MAX, false);
         left -= 1;
         let failed = match link.answer().await {
             Ok((reply, _)) if reply.outcome == Outcome::Done => {
@@ -209,7 +228,7 @@ pub async fn fold(shared: &Shared, id: DatabaseId, engine: &mut Engine) -> io::R
     let file = shared.folder(id).join(FILE);
     let log = shared.folder(id).join(format!("{FILE}-wal"));
     shared.archive.folding(id, &log, engine.position).await?;
-    engine.link.ask(Op::Fold, Bytes::new(), OPENING, u32::MAX);
+    engine.link.ask(Op::Fold, Bytes::new(), OPENING, u32::MAX, false);
     match engine.link.answer().await {
         Ok((reply, _)) if reply.outcome == Outcome::Done => {}
         Ok((_, text)) => return Err(io::Error::other(String::from_utf8_lossy(&text).into_owned())),

@@ -1,5 +1,6 @@
-//! One caller's turn with a database.
+//! One caller's turn with a database. A query takes along what else waits in the queue.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 
 use super::link::Broken;
-use super::slot::{self, Seat};
+use super::queue::Pending;
+use super::slot::{self, Seat, Slot};
 use super::spawn::Ended;
 use super::{FOLD_FROM, Shared};
 use crate::engine::frame::{Op, Outcome, PAGE, Reply};
-use crate::{D1Error, DatabaseId, Position};
+use crate::{D1Error, Position};
 
 /// Bytes of the largest database.
 const MAX_SIZE: u64 = 10_000_000_000;
@@ -22,24 +24,54 @@ const MAX_SIZE: u64 = 10_000_000_000;
 /// waits for a question.
 pub struct Turn {
     shared: Arc<Shared>,
-    id: DatabaseId,
+    slot: Arc<Slot>,
     /// Taken only at the end.
     seat: Option<OwnedMutexGuard<Seat>>,
     /// Several exchanges that are of no use without the last one: cut short, the engine is stopped.
     together: bool,
+    /// Queries of the queue that were put and are not answered, in their order.
+    asked: VecDeque<Pending>,
+    /// The first of them is known to run, and the others are not begun.
+    running: bool,
+    /// Queries that have to be put again.
+    postponed: VecDeque<Pending>,
     position: Position,
 }
 
 impl Turn {
-    /// Waits for a turn with an engine that runs.
+    /// A turn of who has the seat, with an engine that runs.
     ///
     /// # Errors
-    /// It does not come to it, or the engine does not start.
-    pub async fn wait(shared: &Arc<Shared>, id: DatabaseId) -> Result<Self, D1Error> {
-        let mut seat = slot::seat(shared, id).await?;
-        if seat.engine.is_none() {
+    /// The engine does not start.
+    pub async fn begin(
+        shared: &Arc<Shared>,
+        slot: Arc<Slot>,
+        seat: OwnedMutexGuard<Seat>,
+    ) -> Result<Self, D1Error> {
+        let mut turn = Self {
+            shared: Arc::clone(shared),
+            slot,
+            seat: Some(seat),
+            together: false,
+            asked: VecDeque::new(),
+            running: false,
+            postponed: VecDeque::new(),
+            position: Position::default(),
+        };
+        turn.open().await?;
+        Ok(turn)
+    }
+
+    /// Starts an engine, if none runs.
+    ///
+    /// # Errors
+    /// It does not start, and the turn is over.
+    pub async fn open(&mut self) -> Result<(), D1Error> {
+        let runs = |seat: &Seat| seat.engine.is_some();
+        if !self.seat.as_deref().is_some_and(runs) {
+            let Some(mut seat) = self.seat.take() else { return Err(D1Error::Died) };
             // Begun, it comes to its end: half an engine could not be told from none.
-            let shared = Arc::clone(shared);
+            let (shared, id) = (Arc::clone(&self.shared), self.slot.id);
             let starting = tokio::spawn(async move {
                 let opened = slot::open(&shared, id).await;
                 opened.map(|engine| {
@@ -47,10 +79,12 @@ impl Turn {
                     seat
                 })
             });
-            seat = starting.await.map_err(std::io::Error::other)??;
+            self.seat = Some(starting.await.map_err(std::io::Error::other)??);
         }
-        let position = seat.engine.as_ref().map_or(Position::default(), |engine| engine.position);
-        Ok(Self { shared: Arc::clone(shared), id, seat: Some(seat), together: false, position })
+        if let Some(engine) = self.seat.as_ref().and_then(|seat| seat.engine.as_ref()) {
+            self.position = engine.position;
+        }
+        Ok(())
     }
 
     /// Where the database is now.
@@ -84,9 +118,61 @@ impl Turn {
 
     /// Puts a question.
     pub fn ask(&mut self, op: Op, payload: Bytes, time: Duration) {
+        let growth = self.growth();
         if let Some(engine) = self.seat.as_mut().and_then(|seat| seat.engine.as_mut()) {
-            let pages = self.shared.config.space.room(&self.id.to_string()) / PAGE;
-            engine.link.ask(op, payload, time, u32::try_from(pages).unwrap_or(u32::MAX));
+            engine.link.ask(op, payload, time, growth, false);
+        }
+    }
+
+    /// Puts the queries that wait in the queue, as many as may go together. None may be open.
+    pub fn ask_queued(&mut self) {
+        let (time, growth) = (self.shared.config.query_timeout, self.growth());
+        let Some(engine) = self.seat.as_mut().and_then(|seat| seat.engine.as_mut()) else { return };
+        self.asked = self.slot.queue.take();
+        let last = self.asked.len().saturating_sub(1);
+        for (at, query) in self.asked.iter().enumerate() {
+            engine.link.ask(query.op, query.payload.clone(), time, growth, at < last);
+        }
+    }
+
+    /// By how many pages the database may grow.
+    fn growth(&self) -> u32 {
+        u32::try_from(self.shared.config.space.room(&self.slot.name) / PAGE).unwrap_or(u32::MAX)
+    }
+
+    /// Whether an answer is still to come.
+    pub fn is_busy(&self) -> bool {
+        let engine = self.seat.as_ref().and_then(|seat| seat.engine.as_ref());
+        engine.is_some_and(|engine| engine.link.is_busy())
+    }
+
+    /// Waits for the next answer to a query of the queue and hands it to its caller.
+    pub async fn hand_out(&mut self) {
+        let answer = self.answer().await;
+        match answer.as_ref().map(|(reply, _)| reply.outcome) {
+            Ok(Outcome::Running) => self.running = true,
+            // Only an engine that is a tenant's says so. Its time runs on.
+            Ok(Outcome::More) => {}
+            Ok(Outcome::Postponed) => self.postponed.extend(self.asked.pop_front()),
+            _ => {
+                let position = self.position;
+                if let Some(query) = self.asked.pop_front() {
+                    query.answer(answer.map(|(reply, payload)| (reply, payload, position)));
+                }
+                if !self.is_busy() {
+                    // The engine has gone, or answered all of them. What it was not doing then can be asked again.
+                    let rest = self.asked.drain(..);
+                    if self.running {
+                        self.postponed.extend(rest);
+                    } else {
+                        rest.for_each(|query| query.answer(Err(D1Error::Died)));
+                    }
+                }
+                self.running = false;
+            }
+        }
+        if self.asked.is_empty() {
+            self.slot.queue.put_back(&mut self.postponed);
         }
     }
 
@@ -101,19 +187,20 @@ impl Turn {
             Ok(answer) => answer,
             Err(broken) => return Err(self.give_up(broken).await),
         };
-        if reply.outcome != Outcome::More && reply.frame > engine.position.frame {
+        let is_part = matches!(reply.outcome, Outcome::More | Outcome::Postponed | Outcome::Running);
+        if !is_part && reply.frame > engine.position.frame {
             engine.position.frame = reply.frame;
-            self.shared.archive.committed(self.id, engine.position);
+            self.shared.archive.committed(self.slot.id, engine.position);
         }
-        if reply.outcome != Outcome::More {
+        if !is_part {
             // The engine may be a tenant's by now: no more than a database can have.
-            self.shared.config.space.wrote(&self.id.to_string(), reply.size.min(MAX_SIZE));
+            self.shared.config.space.wrote(&self.slot.name, reply.size.min(MAX_SIZE));
         }
         self.position = engine.position;
         // A refusal took back what had come before it.
-        self.together &= matches!(reply.outcome, Outcome::Done | Outcome::More);
+        self.together &= is_part || reply.outcome == Outcome::Done;
         match reply.outcome {
-            Outcome::Done | Outcome::More => Ok((reply, payload)),
+            Outcome::Done | Outcome::More | Outcome::Postponed | Outcome::Running => Ok((reply, payload)),
             Outcome::Timeout => Err(D1Error::Timeout),
             Outcome::Memory => Err(D1Error::Memory),
             Outcome::Refused => Err(D1Error::Sql(String::from_utf8_lossy(&payload).into_owned())),
@@ -128,7 +215,7 @@ impl Turn {
         let Some(engine) = self.seat.as_mut().and_then(|seat| seat.engine.as_mut()) else {
             return Err(D1Error::Died);
         };
-        slot::fold(&self.shared, self.id, engine).await?;
+        slot::fold(&self.shared, self.slot.id, engine).await?;
         self.position = engine.position;
         Ok(())
     }
@@ -142,15 +229,15 @@ impl Turn {
         self.together = false;
         match (broken, ended) {
             (Broken::Late, _) => {
-                tracing::warn!(database = %self.id, "a D1 process was stopped: a query took too long");
+                tracing::warn!(database = %self.slot.id, "a D1 process was stopped: a query took too long");
                 D1Error::Timeout
             }
             (Broken::Ended(_), Some(Ended::Memory)) => {
-                tracing::warn!(database = %self.id, "a D1 process was stopped: a query took too much memory");
+                tracing::warn!(database = %self.slot.id, "a D1 process was stopped: a query took too much memory");
                 D1Error::Memory
             }
             (Broken::Ended(error), _) => {
-                tracing::warn!(database = %self.id, %error, "a D1 process ended while it worked");
+                tracing::warn!(database = %self.slot.id, %error, "a D1 process ended while it worked");
                 D1Error::Died
             }
         }
@@ -171,19 +258,18 @@ impl Turn {
             }
             return;
         }
-        while self
-            .seat
-            .as_ref()
-            .and_then(|seat| seat.engine.as_ref())
-            .is_some_and(|engine| engine.link.is_busy())
-        {
-            // Its outcome is nobody's any more.
-            let _ = self.answer().await;
+        while self.is_busy() {
+            if self.asked.is_empty() {
+                // Its outcome is nobody's any more.
+                let _ = self.answer().await;
+            } else {
+                self.hand_out().await;
+            }
         }
         if self.position.frame >= FOLD_FROM
             && let Err(error) = self.fold().await
         {
-            tracing::error!(database = %self.id, %error, "a D1 log cannot be folded");
+            tracing::error!(database = %self.slot.id, %error, "a D1 log cannot be folded");
         }
         // Not again by this one's end.
         self.seat = None;
@@ -197,9 +283,12 @@ impl Drop for Turn {
         }
         let rest = Self {
             shared: Arc::clone(&self.shared),
-            id: self.id,
+            slot: Arc::clone(&self.slot),
             seat: self.seat.take(),
             together: self.together,
+            asked: std::mem::take(&mut self.asked),
+            running: self.running,
+            postponed: std::mem::take(&mut self.postponed),
             position: self.position,
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
