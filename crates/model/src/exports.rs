@@ -12,7 +12,7 @@ pub struct Exports {
 }
 
 /// Handlers of the default export that are called by events which do not come as a client's request.
-const EVENT_HANDLERS: [&str; 1] = ["scheduled"];
+const EVENT_HANDLERS: [&str; 2] = ["scheduled", "queue"];
 
 impl Exports {
     /// Whether the worker has handlers for events that do not come as a client's request. They need a dispatcher beside

@@ -18,6 +18,8 @@ pub enum ResourceKind {
     R2Bucket,
     /// A D1 database.
     D1Database,
+    /// A queue.
+    Queue,
     /// A workflow.
     Workflow,
 }
@@ -29,6 +31,7 @@ impl ResourceKind {
             Self::KvNamespace => "kv_namespace",
             Self::R2Bucket => "r2_bucket",
             Self::D1Database => "d1_database",
+            Self::Queue => "queue",
             Self::Workflow => "workflow",
         }
     }
@@ -39,6 +42,7 @@ impl ResourceKind {
             Self::KvNamespace => "KV namespace",
             Self::R2Bucket => "R2 bucket",
             Self::D1Database => "D1 database",
+            Self::Queue => "queue",
             Self::Workflow => "workflow",
         }
     }

@@ -27,7 +27,10 @@ mod workerd;
 pub use config::{Config, Tails};
 pub use connection::ResponseBody;
 pub use death::Death;
-pub use events::{Ended, Scheduled};
+pub use events::{
+    Ended, NoHandler, QueueBatch, QueueEnded, QueueMessage, QueueMetrics, QueueRetry, QueueRetryBatch,
+    Scheduled,
+};
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use services::{CodeSource, Identity, InstanceSockets, Peer, Services};
