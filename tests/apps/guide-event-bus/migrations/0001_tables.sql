@@ -1,0 +1,2 @@
+CREATE TABLE orders (id TEXT PRIMARY KEY, data TEXT);
+CREATE TABLE seen (id INTEGER PRIMARY KEY, queue TEXT, body TEXT);

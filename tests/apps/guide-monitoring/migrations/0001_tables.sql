@@ -1,0 +1,3 @@
+CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
+INSERT INTO users (name) VALUES ('alice');
+CREATE TABLE seen (id INTEGER PRIMARY KEY, queue TEXT, body TEXT);

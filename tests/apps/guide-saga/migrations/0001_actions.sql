@@ -1,0 +1,1 @@
+CREATE TABLE actions (id INTEGER PRIMARY KEY, saga TEXT, action TEXT);
