@@ -117,6 +117,13 @@ def floor_target(source, binding, size=100, head=()):
         shutil.rmtree(folder, ignore_errors=True)
 
     wait_for(port, "/?n=0")
+    # workerd is up without it; a large answer takes the server a while to make.
+    deadline = time.monotonic() + 60
+    while not (folder / "floor.sock").exists():
+        if processes[0].poll() is not None or time.monotonic() > deadline:
+            stop()
+            raise SystemExit("the floor's server does not listen")
+        time.sleep(0.02)
     return Target("floor", port, "floor", stop)
 
 
@@ -309,7 +316,7 @@ def d1(quick):
         (a, b, c), (_, of_dev) = compare(targets, "update", (300, 2000, 200), rounds)
         report(f"D1 update of a row, one writer ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{1 / of_dev:.1f} x dev", ">= 2 x")
         (a, b, c), (_, of_dev) = compare(targets, "update", (1600, 3200, 640), rounds, width=32)
-        report(f"  32 writers, never grouped ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{1 / of_dev:.1f} x dev", "-")
+        report(f"  32 writers ({a:.0f}, floor {b:.0f}, dev {c:.0f} us)", f"{1 / of_dev:.1f} x dev", ">= 10 x")
         report("  one sync of this disk, 8 KB overwritten in place", f"{sync_of_disk(hearth.folder):.0f} us", "-")
     finally:
         for target in targets:
