@@ -114,6 +114,7 @@ impl Call<'_> {
         then: Then,
     ) -> Result<Accepted, ApiError> {
         self.check_services(&candidate.bindings).await?;
+        self.api.check_tail_workers(self.account, self.name, &candidate.settings).await?;
         self.check_resources(&candidate.bindings).await?;
         let bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
         let id = VersionId::random();
@@ -271,6 +272,7 @@ pub(crate) fn settings_changes(settings: ScriptSettings) -> WorkerChanges {
         tags: settings.tags,
         logpush: settings.logpush,
         observability: settings.observability.map(Some),
+        tail_consumers: settings.tail_consumers.map(Some),
         ..WorkerChanges::default()
     }
 }

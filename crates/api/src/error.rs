@@ -60,6 +60,8 @@ pub mod code {
     pub const SERVICE_BINDING: u32 = 10143;
     /// A cron expression that cannot be one.
     pub const BAD_CRON: u32 = 10100;
+    /// A tail worker that is not there.
+    pub const TAIL_WORKER: u32 = 10203;
     /// No such version.
     pub const VERSION_NOT_FOUND: u32 = 10210;
     /// A deployment that cannot be one.

@@ -43,6 +43,7 @@ mod settings;
 mod state;
 mod store_error;
 mod subdomain;
+mod tail_workers;
 mod tokens;
 mod triggers;
 mod unsupported;

@@ -180,11 +180,8 @@ pub fn operations() -> Vec<Operation> {
         op(put.clone(), "/zones/{zone}/workers/routes/{route}", zones::put_route),
         op(delete.clone(), "/zones/{zone}/workers/routes/{route}", zones::delete_route),
         // Lists that are empty while what they list is not there: `wrangler delete` asks for each of them.
-        empty("/accounts/{account}/workers/tails/by-consumer/{worker}"),
         empty("/accounts/{account}/workers/durable_objects/namespaces"),
-        empty("/accounts/{account}/workers/scripts/{worker}/tails"),
         // Not there yet, by name
-        op(post.clone(), "/accounts/{account}/workers/scripts/{worker}/tails", unsupported::tails),
         op(
             post.clone(),
             "/accounts/{account}/workers/scripts/{worker}/assets-upload-session",

@@ -36,6 +36,8 @@ pub enum Change {
     Routes,
     /// Custom domains.
     Domains,
+    /// Settings of a worker that are part of no version: what of its logs is kept, and who is told of its invocations.
+    Settings(WorkerId),
     /// Egress rules of the installation, an account or a worker.
     Egress,
     /// An account's host label: all its workers have other hosts now.

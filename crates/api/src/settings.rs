@@ -14,6 +14,7 @@ use crate::error::{ApiError, code};
 use crate::json::{Json, read};
 use crate::named::Named;
 use crate::params::Params;
+use crate::runtime::Change;
 use crate::secrets::require_deployed;
 use crate::state::Api;
 use crate::upload::{Form, Inherit, ScriptSettings, read_annotations, read_limits, resolve_bindings};
@@ -41,7 +42,9 @@ pub(crate) async fn patch(
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let versioned = ["bindings", "compatibility_date", "compatibility_flags", "limits"];
     if !versioned.iter().any(|key| document.get(*key).is_some_and(|value| !value.is_null())) {
+        api.check_tail_workers(&account, &name, &settings).await?;
         let worker = api.store().update_worker(worker.id, settings_changes(settings)).await?;
+        api.changed(Change::Settings(worker.id)).await;
         let version = api.store().latest_version(worker.id).await?;
         return Ok(Reply::new(view::settings(&worker, version.as_ref())));
     }
@@ -135,10 +138,12 @@ pub(crate) async fn get_script(Named { worker, .. }: Named) -> Result<Reply, Api
 /// `PATCH script-settings`: at the end of every deploy that updates.
 pub(crate) async fn patch_script(
     State(api): State<Api>,
-    Named { worker, .. }: Named,
+    Named { worker, account }: Named,
     Json(document): Json<Map<String, Value>>,
 ) -> Result<Reply, ApiError> {
     let settings = ScriptSettings::read(&document)?;
+    api.check_tail_workers(&account, &worker.name, &settings).await?;
     let worker = api.store().update_worker(worker.id, settings_changes(settings)).await?;
+    api.changed(Change::Settings(worker.id)).await;
     Ok(Reply::new(view::script_settings(&worker)))
 }

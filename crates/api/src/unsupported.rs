@@ -27,14 +27,9 @@ const RESOURCES: [(&str, &str); 22] = [
     ("triggers", "Event triggers are"),
     ("workers/dispatch", "Workers for Platforms is"),
     ("workers/assets", "Static assets are"),
-    ("workers/observability", "Workers Observability is"),
+    ("workers/observability", "This part of Workers Observability is"),
     ("workers/durable_objects", "Durable Objects are"),
 ];
-
-/// `POST scripts/:worker/tails`.
-pub(crate) async fn tails() -> ApiError {
-    ApiError::not_supported("Live tails (`wrangler tail`) are")
-}
 
 /// `POST scripts/:worker/assets-upload-session`.
 pub(crate) async fn assets() -> ApiError {

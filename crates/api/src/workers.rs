@@ -70,6 +70,7 @@ pub(crate) async fn post(
     let changes = read_changes(&document, None)?;
     let name: WorkerName = document.get("name").and_then(Value::as_str).unwrap_or_default().parse()?;
     let _writer = api.lock(&account, &name).await;
+    api.check_tail_workers(&account, &name, &ScriptSettings::read(&document)?).await?;
     let worker = api.store().create_worker(NewWorker { account: account.id.clone(), name }, changes).await?;
     api.changed(Change::Worker(worker.id)).await;
     Ok(Reply::new(show(&api, &account, &worker).await?))
@@ -87,6 +88,7 @@ pub(crate) async fn patch(
         return Err(ApiError::not_supported("Giving a Worker another name is"));
     }
     let changes = read_changes(&document, Some(worker.subdomain))?;
+    api.check_tail_workers(&account, &worker.name, &ScriptSettings::read(&document)?).await?;
     let worker = api.store().update_worker(worker.id, changes).await?;
     api.changed(Change::Worker(worker.id)).await;
     Ok(Reply::new(show(&api, &account, &worker).await?))

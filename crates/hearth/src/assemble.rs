@@ -11,10 +11,11 @@ use futures::future::BoxFuture;
 use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
 use hearth_cron::Cron;
 use hearth_egress::{Egress, Policy};
-use hearth_gateway::{ControlBody, Gateway, RouteTable, TableConfig};
+use hearth_gateway::{Client, ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
 use hearth_model::AccountId;
+use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
 use hearth_r2::R2;
 use hearth_rpc::RpcThreads;
 use hearth_s3::Endpoint;
@@ -50,6 +51,9 @@ pub const KV_FOLDER: &str = "kv";
 /// Where D1's data lies in the data folder.
 pub const D1_FOLDER: &str = "d1";
 
+/// Where workers' logs lie in the data folder.
+const LOGS_FOLDER: &str = "observe";
+
 /// Where R2's data lies in the data folder.
 pub const R2_FOLDER: &str = "r2";
 
@@ -59,6 +63,7 @@ pub struct Server {
     services: Arc<Attach>,
     store: Store,
     databases: Databases,
+    hub: Hub,
     serving: JoinHandle<()>,
     closing: CancellationToken,
 }
@@ -95,6 +100,8 @@ impl Server {
         let egress = way_out(settings, own, &store, &configured, &inside).await?;
         let space = space(settings)?;
         wiring::space::register(&space, &store).await?;
+        let hub = Hub::new(logs(settings, &space)?);
+        let threads = RpcThreads::new(RPC_THREADS)?;
         let kv = hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER));
         let kv = Kv::open(hearth_kv::Config { space: space.clone(), ..kv }, store.clone()).await?;
         let r2 = hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER));
@@ -106,8 +113,10 @@ impl Server {
             store.clone(),
             egress,
             Arc::clone(&table),
-            RpcThreads::new(RPC_THREADS)?,
+            threads.clone(),
             capabilities,
+            hub.clone(),
+            settings.logs.workers != hearth_supervisor::Tails::None,
         )?;
         let supervisor = Supervisor::start(
             processes(settings, run_dir),
@@ -115,6 +124,8 @@ impl Server {
             Arc::new(Code(store.clone())),
             Arc::clone(&services) as _,
         );
+        hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
+        wiring::follow_all(&hub, &store).await?;
         services.begin(supervisor.clone());
 
         let closing = CancellationToken::new();
@@ -127,6 +138,7 @@ impl Server {
             Arc::clone(&services),
             configured,
             cron.clone(),
+            hub.clone(),
         );
         let data_dir = settings.data_dir.clone();
         let backup =
@@ -141,11 +153,13 @@ impl Server {
         operations.push(analytics(vec![Arc::new(d1.clone()), Arc::new(r2.clone())]));
         let api = Api::new(store.clone(), platform, config);
         operations.extend(hearth_cron::api::operations(&api, &cron));
+        operations.extend(hearth_observe::operations(&api, &hub));
+        let unguarded = d1.signed().merge(hearth_observe::router(&hub));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
-            Arc::new(control(hearth_api::router(api, operations).merge(d1.signed()))),
+            Arc::new(control(hearth_api::router(api, operations).merge(unguarded))),
         )?;
         inside.begin(Arc::clone(&gateway));
 
@@ -154,6 +168,7 @@ impl Server {
         tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(hub.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
         let s3 = Endpoint::new(store.clone(), r2, s3_config(settings, default_account));
         let until = closing.clone();
@@ -166,16 +181,18 @@ impl Server {
             tokio::join!(gateway.serve(listener, until.clone()), s3);
         });
         tracing::info!(%listen, s3 = ?settings.s3_listen.0, dev = settings.dev, data = %settings.data_dir.display(), "ready");
-        Ok(Self { supervisor, services, store, databases, serving, closing })
+        Ok(Self { supervisor, services, store, databases, hub, serving, closing })
     }
 
     /// Stops taking requests, lets those in flight finish, and ends.
     pub async fn stop(self, patience: Duration) {
         self.closing.cancel();
+        self.hub.close();
         let workers = self.supervisor.shut_down(patience);
         let _ = tokio::join!(self.serving, workers);
         // What a log that is not read holds up must not hold up the end.
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
+        let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
         self.databases.stop().await;
         self.store.close().await;
     }
@@ -269,6 +286,21 @@ fn open_files() -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
+/// What is kept of workers' logs.
+fn logs(settings: &Settings, space: &Space) -> Result<Logs> {
+    let defaults = LogsConfig::new(settings.data_dir.join(LOGS_FOLDER), space.clone());
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    let config = LogsConfig {
+        retention: settings.logs.retention_days.map_or(defaults.retention, days),
+        account_bytes: settings
+            .logs
+            .account_mb
+            .map_or(defaults.account_bytes, |mb| mb.saturating_mul(1 << 20)),
+        ..defaults
+    };
+    Logs::open(config).context("logs cannot be kept in the data folder")
+}
+
 /// Bytes of memory of the machine; 2 GiB where it cannot be read.
 fn machine_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -311,7 +343,10 @@ fn control(api: Router) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Resp
         .merge(api);
     // Not on the gateway's threads: what takes long here must not hold up traffic there.
     let here = tokio::runtime::Handle::current();
-    move |request| {
+    move |mut request| {
+        if let Some(client) = request.extensions().get::<Client>().copied() {
+            request.extensions_mut().insert(CallerIp(client.ip));
+        }
         let answer = here.spawn(router.clone().oneshot(request.map(axum::body::Body::new)));
         Box::pin(async move {
             match answer.await {

@@ -71,10 +71,14 @@ pub struct Storage {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Logs {
     /// Whose invocations are reported by their processes, so that what they print and throw is on the log with the
-    /// request's id: `observed` (workers with `observability.enabled`; the console of others is on the log without
-    /// the id), `all`, or `none` (no worker's console is on the log). SPECIFICATION.md says what it costs. Default:
-    /// `observed`.
+    /// request's id: `observed` (workers with `observability.enabled`, with tail workers, or that somebody watches; the
+    /// console of others is on the log without the id), `all`, or `none` (no worker's console is on the log).
+    /// SPECIFICATION.md says what it costs. Default: `observed`.
     pub workers: hearth_supervisor::Tails,
+    /// Days that the logs of workers with `observability.enabled` are kept. Default: 7.
+    pub retention_days: Option<u32>,
+    /// MiB that one account's kept logs may take; the oldest go. Default: 1024.
+    pub account_mb: Option<u64>,
 }
 
 /// Settings of processes; absent ones follow from the machine.

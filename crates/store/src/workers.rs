@@ -146,6 +146,16 @@ impl Store {
         })
     }
 
+    /// The workers whose settings say what of their logs is kept, or who is told of their invocations.
+    pub async fn watched_workers(&self) -> Result<Vec<Worker>> {
+        let all = sqlx::query(
+            "SELECT * FROM workers WHERE observability IS NOT NULL OR tail_consumers IS NOT NULL",
+        )
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        all.iter().map(worker_of).collect()
+    }
+
     /// Changes a worker's settings.
     ///
     /// # Errors

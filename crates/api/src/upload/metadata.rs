@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{ApiError, code};
 
+/// Tail workers of one worker.
+const MAX_TAIL_CONSUMERS: usize = 10;
+
 /// Longest value of an annotation, in bytes.
 const MAX_ANNOTATION: usize = 1024;
 
@@ -42,6 +45,8 @@ pub struct ScriptSettings {
     pub logpush: Option<bool>,
     /// `{enabled, head_sampling_rate?, logs?}`.
     pub observability: Option<Value>,
+    /// Who is told of the worker's invocations: `[{service, environment?}]`.
+    pub tail_consumers: Option<Value>,
     /// Labels; wrangler keeps its `cf:service=` and `cf:environment=` there.
     pub tags: Option<Vec<String>>,
 }
@@ -50,19 +55,32 @@ impl ScriptSettings {
     /// Reads the non-versioned settings of an object.
     ///
     /// # Errors
-    /// 400 naming the field; `tail_consumers` are refused while Tail Workers are not there.
+    /// 400 naming the field; `streaming_tail_consumers` are refused.
     pub fn read(object: &Map<String, Value>) -> Result<Self, ApiError> {
-        for key in ["tail_consumers", "streaming_tail_consumers"] {
-            let consumers: Option<Vec<Value>> = field(object, key)?;
-            if let Some(first) = consumers.unwrap_or_default().first() {
-                let service = first.get("service").and_then(Value::as_str).unwrap_or("?");
-                return Err(ApiError::not_supported(&format!("Tail Workers ({key}: {service}) are")));
+        let streaming: Option<Vec<Value>> = field(object, "streaming_tail_consumers")?;
+        if let Some(first) = streaming.unwrap_or_default().first() {
+            let service = first.get("service").and_then(Value::as_str).unwrap_or("?");
+            return Err(ApiError::not_supported(&format!("Streaming Tail Workers ({service}) are")));
+        }
+        let consumers: Option<Vec<Map<String, Value>>> = field(object, "tail_consumers")?;
+        if let Some(consumers) = &consumers {
+            if consumers.len() > MAX_TAIL_CONSUMERS {
+                return Err(ApiError::invalid_upload(format!(
+                    "A Worker may have {MAX_TAIL_CONSUMERS} tail_consumers."
+                )));
+            }
+            if consumers.iter().any(|consumer| !consumer.get("service").is_some_and(Value::is_string)) {
+                return Err(ApiError::invalid_upload(
+                    "`tail_consumers` is not valid: each names a `service`.",
+                ));
             }
         }
         let observability: Option<Map<String, Value>> = field(object, "observability")?;
         Ok(Self {
             logpush: field(object, "logpush")?,
             observability: observability.map(Value::Object),
+            tail_consumers: consumers
+                .map(|consumers| consumers.into_iter().map(Value::Object).collect::<Value>()),
             tags: field(object, "tags")?,
         })
     }
@@ -223,6 +241,7 @@ mod tests {
             (json!({"limits": {"cpu_ms": "x"}}), "limits"),
             (json!({"annotations": []}), "annotations"),
             (json!({"observability": true}), "observability"),
+            (json!({"tail_consumers": [{"name": "tailer"}]}), "service"),
             (json!({"limits": {"cpu_ms": 0}}), "limits.cpu_ms"),
             (json!({"annotations": {"workers/alias": "Not An Alias"}}), "alias"),
         ] {
@@ -246,7 +265,7 @@ mod tests {
             (json!({"exports": {"Room": {"type": "durable-object"}}}), "Room"),
             (json!({"assets": {"jwt": "x"}}), "later release"),
             (json!({"containers": [{"class_name": "C"}]}), "Containers"),
-            (json!({"tail_consumers": [{"service": "tailer"}]}), "tailer"),
+            (json!({"streaming_tail_consumers": [{"service": "tailer"}]}), "tailer"),
         ] {
             let error = read(value.clone()).unwrap_err();
             assert_eq!(error.code(), code::NOT_SUPPORTED, "{value}");
@@ -257,7 +276,7 @@ mod tests {
     #[test]
     fn empty_and_absent_settings_are_nothing() {
         let read = read(json!({
-            "migrations": null, "tail_consumers": [], "containers": [], "exports": {}, "limits": null,
+            "migrations": null, "streaming_tail_consumers": [], "containers": [], "exports": {}, "limits": null,
             "annotations": {"workers/message": "", "workers/tag": null, "workers/triggered_by": "mine"},
             "unknown": 1
         }))

@@ -160,7 +160,6 @@ async fn deleting_takes_everything_along() {
     assert_eq!(hearth.get("W/services/demo").await.code(), 10090);
     assert_eq!(hearth.delete("W/services/demo").await.code(), 10090);
     assert_eq!(hearth.delete("W/scripts/demo").await.code(), 10007);
-    assert_eq!(hearth.get("W/tails/by-consumer/demo").await.result(), &json!([]));
     let namespaces = hearth.get("W/durable_objects/namespaces?per_page=1000&page=1").await;
     assert_eq!(namespaces.result(), &json!([]));
 }

@@ -1,6 +1,7 @@
 //! Settings of the worker, and of its newest version.
 
 use axum::body::Body;
+use hearth_api::Change;
 use http::{Method, Request};
 use serde_json::json;
 
@@ -26,7 +27,15 @@ async fn script_settings_belong_to_the_worker() {
     assert_eq!(service.result()["default_environment"]["script"]["tags"], tags);
     let tailed =
         hearth.patch("W/scripts/demo/script-settings", json!({"tail_consumers": [{"service": "t"}]})).await;
-    assert_eq!((tailed.code(), tailed.error().2.contains("Tail Workers")), (10501, true));
+    assert_eq!((tailed.code(), tailed.error().2.contains("Tail Worker \"t\" does not exist")), (10203, true));
+    hearth.deploy("t", json!({}), CODE).await.result();
+    hearth.notes.take_changes();
+    let told = json!({"tail_consumers": [{"service": "t"}, {"service": "demo"}]});
+    let tailed = hearth.patch("W/scripts/demo/script-settings", told.clone()).await;
+    assert_eq!(tailed.result()["tail_consumers"], told["tail_consumers"]);
+    assert!(matches!(hearth.notes.take_changes()[..], [Change::Settings(_)]));
+    let refused = hearth.deploy("demo", json!({"tail_consumers": [{"service": "none"}]}), CODE).await;
+    assert_eq!(refused.code(), 10203);
     assert_eq!(hearth.patch("W/scripts/nobody/script-settings", json!({})).await.code(), 10007);
 }
 

@@ -9,6 +9,7 @@ use hearth_cron::Cron;
 use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
 use hearth_model::{Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
+use hearth_observe::Hub;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
 use serde_json::Value;
@@ -29,6 +30,7 @@ pub struct Platform {
     /// What the configuration file opens, beside what is stored.
     configured: Policy,
     cron: Cron,
+    hub: Hub,
     lanes: Vec<Mutex<()>>,
 }
 
@@ -41,9 +43,10 @@ impl Platform {
         services: Arc<Attach>,
         configured: Policy,
         cron: Cron,
+        hub: Hub,
     ) -> Arc<Self> {
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Arc::new(Self { store, table, supervisor, services, configured, cron, lanes })
+        Arc::new(Self { store, table, supervisor, services, configured, cron, hub, lanes })
     }
 
     /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
@@ -57,6 +60,7 @@ impl Platform {
         let Some(new) = self.store.published_worker(id).await? else {
             return Ok(());
         };
+        self.hub.follow(&self.store.worker(id).await?);
         let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
         let current = shares(Some(&new));
         let live = self.supervisor.is_live(id);
@@ -81,9 +85,11 @@ impl Platform {
             }
             Change::WorkerGone(id) => {
                 self.cron.follow(id).await?;
+                self.hub.forget(id);
                 self.table.remove_worker(id);
                 self.supervisor.retire_worker(id);
             }
+            Change::Settings(id) => self.hub.follow(&self.store.worker(id).await?),
             Change::Routes => self.table.set_routes(self.store.published_routes().await?),
             Change::Domains => self.table.set_domains(self.store.published_domains().await?),
             Change::Egress => self.reload_egress().await?,

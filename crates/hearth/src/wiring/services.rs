@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use hearth_egress::{Egress, Origin, Policy};
 use hearth_gateway::RouteTable;
+use hearth_observe::{Hub, Subject};
 use hearth_rpc::{RpcThreads, TailHandle, TailReceiver};
 use hearth_store::{EgressRules, Store};
 use hearth_supervisor::{Identity, InstanceSockets, Peer, Services, Supervisor};
@@ -25,6 +26,9 @@ pub struct Attach {
     table: Arc<RouteTable>,
     threads: RpcThreads,
     tails: TailReceiver,
+    hub: Hub,
+    /// Whether what workers report comes to the log.
+    logged: bool,
     capabilities: Capabilities,
     /// Set once the supervisor is there, which itself is made with this.
     supervisor: OnceLock<Supervisor>,
@@ -64,6 +68,8 @@ impl Attach {
         table: Arc<RouteTable>,
         threads: RpcThreads,
         capabilities: Capabilities,
+        hub: Hub,
+        logged: bool,
     ) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             store,
@@ -72,6 +78,8 @@ impl Attach {
             tails: TailReceiver::new()?,
             threads,
             capabilities,
+            hub,
+            logged,
             supervisor: OnceLock::new(),
             ways_out: Mutex::default(),
             next: 0.into(),
@@ -130,14 +138,25 @@ impl Services for Attach {
         let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
         let capabilities = self.capabilities.clone();
         let peer = sockets.peer;
+        let sink = WorkerLog { watch: self.hub.watch(subject(&identity)), logged: self.logged };
         let admits = move |stream: &_| peer.admits(stream);
         Box::new(Attached {
             _bindings: Bindings::serve(sockets.bindings, peer, Arc::clone(&identity), capabilities),
             _calls: hearth_rpc::serve(sockets.rpc, admits, Arc::new(calls), &self.threads),
-            _tail: self.tails.serve(sockets.tail, admits, Arc::new(WorkerLog { identity })),
+            _tail: self.tails.serve(sockets.tail, admits, Arc::new(sink)),
             _way_out: way_out,
             opening,
         })
+    }
+}
+
+/// Whose invocations a process reports.
+fn subject(identity: &Identity) -> Subject {
+    Subject {
+        account: identity.account.clone(),
+        worker: identity.key.worker,
+        name: identity.name.clone(),
+        version: identity.key.version,
     }
 }
 
