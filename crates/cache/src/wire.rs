@@ -15,6 +15,9 @@ use crate::respond::{CACHE_STATUS, respond, stamp};
 use crate::writer::{NotStored, Writer};
 use crate::{headers, rules};
 
+/// The JSON of a request's `cf`, as workerd is configured to send it.
+const CF: HeaderName = HeaderName::from_static("x-hearth-cf");
+
 /// Which cache: absent for `caches.default`.
 const NAMESPACE: HeaderName = HeaderName::from_static("cf-cache-namespace");
 
@@ -31,10 +34,10 @@ const MOST_HEADERS: usize = 512;
 const MOST_DRAINED: u64 = 1 << 30;
 
 impl Cache {
-    /// Answers a request of an account's worker. `cf`: the name of the header with the JSON of the request's `cf`.
-    pub async fn serve(&self, account: &str, cf: &str, request: Request<Incoming>) -> Response<Incoming> {
+    /// Answers a request of an account's worker.
+    pub async fn serve(&self, account: &str, request: Request<Incoming>) -> Response<Incoming> {
         let (mut parts, body) = request.into_parts();
-        let custom = parts.headers.remove(cf).and_then(|json| cache_key(json.as_bytes()));
+        let custom = parts.headers.remove(CF).and_then(|json| cache_key(json.as_bytes()));
         let room = match parts.headers.remove(NAMESPACE) {
             Some(name) => Room::Named(String::from_utf8_lossy(name.as_bytes()).into_owned()),
             None => Room::Default,

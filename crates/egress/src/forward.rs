@@ -1,5 +1,6 @@
 //! One request of a worker, from its socket to its answer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use crate::pool::{Connection, Key};
 use crate::rate::Rate;
 use crate::throttle::{Throttle, Verdict};
 use crate::upload::{Progress, Upload};
-use crate::{Body, Dispatch, Egress, Origin, Policy, headers, throttle, tunnel};
+use crate::{Body, Dispatch, Egress, Looked, Origin, Policy, headers, throttle, tunnel};
 
 /// How long a request waits for the room that an evicted idle connection leaves.
 const EVICTION_PATIENCE: Duration = Duration::from_secs(1);
@@ -53,6 +54,12 @@ struct Call {
 impl Call {
     fn rules<'a>(&'a self, egress: &'a Egress) -> Rules<'a> {
         Rules { own: &egress.config.own, caller: &self.origin.policy, installation: &self.installation }
+    }
+
+    /// Whether an address that the host led to once may be used today.
+    fn permits<'a>(&'a self, egress: &'a Egress) -> impl Fn(SocketAddr) -> bool + Sync + 'a {
+        let (name, rules) = (self.destination.name(), self.rules(egress));
+        move |address| rules.leads_to(&name, address) && rules.judge(&name, address, is_local).is_ok()
     }
 }
 
@@ -108,6 +115,7 @@ impl Instance {
         slot: OwnedSemaphorePermit,
     ) -> Response<Body> {
         let egress = &*self.egress;
+        let cf = request.headers_mut().remove(headers::CF);
         headers::scrub(request.headers_mut());
         let hops = headers::hops(request.headers());
         if hops >= egress.config.max_hops {
@@ -124,18 +132,29 @@ impl Instance {
 
         let (mut parts, body) = request.into_parts();
         parts.headers.remove(headers::HOPS);
+        let filing = match egress.cache.get().filter(|_| !websocket) {
+            None => None,
+            Some(cache) => match cache.look(&call.origin, &mut parts, cf, &call.permits(egress)).await {
+                Looked::Answer(response) => return self.answer(response, None, None, slot, None),
+                Looked::Ask(filing) => Some(filing),
+            },
+        };
         let (upload, progress) = Upload::new(body);
         let sent = egress.send(&call, parts, upload, progress, websocket).await;
         match sent {
             Ok((response, connection)) => {
-                let permit = connection.permit.clone();
+                let (permit, address) = (connection.permit.clone(), connection.address);
                 // A connection that was asked for a WebSocket serves nothing else.
                 let loan = (!websocket).then(|| Loan {
                     pool: egress.pool.clone(),
                     key: egress.key(&call),
                     connection,
                 });
-                self.answer(response, upgrade, loan, slot, Some(permit))
+                let response = self.answer(response, upgrade, loan, slot, Some(permit));
+                match filing {
+                    Some(filing) => filing.file(response, address).await,
+                    None => response,
+                }
             }
             Err(error) => self.fail_dial(&call, error),
         }
@@ -298,13 +317,8 @@ impl Egress {
     ) -> Result<(Connection, bool), DialError> {
         let key = self.key(call);
         let rules = call.rules(self);
-        if !fresh {
-            let name = call.destination.name();
-            let permits =
-                |address| rules.leads_to(&name, address) && rules.judge(&name, address, is_local).is_ok();
-            if let Some(connection) = self.pool.take(&key, permits) {
-                return Ok((connection, true));
-            }
+        if !fresh && let Some(connection) = self.pool.take(&key, call.permits(self)) {
+            return Ok((connection, true));
         }
         let permit = self
             .permit()

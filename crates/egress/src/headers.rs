@@ -10,6 +10,9 @@ pub(crate) const HOPS: HeaderName = HeaderName::from_static("cf-ew-via");
 
 const INTERNAL_PREFIX: &str = "x-hearth-";
 
+/// The JSON of a request's `cf`, as workerd is configured to send it.
+pub(crate) const CF: HeaderName = HeaderName::from_static("x-hearth-cf");
+
 /// Headers of one connection (RFC 9110 section 7.6.1, and the older ones that are still seen). `Expect` is among them
 /// because this proxy answers it itself.
 const HOP_BY_HOP: [HeaderName; 10] = [

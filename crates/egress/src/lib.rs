@@ -14,12 +14,14 @@
 //!
 //! ```text
 //! egress.sock ─▶ serve ─▶ forward ─▶ Internal (a host of this installation)
+//!                           │ ├────▶ ResponseCache (what was answered before)
 //!                           │ └────▶ pool ─▶ dial ─▶ resolve, policy, TCP, TLS
 //!                           └──────▶ tunnel (CONNECT, WebSocket)
 //! ```
 #![forbid(unsafe_code)]
 
 mod address;
+mod cache;
 mod config;
 mod destination;
 mod dial;
@@ -36,6 +38,7 @@ mod throttle;
 mod tunnel;
 mod upload;
 
+pub use cache::{Filing, Looked, ResponseCache};
 pub use config::Config;
 pub use policy::{Allow, Policy, Target};
 pub use resolve::{Resolver, SystemResolver};

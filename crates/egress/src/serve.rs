@@ -1,8 +1,8 @@
 //! The public face: one [`Egress`] per installation, one served socket per instance.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,7 +24,7 @@ use crate::dial::Dialer;
 use crate::forward::Instance;
 use crate::pool::Pool;
 use crate::rate::Rate;
-use crate::{Config, Policy, Resolver, SystemResolver};
+use crate::{Config, Policy, Resolver, ResponseCache, SystemResolver};
 
 /// Most header fields of a worker's request; hyper's own default is 100.
 const MAX_HEADERS: usize = 512;
@@ -113,6 +113,7 @@ pub struct Egress {
     pub(crate) config: Config,
     pub(crate) policy: ArcSwap<Policy>,
     pub(crate) internal: Arc<dyn Internal>,
+    pub(crate) cache: OnceLock<Arc<dyn ResponseCache>>,
     pub(crate) dialer: Dialer,
     pub(crate) pool: Arc<Pool>,
     pub(crate) connections: Arc<Semaphore>,
@@ -150,8 +151,15 @@ impl Egress {
             pool: Arc::default(),
             sweeping: AtomicBool::new(false),
             internal,
+            cache: OnceLock::new(),
             config,
         }))
+    }
+
+    /// Has responses kept there, before anything is served.
+    pub fn keep_in(&self, cache: Arc<dyn ResponseCache>) {
+        // Set twice would be the same one again.
+        let _ = self.cache.set(cache);
     }
 
     /// Replaces the installation's rules. The next request is judged by them, on a pooled connection too; what is

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::routing::get;
 use futures::future::BoxFuture;
 use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
+use hearth_cache::Cache;
 use hearth_cron::Cron;
 use hearth_egress::{Egress, Policy};
 use hearth_gateway::{Client, ControlBody, Gateway, RouteTable, TableConfig};
@@ -17,6 +18,7 @@ use hearth_kv::Kv;
 use hearth_model::AccountId;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
 use hearth_r2::R2;
+use hearth_ratelimit::Limits;
 use hearth_rpc::RpcThreads;
 use hearth_s3::Endpoint;
 use hearth_space::Space;
@@ -33,7 +35,7 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, Capabilities, Code, Databases, Inside, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Backup, Capabilities, Code, Databases, Inside, Kept, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -47,6 +49,9 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Where KV's data lies in the data folder.
 pub const KV_FOLDER: &str = "kv";
+
+/// Where the cache lies in the data folder.
+pub const CACHE_FOLDER: &str = "cache";
 
 /// Where D1's data lies in the data folder.
 pub const D1_FOLDER: &str = "d1";
@@ -108,7 +113,15 @@ impl Server {
         let r2 = R2::open(store.clone(), &hearth_r2::Config { space: space.clone(), ..r2 }).await?;
         let jailer = jailer.into_async()?;
         let databases = Databases::open(&settings.data_dir, space.clone(), jailer.clone(), run_dir.clone())?;
-        let capabilities = Capabilities { kv: kv.clone(), r2: r2.clone(), d1: databases.wire() };
+        let cache = cache(settings, &space)?;
+        egress.keep_in(Arc::new(Kept(cache.clone())));
+        let capabilities = Capabilities {
+            kv: kv.clone(),
+            r2: r2.clone(),
+            d1: databases.wire(),
+            cache: cache.clone(),
+            limits: Limits::default(),
+        };
         let services = Attach::new(
             store.clone(),
             egress,
@@ -146,6 +159,7 @@ impl Server {
         let mut operations = backup.operations()?;
         operations.extend(kv.operations());
         operations.extend(r2.operations());
+        operations.extend(cache.operations(&store));
         let config = api_config(settings, listen.port());
         let scheme = config.public_url.scheme.clone();
         let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
@@ -236,6 +250,19 @@ fn space(settings: &Settings) -> Result<Space> {
         reserve: settings.storage.reserve_mb.map(bytes),
     };
     Space::new(config).context("the data folder's disk cannot be asked what it has free")
+}
+
+/// What workers cache.
+fn cache(settings: &Settings, space: &Space) -> Result<Cache> {
+    let bytes = |mb: u64| mb.saturating_mul(1 << 20);
+    let folder = settings.data_dir.join(CACHE_FOLDER);
+    let config = hearth_cache::Config {
+        memory: usize::try_from(bytes(settings.cache.memory_mb)).unwrap_or(usize::MAX),
+        disk: bytes(settings.cache.disk_mb),
+        space: space.clone(),
+        ..hearth_cache::Config::new(folder.clone())
+    };
+    Cache::open(config).with_context(|| format!("{} cannot be used for the cache", folder.display()))
 }
 
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {

@@ -53,6 +53,24 @@ pub struct Settings {
     pub logs: Logs,
     /// How much of the disk KV, R2 and D1 may use.
     pub storage: Storage,
+    /// How much what workers cache may take.
+    pub cache: Cache,
+}
+
+/// Settings of the cache. The least recently used goes when there is no room.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Cache {
+    /// MiB of small responses in memory. Default: 64.
+    pub memory_mb: u64,
+    /// MiB of all responses on the disk, each counted as 16 KiB at least. 0: nothing is cached. Default: 1024.
+    pub disk_mb: u64,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { memory_mb: 64, disk_mb: 1024 }
+    }
 }
 
 /// Settings of what is kept for workers. What would go beyond them is refused; reading and deleting never is.
@@ -157,6 +175,7 @@ impl Default for Settings {
             egress: Egress::default(),
             logs: Logs::default(),
             storage: Storage::default(),
+            cache: Cache::default(),
         }
     }
 }

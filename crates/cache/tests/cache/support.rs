@@ -83,7 +83,7 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        read(self.cache.serve(account, CF, request.body(body.into()).unwrap()).await).await
+        read(self.cache.serve(account, request.body(body.into()).unwrap()).await).await
     }
 
     pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use hearth_model::BindingKind;
-use hearth_supervisor::{BINDING_HEADER, Identity, Peer, binding_key};
+use hearth_supervisor::{BINDING_HEADER, CACHE_KEY, Identity, Peer, binding_key};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,6 +27,10 @@ pub struct Capabilities {
     pub r2: hearth_r2::R2,
     /// D1.
     pub d1: hearth_d1::wire::Wire,
+    /// The Cache API.
+    pub cache: hearth_cache::Cache,
+    /// Rate limits.
+    pub limits: hearth_ratelimit::Limits,
 }
 
 /// Serves the socket of one instance until it is dropped.
@@ -82,6 +86,9 @@ async fn accept(listener: UnixListener, peer: Peer, identity: Arc<Identity>, cap
 
 impl Capabilities {
     async fn answer(&self, identity: &Identity, request: Request<Incoming>) -> Response<Body> {
+        if request.headers().get(BINDING_HEADER).is_some_and(|key| key == CACHE_KEY) {
+            return self.cache.serve(identity.account.as_str(), request.map(Body::new)).await;
+        }
         let Some(kind) = binding(identity, &request) else {
             return refusal(StatusCode::NOT_FOUND, "There is no such binding.");
         };
@@ -95,6 +102,9 @@ impl Capabilities {
                 Ok(id) => self.d1.answer(id, request).await.map(Body::new),
                 Err(_) => refusal(StatusCode::NOT_FOUND, "There is no such database."),
             },
+            BindingKind::Ratelimit { namespace_id, simple } => {
+                self.limits.serve(identity.account.as_str(), namespace_id, *simple, request).await
+            }
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }
     }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bindings;
+mod cache;
 mod calls;
 mod code;
 mod databases;
@@ -15,6 +16,7 @@ pub mod space;
 
 pub use backup::Backup;
 pub use bindings::Capabilities;
+pub use cache::Kept;
 pub use code::Code;
 pub use databases::{Databases, ENGINE};
 pub use internal::Inside;
