@@ -6,7 +6,37 @@ using Http = import "http-over-capnp.capnp";
 using Frankenvalue = import "frankenvalue.capnp".Frankenvalue;
 using Tracing = import "trace.capnp";
 
-interface JsRpcTarget {}
+# A serialized JavaScript value with the capabilities in it.
+struct JsValue {
+  v8Serialized @0 :Data;
+  externals @1 :AnyPointer;
+}
+
+# It extends `JsValue.ExternalPusher`, which passes through without being looked at.
+interface JsRpcTarget {
+  struct CallParams {
+    union {
+      methodName @0 :Text;
+      methodPath @2 :List(Text);
+    }
+    operation :union {
+      callWithArgs @1 :JsValue;
+      getProperty @3 :Void;
+    }
+    resultsStreamHandler :union {
+      obsolete4 @4 :Capability;
+      externalPusher @5 :Capability;
+    }
+  }
+
+  struct CallResults {
+    result @0 :JsValue;
+    callPipeline @1 :JsRpcTarget;
+    hasDisposer @2 :Bool;
+  }
+
+  call @0 CallParams -> CallResults;
+}
 
 interface JsRpcSession {}
 

@@ -91,14 +91,15 @@ impl DebugPort {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.fetch_holding(entrypoint, request, ()).await
+        self.fetch_until(entrypoint, request, futures::future::pending(), ()).await
     }
 
-    /// As [`Self::fetch`], dropping `held` when the event has ended.
-    pub(crate) async fn fetch_holding<B, H>(
+    /// As [`Self::fetch`], dropping `held` when the event has ended. A WebSocket is closed when `leaving` resolves.
+    pub(crate) async fn fetch_until<B, H>(
         &self,
         entrypoint: Entrypoint,
         request: Request<B>,
+        leaving: impl Future<Output = ()> + Send + 'static,
         held: H,
     ) -> Result<Response<Body>, FetchError>
     where
@@ -112,7 +113,9 @@ impl DebugPort {
         self.threads.spawn(move || async move {
             let _held = held;
             match Connection::open(&socket).await {
-                Ok(connection) => http_event::run(&connection, &entrypoint, request, respond).await,
+                Ok(connection) => {
+                    http_event::run(&connection, &entrypoint, request, leaving, respond).await;
+                }
                 Err(error) => drop(respond.send(Err(FetchError::Connect(error)))),
             }
         });

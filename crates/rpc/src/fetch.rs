@@ -9,14 +9,19 @@ use http::{HeaderName, Request, Response, StatusCode, Uri, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 
-use crate::router::{Body, BoxError, HttpSender};
-use crate::serve::{BINDING_HEADER, Shared, empty, plain};
+use crate::router::{Body, BoxError};
+use crate::serve::{BINDING_HEADER, Shared, plain};
 use crate::{Callee, DebugPort, Entrypoint, FetchError};
 
 /// The header that carries `request.cf` as JSON between workerd and Hearth (`cfBlobHeader`).
 pub const CF_HEADER: HeaderName = HeaderName::from_static("x-hearth-cf");
+
+/// The header in which the forwarding class names the object of a WebSocket.
+pub const OBJECT_HEADER: HeaderName = HeaderName::from_static("x-hearth-object");
+
+/// The header that says to the forwarding class with what that failed, percent-encoded.
+const FAILURE_HEADER: HeaderName = HeaderName::from_static("x-hearth-failure");
 
 /// The header that carries a URL's scheme between workerd and Hearth (`forwardedProtoHeader`).
 pub const PROTO_HEADER: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -35,16 +40,28 @@ pub(crate) async fn answer(
             "This socket takes calls through service bindings only.\n",
         ));
     };
-    let callee = match shared.router.route(binding).await {
+    let named = request.headers_mut().remove(OBJECT_HEADER);
+    let object = match shared.router.is_namespace(binding) {
+        false => None,
+        true => match named.as_ref().and_then(|named| named.to_str().ok()?.parse().ok()) {
+            Some(object) => Some(object),
+            None => return Ok(plain(StatusCode::BAD_REQUEST, "No Durable Object is named.\n")),
+        },
+    };
+    let callee = match shared.router.route(binding, object.as_ref()).await {
         Ok(callee) => callee,
         Err(error) => {
             tracing::info!(binding, message = error.message, internal = error.internal, "fetch refused");
+            if object.is_some() {
+                return Ok(failure(error.status, &error.message));
+            }
             return Ok(plain(error.status, format!("{}\n", error.message)));
         }
     };
-    let Callee { debug_socket, service, entrypoint, props_json, lease, http } = callee;
-    if let Some(send) = http {
-        return over_http(request, send, lease).await;
+    let Callee { debug_socket, service, entrypoint, props_json, lease, leaving, http } = callee;
+    if let Some(send) = http.filter(|_| !request.headers().contains_key(header::UPGRADE)) {
+        let response = send(request).await?;
+        return Ok(response.map(|inner| Leased { inner, _lease: lease }.boxed_unsync()));
     }
     let cf = request.headers_mut().remove(CF_HEADER);
     let entrypoint = Entrypoint {
@@ -58,16 +75,32 @@ pub(crate) async fn answer(
     };
     *request.uri_mut() = uri;
     let port = DebugPort::new(debug_socket, &shared.threads);
-    match port.fetch_holding(entrypoint, request, lease).await {
+    match port.fetch_until(entrypoint, request, leaving, lease).await {
         Ok(response) => Ok(response),
         Err(FetchError::Method(_)) => Ok(plain(StatusCode::NOT_IMPLEMENTED, "Unknown method.\n")),
         // What the callee's own HTTP socket would say.
         Err(FetchError::Exception(error)) => {
             tracing::info!(binding, error, "a called worker failed");
+            if object.is_some() {
+                // `remote.jsg.TypeError: …`: which class it is of cannot be kept.
+                let (_, text) = error.split_once("jsg.").unwrap_or_default();
+                let text = text.split_once(": ").map_or(&*error, |(_, text)| text);
+                return Ok(failure(StatusCode::INTERNAL_SERVER_ERROR, text));
+            }
             Ok(plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What the forwarding class throws.
+fn failure(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = plain(status, "");
+    let encoded = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    if let Ok(value) = http::HeaderValue::from_str(&encoded) {
+        response.headers_mut().insert(FAILURE_HEADER, value);
+    }
+    response
 }
 
 fn absolute(request: &mut Request<Incoming>) -> Option<Uri> {
@@ -76,27 +109,6 @@ fn absolute(request: &mut Request<Incoming>) -> Option<Uri> {
     let path = request.uri().path_and_query()?.clone();
     let host = request.headers().get(header::HOST)?.as_bytes();
     Uri::builder().scheme(scheme).authority(host).path_and_query(path).build().ok()
-}
-
-async fn over_http(
-    mut request: Request<Incoming>,
-    send: HttpSender,
-    lease: Lease,
-) -> Result<Response<Body>, BoxError> {
-    let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
-    let mut response = send(request).await?;
-    let Some(upgrade) = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) else {
-        return Ok(response.map(|inner| Leased { inner, _lease: lease }.boxed_unsync()));
-    };
-    let callee = hyper::upgrade::on(&mut response);
-    tokio::spawn(async move {
-        let _lease = lease;
-        if let Ok((caller, callee)) = tokio::try_join!(upgrade, callee) {
-            let (mut caller, mut callee) = (TokioIo::new(caller), TokioIo::new(callee));
-            let _ = tokio::io::copy_bidirectional(&mut caller, &mut callee).await;
-        }
-    });
-    Ok(response.map(|_| empty()))
 }
 
 /// A body that holds the event's lease until it has ended or is given up.

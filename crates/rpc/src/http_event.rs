@@ -26,11 +26,12 @@ use crate::{serve, vat};
 type Respond = oneshot::Sender<Result<Response<Body>, FetchError>>;
 
 /// Sends `request`, answers through `respond`, and returns when the event has ended or whoever asked has gone away;
-/// dropping `connection` then cancels what is left of it.
+/// dropping `connection` then cancels what is left of it. A WebSocket is closed when `leaving` resolves.
 pub(crate) async fn run(
     connection: &Connection,
     entrypoint: &Entrypoint,
     mut request: Request<Body>,
+    leaving: impl Future<Output = ()>,
     mut respond: Respond,
 ) {
     let Some(method) = method_to_capnp(request.method()) else {
@@ -78,7 +79,7 @@ pub(crate) async fn run(
         }
         (Ok(Answer::WebSocket { headers, up, down }), Some(upgrade)) => {
             if respond.send(Ok(upgrade.response(headers))).is_ok() {
-                upgrade.run(up, down, done).await;
+                upgrade.run(up, down, leaving, done).await;
             }
         }
         (Ok(Answer::WebSocket { .. }), None) => {

@@ -16,6 +16,8 @@ mod debug_port;
 mod fetch;
 mod fields;
 mod http_event;
+mod namespace;
+mod object;
 mod router;
 mod schema;
 mod serve;
@@ -27,7 +29,8 @@ mod vat;
 mod websocket;
 
 pub use debug_port::{DebugPort, Entrypoint, FetchError};
-pub use fetch::{CF_HEADER, PROTO_HEADER};
+pub use fetch::{CF_HEADER, OBJECT_HEADER, PROTO_HEADER};
+pub use object::{Object, ObjectError};
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
 pub use serve::{BINDING_HEADER, ServeHandle, serve};
 pub use tail::{

@@ -10,6 +10,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use crate::object::Object;
+
 /// The error of a body or of a request on its way: any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,11 +28,16 @@ pub type HttpSender =
 /// Chooses worker version and process for each event.
 #[async_trait]
 pub trait Router: Send + Sync + 'static {
-    /// Chooses the callee of one event that arrives on the service binding with key `binding`.
+    /// Whether a binding leads to Durable Objects. Its callers are of the forwarding class (`runtime/objects/forward.js`),
+    /// which names the object of each event.
+    fn is_namespace(&self, binding: &str) -> bool;
+
+    /// Chooses the callee of one event that arrives on the binding with key `binding`; `object` is what it is for when
+    /// the binding [leads to Durable Objects](Self::is_namespace).
     ///
     /// Called once for each event, on whatever thread received it (an [`crate::RpcThreads`] thread for RPC), so it may
     /// wait, as for a process that is starting, but must not block. Dropped when the caller goes away meanwhile.
-    async fn route(&self, binding: &str) -> Result<Callee, RouteError>;
+    async fn route(&self, binding: &str, object: Option<&Object>) -> Result<Callee, RouteError>;
 }
 
 /// Where one event goes.
@@ -45,7 +52,10 @@ pub struct Callee {
     pub props_json: Option<String>,
     /// Dropped when the event has ended: what the supervisor counts as in flight.
     pub lease: Box<dyn Any + Send>,
-    /// Present when the call needs neither entrypoint nor props: plain HTTP to the instance, which is faster.
+    /// Resolves when the process is to go: WebSockets are then closed with code 1012.
+    pub leaving: BoxFuture<'static, ()>,
+    /// Present when the call needs neither entrypoint nor props: plain HTTP to the instance, which is faster. A
+    /// WebSocket goes the other way, which knows its messages.
     pub http: Option<HttpSender>,
 }
 

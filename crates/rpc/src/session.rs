@@ -11,8 +11,10 @@ use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::callee::{Connection, Target};
+use crate::namespace::{self, Turns};
+use crate::object::Object;
 use crate::router::{Callee, RouteError, Router};
-use crate::schema::worker_interface_capnp::{event_dispatcher, workerd_bootstrap};
+use crate::schema::worker_interface_capnp::{event_dispatcher, js_rpc_session, workerd_bootstrap};
 use crate::vat;
 
 /// Serves one caller's Cap'n Proto connection on the current thread until it ends or `stop` does.
@@ -25,7 +27,8 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let (reader, writer) = UnixStream::from_std(stream)?.into_split();
     let reader = io::Cursor::new(already_read).chain(reader);
-    let bootstrap: workerd_bootstrap::Client = new_client(Bootstrap { binding: binding.into(), router });
+    let bootstrap: workerd_bootstrap::Client =
+        new_client(Bootstrap { binding: binding.into(), router, turns: Rc::default() });
     let system = vat::system(reader, writer, Side::Server, Some(bootstrap.client), vat::CALLS_LIMIT_WORDS);
     tokio::select! {
         result = system => if let Err(error) = result {
@@ -39,6 +42,7 @@ pub(crate) async fn serve(
 struct Bootstrap {
     binding: Rc<str>,
     router: Arc<dyn Router>,
+    turns: Rc<Turns>,
 }
 
 impl workerd_bootstrap::Server for Bootstrap {
@@ -50,31 +54,34 @@ impl workerd_bootstrap::Server for Bootstrap {
         let params = params.get()?;
         let cf_json =
             if params.has_cf_blob_json() { Some(params.get_cf_blob_json()?.to_string()?) } else { None };
-        let event = Event { binding: self.binding.clone(), router: self.router.clone(), cf_json };
+        let (binding, router) = (self.binding.clone(), self.router.clone());
+        let event = Event { binding, router, turns: self.turns.clone(), cf_json };
         results.get().set_dispatcher(new_client(event));
         Ok(())
     }
 }
 
 /// An event not delivered yet. It is routed when it is delivered, so a caller that only begins one holds nothing.
-struct Event {
+pub(crate) struct Event {
     binding: Rc<str>,
     router: Arc<dyn Router>,
+    /// Of the events for one Durable Object.
+    pub(crate) turns: Rc<Turns>,
     cf_json: Option<String>,
 }
 
 /// What an event holds while it runs.
-struct Running {
-    connection: Connection,
+pub(crate) struct Running {
+    pub(crate) connection: Connection,
     callee: Callee,
 }
 
 impl Event {
-    async fn route(&self) -> Result<Running, capnp::Error> {
+    pub(crate) async fn route(&self, object: Option<&Object>) -> Result<Running, capnp::Error> {
         let mut again = true;
         loop {
-            let callee =
-                self.router.route(&self.binding).await.map_err(|error| refused(&self.binding, &error))?;
+            let routed = self.router.route(&self.binding, object).await;
+            let callee = routed.map_err(|error| refused(&self.binding, &error))?;
             match Connection::open(&callee.debug_socket).await {
                 Ok(connection) => return Ok(Running { connection, callee }),
                 // The process went after it was chosen. It has seen nothing of the event, so another may have it.
@@ -92,7 +99,7 @@ impl Event {
         }
     }
 
-    fn dispatcher(&self, running: &Running) -> event_dispatcher::Client {
+    pub(crate) fn dispatcher(&self, running: &Running) -> event_dispatcher::Client {
         let callee = &running.callee;
         let target = Target {
             service: &callee.service,
@@ -118,20 +125,32 @@ impl event_dispatcher::Server for Event {
         _: event_dispatcher::JsRpcSessionParams,
         mut results: event_dispatcher::JsRpcSessionResults,
     ) -> Result<(), capnp::Error> {
-        let running = self.route().await?;
+        if self.router.is_namespace(&self.binding) {
+            return namespace::session(self, results);
+        }
+        let running = self.route(None).await?;
         let sent = self.dispatcher(&running).js_rpc_session_request().send();
         results.get().set_top_level(sent.pipeline.get_top_level());
         results.set_pipeline()?;
         let response = sent.promise.await?;
         let session = response.get()?.get_session()?;
-        // From here on the event ends by being let go of, which the callee knows from its side too: as between two
-        // workers on one connection.
-        running.connection.ended();
-        results.get().set_session(capnp_rpc::new_future_client(async move {
-            let ended = vat::resolved_to_null(session.client).await;
-            drop(running);
-            Err(ended.err().unwrap_or_else(vat::null))
-        }));
+        results.get().set_session(capnp_rpc::new_future_client(running.until_ended(session)));
         Ok(())
+    }
+}
+
+impl Running {
+    /// Holds the event until the callee has ended it. It ends by being let go of, which the callee knows from its side
+    /// too: as between two workers on one connection.
+    pub(crate) fn until_ended<T>(
+        self,
+        session: js_rpc_session::Client,
+    ) -> impl Future<Output = Result<T, capnp::Error>> {
+        self.connection.ended();
+        async move {
+            let ended = vat::resolved_to_null(session.client).await;
+            drop(self);
+            Err(ended.err().unwrap_or_else(vat::null))
+        }
     }
 }

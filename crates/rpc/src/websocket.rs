@@ -10,7 +10,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -24,6 +24,8 @@ use crate::serve;
 
 /// How long a worker may go on after one side of its WebSocket has ended, until the event is cancelled.
 const AFTER_CLOSE: Duration = Duration::from_secs(10);
+/// The same when its process is to go.
+const AFTER_RESTART: Duration = Duration::from_secs(1);
 /// workerd closes at 32 MiB; ours is larger so that it decides.
 const MAX_MESSAGE: usize = 64 << 20;
 /// Messages that wait for the peer before the worker's sends do.
@@ -70,14 +72,22 @@ impl Upgrade {
         response
     }
 
-    /// Carries messages both ways until the event is `done` or one side has gone.
-    pub(crate) async fn run(self, up: web_socket::Client, mut down: Frames, done: impl FusedFuture + Unpin) {
+    /// Carries messages both ways until the event is `done` or one side has gone. When the worker's process is to go
+    /// (`leaving`), both sides get a close with code 1012.
+    pub(crate) async fn run(
+        self,
+        up: web_socket::Client,
+        mut down: Frames,
+        leaving: impl Future<Output = ()>,
+        done: impl FusedFuture + Unpin,
+    ) {
         let Ok(upgraded) = self.on.await else { return };
         let config =
             WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let socket =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
         let (mut sink, mut stream) = socket.split();
+        let worker = up.clone();
         let to_worker = async move {
             while let Some(Ok(message)) = stream.next().await {
                 if deliver(&up, message).await.is_err() {
@@ -85,9 +95,21 @@ impl Upgrade {
                 }
             }
         };
+        let (tell, told) = oneshot::channel();
         // Ends only when the worker goes without a close.
         let lost = async move {
-            while let Some(message) = down.recv().await {
+            futures::pin_mut!(leaving);
+            let mut tell = Some(tell);
+            loop {
+                let next = tokio::select! {
+                    next = down.recv() => next,
+                    () = &mut leaving, if tell.is_some() => {
+                        let _ = tell.take().map(|tell| tell.send(()));
+                        let _ = deliver(&worker, service_restart()).await;
+                        Some(service_restart())
+                    }
+                };
+                let Some(message) = next else { return };
                 let closes = matches!(message, Message::Close(_));
                 let sent = sink.send(message).await;
                 if closes {
@@ -98,16 +120,24 @@ impl Upgrade {
                 }
             }
         };
-        let (to_worker, lost) = (to_worker.fuse(), lost.fuse());
-        futures::pin_mut!(to_worker, lost, done);
+        let cut_off = async {
+            match told.await {
+                Ok(()) => tokio::time::sleep(AFTER_RESTART).await,
+                Err(_) => futures::future::pending().await,
+            }
+        };
+        let (to_worker, lost, cut_off) = (to_worker.fuse(), lost.fuse(), cut_off.fuse());
+        futures::pin_mut!(to_worker, lost, cut_off, done);
         futures::select! {
             () = to_worker => {}
             () = lost => return,
+            () = cut_off => return,
             _ = done => {}
         }
         let ending = async {
             tokio::select! {
                 () = rest(lost) => {}
+                () = rest(cut_off) => {}
                 _ = async { tokio::join!(rest(to_worker), rest(done)) } => {}
             }
         };
@@ -115,6 +145,10 @@ impl Upgrade {
             tracing::debug!("a WebSocket's event outlived its connection and is cancelled");
         }
     }
+}
+
+fn service_restart() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Restart, reason: Utf8Bytes::default() }))
 }
 
 async fn deliver(up: &web_socket::Client, message: Message) -> Result<(), capnp::Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hearth_gateway::{RouteTable, Served};
 use hearth_model::{BindingKind, VersionChoice, WorkerName};
-use hearth_rpc::{Callee, HttpSender, RouteError, Router};
+use hearth_rpc::{Callee, HttpSender, Object, RouteError, Router};
 use hearth_supervisor::{
     AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor, binding_key,
 };
@@ -30,7 +30,11 @@ struct Target<'a> {
 
 #[async_trait]
 impl Router for Calls {
-    async fn route(&self, key: &str) -> Result<Callee, RouteError> {
+    fn is_namespace(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn route(&self, key: &str, _: Option<&Object>) -> Result<Callee, RouteError> {
         let Target { binding, service, entrypoint, props } = self.target(key)?;
         let served = self.worker(binding, service)?;
         let worker = &served.worker;
@@ -44,7 +48,9 @@ impl Router for Calls {
         lease.instance().opened().await.map_err(|death| refused(service, &AcquireError::Died(death)))?;
         let lease = Arc::new(lease);
         let direct = entrypoint.is_none() && props.is_none();
+        let leaving = Arc::clone(&lease);
         Ok(Callee {
+            leaving: Box::pin(async move { leaving.draining().await }),
             debug_socket: lease.instance().debug_socket().to_owned(),
             service: MAIN_SERVICE.to_owned(),
             entrypoint: entrypoint.map(str::to_owned),

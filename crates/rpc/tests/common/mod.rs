@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hearth_rpc::{Body, Callee, HttpSender, RouteError, Router, RpcThreads, ServeHandle};
+use hearth_rpc::{Body, Callee, HttpSender, Object, RouteError, Router, RpcThreads, ServeHandle};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
@@ -115,7 +115,11 @@ impl Switch {
 
 #[async_trait]
 impl Router for Switch {
-    async fn route(&self, binding: &str) -> Result<Callee, RouteError> {
+    fn is_namespace(&self, _: &str) -> bool {
+        false
+    }
+
+    async fn route(&self, binding: &str, _: Option<&Object>) -> Result<Callee, RouteError> {
         self.routed.fetch_add(1, Ordering::SeqCst);
         if let Some(error) = self.refuse.lock().unwrap().clone() {
             return Err(error);
@@ -137,6 +141,7 @@ impl Router for Switch {
             entrypoint: entrypoint.map(str::to_owned),
             props_json: props_json.map(str::to_owned),
             lease: Box::new(Lease(count)),
+            leaving: Box::pin(std::future::pending()),
             http: plain.then(|| sender(http)),
         })
     }
