@@ -8,8 +8,8 @@ use hearth_model::{
     LaunchModule, Limits, ModuleKind, ProbeError, Version, VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{
-    Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Release, ResourceKind, StoreError,
-    Worker, WorkerChanges,
+    Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Page, Release, ResourceKind,
+    StoreError, Worker, WorkerChanges,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -121,6 +121,7 @@ impl Call<'_> {
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
         let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
+        self.check_consumer(&probed.exports).await?;
         let make = existing
             .is_none()
             .then(|| NewWorker { account: self.account.id.clone(), name: self.name.clone() });
@@ -222,6 +223,13 @@ impl Call<'_> {
                         binding.name
                     )),
                 ),
+                BindingKind::Queue { queue_name, .. } => (
+                    store.resource_by_name(ResourceKind::Queue, account, queue_name).await,
+                    ApiError::bad_request(
+                        code::QUEUE_NOT_FOUND,
+                        format!("Queue '{queue_name}' (binding {}) does not exist.", binding.name),
+                    ),
+                ),
                 _ => continue,
             };
             match found {
@@ -231,6 +239,27 @@ impl Call<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A worker that consumes a queue keeps its handler.
+    async fn check_consumer(&self, exports: &Exports) -> Result<(), ApiError> {
+        if exports.handlers.iter().any(|handler| handler == "queue") {
+            return Ok(());
+        }
+        let queues = self.api.store().resources(ResourceKind::Queue, &self.account.id, Page::ALL).await?;
+        let script = self.name.as_str();
+        match queues.items.iter().find(|queue| queue.settings["consumer"]["script"] == script) {
+            None => Ok(()),
+            Some(queue) => Err(ApiError::bad_request(
+                code::QUEUE_HANDLER_MISSING,
+                format!(
+                    "Queue handler is missing: the Worker is the consumer of queue '{}'. Please see our docs for more \
+                     information about creating handlers: \
+                     https://developers.cloudflare.com/queues/configuration/javascript-apis/#consumer.",
+                    queue.name
+                ),
+            )),
+        }
     }
 
     /// The bindings with their secrets in the clear.

@@ -88,6 +88,10 @@ pub mod code {
     pub const R2_BUCKET_NOT_FOUND: u32 = 10006;
     /// An R2 bucket's name that the account has already.
     pub const R2_BUCKET_TAKEN: u32 = 10004;
+    /// No such queue.
+    pub const QUEUE_NOT_FOUND: u32 = 11000;
+    /// A worker that consumes a queue and has no handler for it.
+    pub const QUEUE_HANDLER_MISSING: u32 = 11001;
     /// No such D1 database.
     pub const D1_NOT_FOUND: u32 = 7404;
     /// A D1 database's name that the account has already.

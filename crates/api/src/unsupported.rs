@@ -6,10 +6,8 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 22] = [
+const RESOURCES: [(&str, &str); 20] = [
     ("r2-catalog", "The R2 Data Catalog is"),
-    ("queues", "Queues are"),
-    ("event_subscriptions", "Event subscriptions are"),
     ("workflows", "Workflows are"),
     ("hyperdrive", "Hyperdrive is"),
     ("vectorize", "Vectorize is"),
@@ -83,10 +81,10 @@ mod tests {
     #[test]
     fn resources_are_named_and_other_paths_are_not() {
         for (path, expected) in [
-            ("/client/v4/accounts/a/queues", Some("Queues are")),
-            ("/client/v4/accounts/a/queues", Some("Queues are")),
+            ("/client/v4/accounts/a/hyperdrive", Some("Hyperdrive is")),
+            ("/client/v4/accounts/a/hyperdrive/configs", Some("Hyperdrive is")),
             ("/client/v4/pages/assets/upload", Some("Pages is")),
-            ("/client/v4/accounts/a/queuess", None),
+            ("/client/v4/accounts/a/hyperdrives", None),
             ("/client/v4/accounts/a", None),
             ("/client/v4/nothing", None),
         ] {

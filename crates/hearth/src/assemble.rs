@@ -17,6 +17,7 @@ use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
 use hearth_model::AccountId;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
+use hearth_queues::Queues;
 use hearth_r2::R2;
 use hearth_ratelimit::Limits;
 use hearth_rpc::RpcThreads;
@@ -35,7 +36,8 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, Capabilities, Code, Databases, Inside, Kept, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Databases, Inside, Kept, Platform,
+    ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -59,6 +61,9 @@ pub const D1_FOLDER: &str = "d1";
 /// Where workers' logs lie in the data folder.
 const LOGS_FOLDER: &str = "observe";
 
+/// Where the queues lie in the data folder.
+pub const QUEUES_FOLDER: &str = "queues";
+
 /// Where R2's data lies in the data folder.
 pub const R2_FOLDER: &str = "r2";
 
@@ -69,6 +74,7 @@ pub struct Server {
     store: Store,
     databases: Databases,
     hub: Hub,
+    queues: Queues,
     serving: JoinHandle<()>,
     closing: CancellationToken,
 }
@@ -109,14 +115,19 @@ impl Server {
         let threads = RpcThreads::new(RPC_THREADS)?;
         let kv = hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER));
         let kv = Kv::open(hearth_kv::Config { space: space.clone(), ..kv }, store.clone()).await?;
+        let queues = hearth_queues::Config::new(settings.data_dir.join(QUEUES_FOLDER));
+        let queues = hearth_queues::Config { space: space.clone(), ..queues };
+        let queues = Queues::open(queues, store.clone()).await?;
         let r2 = hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER));
         let r2 = R2::open(store.clone(), &hearth_r2::Config { space: space.clone(), ..r2 }).await?;
         let jailer = jailer.into_async()?;
         let databases = Databases::open(&settings.data_dir, space.clone(), jailer.clone(), run_dir.clone())?;
         let cache = cache(settings, &space)?;
         egress.keep_in(Arc::new(Kept(cache.clone())));
+        r2.listen(Arc::new(BucketEvents(queues.clone())));
         let capabilities = Capabilities {
             kv: kv.clone(),
+            queues: queues.clone(),
             r2: r2.clone(),
             d1: databases.wire(),
             cache: cache.clone(),
@@ -142,6 +153,8 @@ impl Server {
         services.begin(supervisor.clone());
 
         let closing = CancellationToken::new();
+        let consumers = Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone());
+        queues.begin(consumers, closing.clone());
         let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
         let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
         let platform = Platform::new(
@@ -154,8 +167,14 @@ impl Server {
             hub.clone(),
         );
         let data_dir = settings.data_dir.clone();
-        let backup =
-            Backup { store: store.clone(), kv: kv.clone(), r2: r2.clone(), d1: databases.d1(), data_dir };
+        let backup = Backup {
+            store: store.clone(),
+            kv: kv.clone(),
+            queues: queues.clone(),
+            r2: r2.clone(),
+            d1: databases.d1(),
+            data_dir,
+        };
         let mut operations = backup.operations()?;
         operations.extend(kv.operations());
         operations.extend(r2.operations());
@@ -169,6 +188,7 @@ impl Server {
         operations.extend(hearth_cron::api::operations(&api, &cron));
         operations.extend(hearth_observe::operations(&api, &hub));
         let unguarded = d1.signed().merge(hearth_observe::router(&hub));
+        operations.extend(queues.operations(&api));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
@@ -177,7 +197,14 @@ impl Server {
         )?;
         inside.begin(Arc::clone(&gateway));
 
-        let measure = wiring::space::measure(space.clone(), store.clone(), kv, r2.clone(), databases.d1());
+        let measure = wiring::space::measure(
+            space.clone(),
+            store.clone(),
+            kv,
+            queues.clone(),
+            r2.clone(),
+            databases.d1(),
+        );
         tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
         tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
@@ -195,7 +222,7 @@ impl Server {
             tokio::join!(gateway.serve(listener, until.clone()), s3);
         });
         tracing::info!(%listen, s3 = ?settings.s3_listen.0, dev = settings.dev, data = %settings.data_dir.display(), "ready");
-        Ok(Self { supervisor, services, store, databases, hub, serving, closing })
+        Ok(Self { supervisor, services, store, databases, queues, hub, serving, closing })
     }
 
     /// Stops taking requests, lets those in flight finish, and ends.
@@ -207,6 +234,8 @@ impl Server {
         // What a log that is not read holds up must not hold up the end.
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
         let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
+        // Every handler has ended; what it said is recorded.
+        self.queues.stop().await;
         self.databases.stop().await;
         self.store.close().await;
     }

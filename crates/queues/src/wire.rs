@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use hearth_model::AccountId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,7 +65,10 @@ async fn answer(
             queues.send_batch(&id, vec![Outgoing { format, body, delay }]).await?
         }
         (Method::POST, "/batch") => {
-            announced(&parts.headers)?;
+            if let Err(refusal) = announced(&parts.headers) {
+                drain(body).await;
+                return Err(refusal);
+            }
             let body = read(body, &parts.headers, MAX_BATCH_BODY).await?;
             let delay = own_delay(&parts.headers)?.or(delay);
             queues.send_batch(&id, batch(&body, delay)?).await?
@@ -145,13 +149,22 @@ fn batch(body: &[u8], delay: Option<u32>) -> Result<Vec<Outgoing>, Refusal> {
 async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes, Refusal> {
     let broken = |_| Refusal::bad(code::NO_JSON, "the request ended before it was complete");
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let bytes = if length.is_some_and(|length: usize| length > most) {
-        // What it is refused for is said below.
-        to_bytes(body, MAX_DRAINED).await.map_err(|_| too_long(length.unwrap_or(0)))?
-    } else {
-        to_bytes(body, most + 1).await.map_err(broken)?
-    };
-    if bytes.len() > most { Err(too_long(bytes.len())) } else { Ok(bytes) }
+    if let Some(length) = length.filter(|length: &usize| *length > most) {
+        drain(body).await;
+        return Err(too_long(length));
+    }
+    to_bytes(body, most).await.map_err(broken)
+}
+
+/// Reads a body that nobody wants.
+async fn drain(mut body: Body) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MAX_DRAINED {
+            return;
+        }
+    }
 }
 
 fn too_long(length: usize) -> Refusal {

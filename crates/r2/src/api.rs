@@ -20,6 +20,8 @@ mod code {
     pub(super) const BAD_RULES: u32 = 10040;
     /// No such custom domain, or no notifications for a queue.
     pub(super) const NO_DOMAIN: u32 = 10058;
+    /// No such queue.
+    pub(super) const NO_QUEUE: u32 = 11000;
 }
 
 impl R2 {

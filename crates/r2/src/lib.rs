@@ -6,7 +6,9 @@
 
 mod api;
 mod lifecycle;
+mod notify;
 pub mod store;
 mod wire;
 
+pub use notify::{Action, CopySource, Listeners, Notification, Subject};
 pub use store::{Config, R2};

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::notify::Action;
 use crate::store::{
     Bucket, BucketSettings, Conditional, ListOptions, ListUploads, R2, R2Error, Result, StorageClass,
 };
@@ -14,6 +15,9 @@ use crate::store::{
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// How long an upload's end is remembered, in milliseconds: aborting it again is no error meanwhile.
 const REMEMBERED_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Who deletes here.
+const BY_RULE: Action = Action::LifecycleDeletion;
 
 /// A rule (wrangler-api.md 7, `lifecycle`).
 #[derive(Debug, Clone, Deserialize)]
@@ -142,10 +146,10 @@ async fn delete(bucket: &Bucket, prefix: &str, cutoff: Timestamp) -> Result<()> 
         let page = bucket.list(options.clone()).await?;
         let due = page.objects.into_iter().filter(|object| object.uploaded < cutoff);
         let keys: Vec<String> = due.map(|object| object.key).collect();
-        if !keys.is_empty() && bucket.delete(keys.clone(), only_if.clone()).await.is_err() {
+        if !keys.is_empty() && bucket.delete_by(BY_RULE, keys.clone(), only_if.clone()).await.is_err() {
             // All or none: the others must not stay because of one that is locked or was replaced.
             for key in keys {
-                match bucket.delete(vec![key], only_if.clone()).await {
+                match bucket.delete_by(BY_RULE, vec![key], only_if.clone()).await {
                     Ok(()) | Err(R2Error::ObjectLocked | R2Error::PreconditionFailed { .. }) => {}
                     Err(error) => return Err(error),
                 }

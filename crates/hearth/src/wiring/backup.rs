@@ -12,6 +12,7 @@ use futures::stream;
 use hearth_api::{ApiError, Caller, Operation};
 use hearth_d1::D1;
 use hearth_kv::Kv;
+use hearth_queues::Queues;
 use hearth_r2::R2;
 use hearth_store::Store;
 use http::{Method, header};
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
-use crate::assemble::{D1_FOLDER, KV_FOLDER, R2_FOLDER};
+use crate::assemble::{D1_FOLDER, KV_FOLDER, QUEUES_FOLDER, R2_FOLDER};
 
 /// Bytes of one piece of the answer.
 const PIECE: usize = 256 << 10;
@@ -36,6 +37,7 @@ const STAGING: &str = "backup";
 pub struct Backup {
     pub store: Store,
     pub kv: Kv,
+    pub queues: Queues,
     pub r2: R2,
     pub d1: D1,
     pub data_dir: PathBuf,
@@ -65,6 +67,7 @@ impl Backup {
         let data = folder.path().join("data");
         self.store.snapshot(&data).await.context("copying the metadata")?;
         self.kv.snapshot(&data.join(KV_FOLDER)).await.context("copying KV")?;
+        self.queues.snapshot(&data.join(QUEUES_FOLDER)).await.context("copying the queues")?;
         self.r2.snapshot(&data.join(R2_FOLDER)).await.context("copying R2")?;
         copy_databases(&self.d1, &data.join(D1_FOLDER)).await.context("copying D1")?;
         Ok(folder)

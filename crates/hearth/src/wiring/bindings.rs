@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 256;
 pub struct Capabilities {
     /// Workers KV.
     pub kv: hearth_kv::Kv,
+    /// Queues.
+    pub queues: hearth_queues::Queues,
     /// R2.
     pub r2: hearth_r2::R2,
     /// D1.
@@ -97,6 +99,9 @@ impl Capabilities {
             BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
             BindingKind::R2Bucket { bucket_name, .. } => {
                 self.r2.serve(&identity.account, bucket_name, request).await
+            }
+            BindingKind::Queue { queue_name, delivery_delay } => {
+                self.queues.serve(&identity.account, queue_name, *delivery_delay, request).await
             }
             BindingKind::D1 { id } => match id.parse() {
                 Ok(id) => self.d1.answer(id, request).await.map(Body::new),

@@ -1,7 +1,8 @@
-//! space ← metadata, KV, R2, D1: whose each resource is, and what it holds.
+//! space ← metadata, KV, queues, R2, D1: whose each resource is, and what it holds.
 
 use hearth_d1::{D1, DatabaseId};
 use hearth_kv::Kv;
+use hearth_queues::Queues;
 use hearth_r2::R2;
 use hearth_space::Space;
 use hearth_store::{ResourceKind, Store, StoreError};
@@ -11,7 +12,9 @@ use hearth_store::{ResourceKind, Store, StoreError};
 /// # Errors
 /// The metadata cannot be read.
 pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
-    for kind in [ResourceKind::KvNamespace, ResourceKind::R2Bucket, ResourceKind::D1Database] {
+    for kind in
+        [ResourceKind::KvNamespace, ResourceKind::R2Bucket, ResourceKind::D1Database, ResourceKind::Queue]
+    {
         for resource in store.all_resources(kind).await? {
             space.opened(&resource.id, &resource.account);
         }
@@ -21,7 +24,7 @@ pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
 
 /// Looks at what each resource holds, one after the other and beside the traffic: until it has come to one, its writes
 /// are held against a smaller sum. Without quotas nobody needs to know.
-pub async fn measure(space: Space, store: Store, kv: Kv, r2: R2, d1: D1) {
+pub async fn measure(space: Space, store: Store, kv: Kv, queues: Queues, r2: R2, d1: D1) {
     if !space.counts() {
         return;
     }
@@ -35,6 +38,12 @@ pub async fn measure(space: Space, store: Store, kv: Kv, r2: R2, d1: D1) {
             Err(error) => {
                 tracing::warn!(%error, id = namespace.id, "what a KV namespace holds is not counted")
             }
+        }
+    }
+    for queue in store.all_resources(ResourceKind::Queue).await.unwrap_or_default() {
+        match queues.usage(&queue.id).await {
+            Ok(bytes) => space.found(&queue.id, bytes),
+            Err(error) => tracing::warn!(%error, id = queue.id, "what a queue holds is not counted"),
         }
     }
     for bucket in r2.all() {

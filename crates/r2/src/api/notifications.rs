@@ -1,4 +1,4 @@
-//! Event notifications: which queue hears of which objects. They are kept for the queues; nothing is sent yet.
+//! Event notifications: which queue hears of which objects.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -7,12 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::store::R2;
+use super::super::notify::ACTIONS;
+use super::super::store::{Bucket, R2};
 use super::{Refused, code};
-
-/// What can be notified of (wrangler-api.md 7).
-const ACTIONS: [&str; 5] =
-    ["PutObject", "CompleteMultipartUpload", "CopyObject", "DeleteObject", "LifecycleDeletion"];
 
 /// Largest body of a deletion, in bytes.
 const MAX_BODY: usize = 1 << 20;
@@ -23,7 +20,19 @@ fn unknown() -> ApiError {
 
 pub(super) async fn get(State(r2): State<R2>, account: InAccount, params: Params) -> Result<Reply, ApiError> {
     let bucket = r2.named(&account, &params)?;
-    Ok(Reply::new(json!({"bucketName": bucket.name(), "queues": bucket.settings().notifications})))
+    let queues: Vec<Value> =
+        bucket.settings().notifications.iter().map(|queue| shown(&r2, &bucket, queue)).collect();
+    Ok(Reply::new(json!({"bucketName": bucket.name(), "queues": queues})))
+}
+
+/// A queue's rules with the queue's name of now.
+fn shown(r2: &R2, bucket: &Bucket, queue: &Value) -> Value {
+    let mut shown = queue.clone();
+    let id = queue["queueId"].as_str().unwrap_or_default();
+    if let Some(name) = r2.queue_name(bucket.account(), id) {
+        shown["queueName"] = name.into();
+    }
+    shown
 }
 
 pub(super) async fn get_queue(
@@ -34,7 +43,7 @@ pub(super) async fn get_queue(
     let bucket = r2.named(&account, &params)?;
     let wanted = params.get("queue");
     let found = bucket.settings().notifications.iter().find(|queue| queue["queueId"] == wanted);
-    found.map(|queue| Reply::new(queue.clone())).ok_or_else(unknown)
+    found.map(|queue| Reply::new(shown(&r2, &bucket, queue))).ok_or_else(unknown)
 }
 
 #[derive(Deserialize)]
@@ -74,12 +83,14 @@ pub(super) async fn put_queue(
         }));
     }
     let queue = params.get("queue").to_owned();
+    let name = r2
+        .queue_name(&account.0.id, &queue)
+        .ok_or_else(|| ApiError::not_found(code::NO_QUEUE, "The specified queue does not exist."))?;
     r2.change(&account, &params, |settings| {
         let queues = &mut settings.notifications;
         let position = queues.iter().position(|known| known["queueId"] == queue.as_str());
         let position = position.unwrap_or_else(|| {
-            // Its name is the queue's own affair, and asked there once queues are here.
-            queues.push(json!({"queueId": queue, "queueName": queue, "rules": []}));
+            queues.push(json!({"queueId": queue, "queueName": name, "rules": []}));
             queues.len() - 1
         });
         if let Some(Value::Array(rules)) = queues.get_mut(position).and_then(|queue| queue.get_mut("rules")) {

@@ -16,6 +16,7 @@ use super::types::{
     MAX_PART_NUMBER, Object, Part, PartOptions, PartTag, PutOptions, StorageClass, Upload, UploadOptions,
     Usage, custom_metadata_size,
 };
+use crate::notify::{Action, CopySource, Ears, Notification, Subject};
 
 /// A bucket. A handle that was taken before a change of the bucket's settings has the settings of before; one that was
 /// taken before its deletion answers [`R2Error::NoSuchBucket`].
@@ -27,6 +28,7 @@ pub struct Bucket {
     pub(super) name: String,
     pub(super) created_on: Timestamp,
     pub(super) settings: Arc<BucketSettings>,
+    pub(super) ears: Ears,
 }
 
 impl Bucket {
@@ -86,7 +88,13 @@ impl Bucket {
     /// # Errors
     /// A failed condition, a wrong digest, a lock, metadata or content over the limit, a body that breaks off, a full
     /// disk. What was there stays as it was.
-    pub async fn put(&self, key: &str, mut options: PutOptions, body: Incoming) -> Result<Object> {
+    pub async fn put(&self, key: &str, options: PutOptions, body: Incoming) -> Result<Object> {
+        let object = self.write(key, options, body).await?;
+        self.written(Action::PutObject, &object, None).await;
+        Ok(object)
+    }
+
+    async fn write(&self, key: &str, mut options: PutOptions, body: Incoming) -> Result<Object> {
         check_key(key)?;
         check_metadata(&options.custom)?;
         check_length(&body)?;
@@ -123,7 +131,10 @@ impl Bucket {
             ..PutOptions::default()
         };
         let length = Some(found.range.length);
-        self.put(key, put, Incoming::stream(found.body, length)).await
+        let object = self.write(key, put, Incoming::stream(found.body, length)).await?;
+        let from = CopySource { bucket: source.name.clone(), object: source_key.to_owned() };
+        self.written(Action::CopyObject, &object, Some(from)).await;
+        Ok(object)
     }
 
     /// Deletes keys, all or none of them; those that do not exist count as deleted. `only_if` is for each key, and
@@ -132,6 +143,16 @@ impl Bucket {
     /// # Errors
     /// [`R2Error::ObjectLocked`], a failed condition, over [`MAX_DELETE_KEYS`] keys.
     pub async fn delete(&self, keys: Vec<String>, only_if: Conditional) -> Result<()> {
+        self.delete_by(Action::DeleteObject, keys, only_if).await
+    }
+
+    /// [`Bucket::delete`], as who does it.
+    pub(crate) async fn delete_by(
+        &self,
+        action: Action,
+        keys: Vec<String>,
+        only_if: Conditional,
+    ) -> Result<()> {
         if keys.len() > MAX_DELETE_KEYS {
             return Err(R2Error::InvalidArgument(format!(
                 "A maximum of {MAX_DELETE_KEYS} keys can be deleted at once."
@@ -139,7 +160,34 @@ impl Bucket {
         }
         keys.iter().try_for_each(|key| check_key(key))?;
         let locks = self.locks(&keys.iter().map(String::as_str).collect::<Vec<_>>());
-        self.engine.delete(&self.id, keys, only_if, locks).await
+        let heard = if self.settings.notifications.is_empty() { Vec::new() } else { keys.clone() };
+        self.engine.delete(&self.id, keys, only_if, locks).await?;
+        for key in heard {
+            self.tell(action, Subject { key, size: None, e_tag: None }, None).await;
+        }
+        Ok(())
+    }
+
+    /// Tells who listens that an object was written.
+    async fn written(&self, action: Action, object: &Object, from: Option<CopySource>) {
+        if self.settings.notifications.is_empty() {
+            return;
+        }
+        let subject =
+            Subject { key: object.key.clone(), size: Some(object.size), e_tag: Some(object.etag.clone()) };
+        self.tell(action, subject, from).await;
+    }
+
+    async fn tell(&self, action: Action, object: Subject, copy_source: Option<CopySource>) {
+        let notification = Notification {
+            account: self.account.clone(),
+            action,
+            bucket: self.name.clone(),
+            object,
+            event_time: Timestamp::now(),
+            copy_source,
+        };
+        self.ears.tell(&self.settings.notifications, &notification).await;
     }
 
     /// One page of the bucket's objects.
@@ -221,7 +269,10 @@ impl Bucket {
         options: CompleteOptions,
     ) -> Result<Object> {
         check_key(key)?;
-        self.engine.complete_upload(&self.id, key, upload, parts, options, self.locks(&[key])).await
+        let locks = self.locks(&[key]);
+        let object = self.engine.complete_upload(&self.id, key, upload, parts, options, locks).await?;
+        self.written(Action::CompleteMultipartUpload, &object, None).await;
+        Ok(object)
     }
 
     /// Drops an upload and its parts.

@@ -16,6 +16,7 @@ use super::engine::Engine;
 use super::error::{R2Error, Result};
 use super::local::Local;
 use super::rules::BucketSettings;
+use crate::notify::{Ears, Listeners};
 
 /// How R2 is set up.
 #[derive(Debug, Clone)]
@@ -64,6 +65,7 @@ struct Inner {
     local: Local,
     space: Space,
     buckets: RwLock<HashMap<AccountId, BTreeMap<String, Arc<Bucket>>>>,
+    ears: Ears,
     /// Woken when lifecycle rules were changed.
     sweep: tokio::sync::Notify,
     /// Held while a bucket is made, changed or deleted, so that memory follows the store in its order.
@@ -78,10 +80,11 @@ impl R2 {
     pub async fn open(store: Store, config: &Config) -> Result<Self> {
         let local = Local::open(config)?;
         let engine: Arc<dyn Engine> = Arc::new(local.clone());
+        let ears = Ears::default();
         let mut buckets: HashMap<AccountId, BTreeMap<String, Arc<Bucket>>> = HashMap::new();
         let mut known = Vec::new();
         for resource in store.all_resources(ResourceKind::R2Bucket).await? {
-            let bucket = bucket_of(&engine, resource)?;
+            let bucket = bucket_of(&engine, &ears, resource)?;
             known.push(bucket.id.clone());
             buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::new(bucket));
         }
@@ -91,11 +94,22 @@ impl R2 {
             engine,
             local,
             space: config.space.clone(),
+            ears,
             buckets: RwLock::new(buckets),
             sweep: tokio::sync::Notify::new(),
             changing: tokio::sync::Mutex::new(()),
         };
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// Says who takes event notifications to queues. The first one stays.
+    pub fn listen(&self, listeners: Arc<dyn Listeners>) {
+        self.0.ears.open(listeners);
+    }
+
+    /// The name of an account's queue; None for one that is not there.
+    pub(crate) fn queue_name(&self, account: &AccountId, queue: &str) -> Option<String> {
+        self.0.ears.name(account, queue)
     }
 
     /// An account's bucket.
@@ -211,7 +225,7 @@ impl R2 {
     }
 
     fn remember(&self, resource: Resource) -> Result<Arc<Bucket>> {
-        let bucket = Arc::new(bucket_of(&self.0.engine, resource)?);
+        let bucket = Arc::new(bucket_of(&self.0.engine, &self.0.ears, resource)?);
         let mut buckets = self.0.buckets.write();
         buckets.entry(bucket.account.clone()).or_default().insert(bucket.name.clone(), Arc::clone(&bucket));
         Ok(bucket)
@@ -228,7 +242,7 @@ fn check_name(name: &str) -> Result<()> {
     if good { Ok(()) } else { Err(R2Error::InvalidBucketName) }
 }
 
-fn bucket_of(engine: &Arc<dyn Engine>, resource: Resource) -> Result<Bucket> {
+fn bucket_of(engine: &Arc<dyn Engine>, ears: &Ears, resource: Resource) -> Result<Bucket> {
     let settings = serde_json::from_value(resource.settings)
         .map_err(|error| R2Error::internal(format_args!("settings of bucket {}: {error}", resource.id)))?;
     Ok(Bucket {
@@ -238,6 +252,7 @@ fn bucket_of(engine: &Arc<dyn Engine>, resource: Resource) -> Result<Bucket> {
         name: resource.name,
         created_on: resource.created_on,
         settings: Arc::new(settings),
+        ears: ears.clone(),
     })
 }
 
