@@ -16,6 +16,10 @@ use crate::frames::{self, Frames};
 /// Read at once, in bytes. It lives on the stack while something is read, so that an idle socket holds no buffer.
 const SCRATCH: usize = 8 << 10;
 
+/// How long the client of a worker that hung up without a close frame waits for the news that its process is gone: the
+/// kernel closes a dead process's sockets before its parent is told.
+const NOTICE: Duration = Duration::from_millis(500);
+
 type Stream = TokioIo<Upgraded>;
 
 /// One way of a tunnel.
@@ -29,11 +33,18 @@ struct Way {
     /// What is read goes nowhere any more: the close frame has been sent.
     discard: bool,
     ended: bool,
+    /// When this way has ended without a close frame, what it leads to is not told yet: one of ours may be to follow.
+    holds: bool,
     /// Bytes that passed.
     bytes: u64,
 }
 
 impl Way {
+    /// Whether it has ended between two frames, with none that closed.
+    fn lost(&self) -> bool {
+        self.ended && self.frames.at_boundary() && !self.frames.closed() && !self.discard
+    }
+
     /// Asks for a close frame at the next boundary.
     fn close(&mut self, masked: bool) {
         if !self.frames.closed() && !self.discard && self.closing.is_none() {
@@ -54,10 +65,18 @@ impl Way {
             self.inject();
             ready!(self.poll_drain(cx, to))?;
             if self.ended {
+                if self.holds && self.lost() {
+                    return Poll::Pending;
+                }
                 return Pin::new(to).poll_shutdown(cx);
             }
             let mut buf = ReadBuf::uninit(&mut scratch);
-            ready!(Pin::new(&mut *from).poll_read(cx, &mut buf))?;
+            if let Err(error) = ready!(Pin::new(&mut *from).poll_read(cx, &mut buf)) {
+                if !self.holds {
+                    return Poll::Ready(Err(error));
+                }
+                buf.clear();
+            }
             let data = buf.filled();
             if data.is_empty() {
                 self.ended = true;
@@ -103,7 +122,8 @@ impl Way {
 }
 
 /// Joins a client and a worker until both have closed, or until `leaving` resolves: then each gets a close frame with
-/// code 1012 at the next frame boundary and so much `grace` to answer it. Returns the bytes that passed towards the
+/// code 1012 at the next frame boundary and so much `grace` to answer it. A client gets it too when the worker is gone
+/// before it could be told. Returns the bytes that passed towards the
 /// client and whether the tunnel ended in order.
 pub(crate) async fn tunnel(
     client: Upgraded,
@@ -112,9 +132,10 @@ pub(crate) async fn tunnel(
     grace: Duration,
 ) -> (u64, bool) {
     let (mut client, mut worker) = (TokioIo::new(client), TokioIo::new(worker));
-    let (mut up, mut down) = (Way::default(), Way::default());
+    let (mut up, mut down) = (Way::default(), Way { holds: true, ..Way::default() });
     let mut leaving = std::pin::pin!(leaving);
     let mut deadline: Option<Pin<Box<tokio::time::Sleep>>> = None;
+    let mut notice: Option<Pin<Box<tokio::time::Sleep>>> = None;
     let (mut up_ended, mut down_ended, mut told) = (false, false, false);
     let result: io::Result<()> = poll_fn(|cx| {
         if !told && leaving.as_mut().poll(cx).is_ready() {
@@ -128,6 +149,13 @@ pub(crate) async fn tunnel(
         }
         if !down_ended {
             down_ended = poll_way(down.poll(cx, &mut worker, &mut client))?;
+        }
+        if down.holds && down.lost() {
+            let notice = notice.get_or_insert_with(|| Box::pin(tokio::time::sleep(NOTICE)));
+            if told || notice.as_mut().poll(cx).is_ready() {
+                down.holds = false;
+                down_ended = poll_way(down.poll(cx, &mut worker, &mut client))?;
+            }
         }
         if (up_ended && down_ended) || (up.over() && down.over()) {
             return Poll::Ready(Ok(()));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use hearth_gateway::Config;
 use hearth_model::PublishedWorker;
-use hearth_supervisor::Instance;
+use hearth_supervisor::{Death, Instance};
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -112,6 +112,38 @@ async fn a_draining_instance_closes_its_sockets_with_1012() {
     assert_eq!(soon("its connection ends", seen.recv()).await, Some(Seen::End));
     assert!(soon("the client's end", socket.next()).await.is_none_or(|end| end.is_err()));
     until("the place is free", || instance.in_flight() == 0).await;
+}
+
+/// What a worker does whose process ends: nothing more.
+async fn hang_up(mut request: Request<Incoming>) -> Response<StubBody> {
+    let response = switch(&request);
+    tokio::spawn(async move {
+        let upgraded = hyper::upgrade::on(&mut request).await.unwrap();
+        let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+        socket.next().await;
+    });
+    response
+}
+
+#[tokio::test]
+async fn the_sockets_of_a_process_that_is_gone_are_closed_with_1012() {
+    let rig = Rig::new(Config::default()).await;
+    let (_, instance) = rig.publish("app", hang_up);
+    for dies in [false, true] {
+        let mut socket = open(&rig).await;
+        socket.send(Message::text("go")).await.unwrap();
+        if dies {
+            // The news comes after the end of its sockets.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            instance.bury(Death::Crashed);
+        }
+        let seen = soon("the end", socket.next()).await;
+        match (dies, seen) {
+            (true, Some(Ok(Message::Close(Some(frame))))) => assert_eq!(frame.code, CloseCode::Restart),
+            (false, None | Some(Err(_))) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use crate::serve;
 const AFTER_CLOSE: Duration = Duration::from_secs(10);
 /// The same when its process is to go.
 const AFTER_RESTART: Duration = Duration::from_secs(1);
+/// How long it may take to learn that a process whose connection has ended is gone.
+const NOTICE: Duration = Duration::from_millis(500);
 /// workerd closes at 32 MiB; ours is larger so that it decides.
 const MAX_MESSAGE: usize = 64 << 20;
 /// Messages that wait for the peer before the worker's sends do.
@@ -109,7 +111,12 @@ impl Upgrade {
                         Some(service_restart())
                     }
                 };
-                let Some(message) = next else { return };
+                let Some(message) = next else {
+                    if tokio::time::timeout(NOTICE, &mut leaving).await.is_ok() {
+                        let _ = sink.send(service_restart()).await;
+                    }
+                    return;
+                };
                 let closes = matches!(message, Message::Close(_));
                 let sent = sink.send(message).await;
                 if closes {
