@@ -147,8 +147,10 @@ fn open(folder: &Path, path: &Path, make: bool) -> Result<Option<Connection>, En
 /// Checkpoints are ours to time (`writer.rs`); a connection remembers at most 1 MiB of pages.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    // The first, which only a file that is new heeds: pages that are free can be given back (`writer.rs`).
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
          PRAGMA cache_size = -1024;",

@@ -63,9 +63,14 @@ fn collect(shared: &Weak<Shared>, names: HashSet<String>) {
     }
 }
 
-/// Learns when a namespace's next key expires, and unlinks files that no row names.
+/// Learns when a namespace's next key expires, and reclaims what was left: files that no row names, and free pages.
 fn check(shared: &Arc<Shared>, namespace: &Arc<Namespace>) -> Result<(), EngineError> {
     reader::with(shared, namespace, (), |connection| {
+        let free: i64 =
+            connection.query_row("PRAGMA freelist_count", [], |row| row.get(0)).map_err(database)?;
+        if free > 0 {
+            shared.shrink(namespace, false);
+        }
         let next: Option<i64> = connection
             .query_row("SELECT min(expires) FROM entries WHERE expires IS NOT NULL", [], |row| row.get(0))
             .map_err(database)?;

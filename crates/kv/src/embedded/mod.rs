@@ -277,6 +277,12 @@ impl Shared {
         let _ = self.submit(namespace, Write { steps: vec![step], done: oneshot::channel().0 });
     }
 
+    /// Has a namespace give back free pages. What cannot be queued, the next deletions ask for again.
+    fn shrink(self: &Arc<Self>, namespace: &Arc<Namespace>, begun: bool) {
+        let step = Step::Shrink { begun };
+        let _ = self.submit(namespace, Write { steps: vec![step], done: oneshot::channel().0 });
+    }
+
     async fn write_part(
         &self,
         mut staged: Staged,

@@ -30,6 +30,8 @@ pub(super) struct Namespace {
     pub(super) next_expiry: AtomicI64,
     /// About how many bytes its log has got since it was last copied into the database.
     pub(super) logged: AtomicUsize,
+    /// Bytes of entries that went away since somebody looked how many free pages there are.
+    pub(super) freed: AtomicUsize,
     queue: Mutex<Queue>,
 }
 
@@ -64,6 +66,10 @@ pub(super) enum Step {
     /// Reclaims what has expired at a time.
     Expire {
         now: i64,
+    },
+    /// Gives free pages back to the disk, some of them; `begun` when that was found to be worth it.
+    Shrink {
+        begun: bool,
     },
     /// Ends the namespace; always alone in its write.
     Destroy,
@@ -104,6 +110,7 @@ impl Namespace {
             number,
             next_expiry: AtomicI64::new(i64::MAX),
             logged: AtomicUsize::new(0),
+            freed: AtomicUsize::new(0),
             queue: Mutex::default(),
         }
     }

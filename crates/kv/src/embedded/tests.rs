@@ -1,5 +1,7 @@
 //! The engine against a simple model, and what the model cannot show: commits that are shared, files, crashes, limits.
 
+mod shrink;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -20,6 +20,14 @@ const CHECKPOINT_AFTER: usize = 16 << 20;
 /// What a small write adds to the log: a leaf and the usage, a page each.
 const PAGES_OF_A_WRITE: usize = 8 << 10;
 
+/// Bytes that have to go away before it is looked whether the file can be made smaller.
+const SHRINK_AFTER: usize = 4 << 20;
+/// Free pages (4 KiB each) that are left to what comes; and a quarter of the file, until it is worth to move pages.
+const SPARE_PAGES: i64 = 512;
+/// Free pages that one commit gives back, so that writers do not wait long, and what that adds to the log at most.
+const SHRINK_AT_ONCE: i64 = 512;
+const BYTES_OF_A_SHRINK: usize = 2 * 4096 * SHRINK_AT_ONCE as usize;
+
 /// Commits after which a namespace stands in line again.
 const TURNS: u32 = 8;
 
@@ -38,6 +46,10 @@ struct Effects {
     is_more: bool,
     /// Bytes that the namespace has now, where that changed.
     bytes: Option<u64>,
+    /// Bytes of entries that went away.
+    gone: usize,
+    /// Whether free pages were given back, and whether more are to be.
+    shrunk: Option<bool>,
 }
 
 /// Takes the active role off a namespace if its thread panics, so that its writers are told instead of waiting for
@@ -81,7 +93,7 @@ pub(super) fn drain(shared: &Arc<Shared>, namespace: &Arc<Namespace>) {
 
 /// Commits a batch and acknowledges it. Returns about how many bytes that wrote.
 fn commit(shared: &Arc<Shared>, namespace: &Arc<Namespace>, mut batch: Vec<Write>) -> usize {
-    let bytes = PAGES_OF_A_WRITE * batch.len() + batch.iter().map(Write::bytes).sum::<usize>();
+    let mut bytes = PAGES_OF_A_WRITE * batch.len() + batch.iter().map(Write::bytes).sum::<usize>();
     match write(shared, namespace, &mut batch) {
         Ok(effects) => {
             if let Some(bytes) = effects.bytes {
@@ -104,6 +116,21 @@ fn commit(shared: &Arc<Shared>, namespace: &Arc<Namespace>, mut batch: Vec<Write
             }
             if effects.is_more {
                 shared.expire(namespace);
+            }
+            match effects.shrunk {
+                Some(true) => {
+                    bytes += BYTES_OF_A_SHRINK;
+                    shared.shrink(namespace, true);
+                }
+                // The file is cut when the log is copied into it.
+                Some(false) => bytes += CHECKPOINT_AFTER,
+                None => {}
+            }
+            if effects.gone > 0
+                && namespace.freed.fetch_add(effects.gone, Ordering::Relaxed) + effects.gone >= SHRINK_AFTER
+            {
+                namespace.freed.store(0, Ordering::Relaxed);
+                shared.shrink(namespace, false);
             }
         }
         Err(error) => {
@@ -234,6 +261,10 @@ fn apply(connection: &Connection, step: &Step, effects: &mut Effects) -> rusqlit
             Ok((-keys, -bytes))
         }
         Step::Expire { now } => expire(connection, *now, effects),
+        Step::Shrink { begun } => {
+            effects.shrunk = shrink(connection, *begun)?;
+            Ok((0, 0))
+        }
         // It is never part of a commit (`Namespace::next`).
         Step::Destroy => Ok((0, 0)),
     }
@@ -243,6 +274,9 @@ impl Effects {
     /// Takes note of a row that is gone: how many keys and bytes it was.
     fn free(&mut self, old: Option<(i64, Option<String>)>) -> (i64, i64) {
         let Some((size, file)) = old else { return (0, 0) };
+        if file.is_none() {
+            self.gone += usize::try_from(size).unwrap_or(0);
+        }
         self.freed.extend(file);
         (1, size)
     }
@@ -286,6 +320,21 @@ fn expire(connection: &Connection, now: i64, effects: &mut Effects) -> rusqlite:
         .query_row([], |row| row.get(0))?;
     effects.next_expiry = Some(next.unwrap_or(i64::MAX));
     Ok((keys, bytes))
+}
+
+/// Gives free pages back, if there are many or it has `begun`: whether there are more. None when nothing was done.
+fn shrink(connection: &Connection, begun: bool) -> rusqlite::Result<Option<bool>> {
+    let pages = |pragma: &str| connection.prepare_cached(pragma)?.query_row([], |row| row.get::<_, i64>(0));
+    let free = pages("PRAGMA freelist_count")?;
+    let least = if begun { SPARE_PAGES } else { SPARE_PAGES.max(pages("PRAGMA page_count")? / 4) };
+    if free <= least {
+        return Ok(begun.then_some(false));
+    }
+    let most = SHRINK_AT_ONCE.min(free - SPARE_PAGES);
+    connection.execute_batch(&format!("PRAGMA incremental_vacuum({most})"))?;
+    let left = pages("PRAGMA freelist_count")?;
+    // A file that cannot be made smaller has as many as before.
+    Ok((left < free).then_some(left > SPARE_PAGES))
 }
 
 /// Copies the log into the database, as far as no reader needs it. Failing is harmless: the log grows.
