@@ -96,6 +96,15 @@ fails(404, s3.head_object, Bucket="multipart", Key="by hand")
 fails("PreconditionFailed", complete, upload, [first, second], IfMatch='"other"')
 complete(upload, [first, second], IfNoneMatch="*")
 assert s3.get_object(Bucket="multipart", Key="by hand")["Body"].read() == five + b"second"
+for number, content in ((1, five), (2, b"second")):
+    one = s3.get_object(Bucket="multipart", Key="by hand", PartNumber=number)
+    about = s3.head_object(Bucket="multipart", Key="by hand", PartNumber=number)
+    assert one["Body"].read() == content
+    for said in (one, about):
+        assert (said["PartsCount"], said["ContentLength"]) == (2, len(content)), said
+        assert said["ResponseMetadata"]["HTTPStatusCode"] == 206
+fails("InvalidRange", s3.get_object, Bucket="multipart", Key="by hand", PartNumber=3)
+fails("InvalidRequest", s3.get_object, Bucket="multipart", Key="by hand", PartNumber=1, Range="bytes=0-1")
 fails("NoSuchUpload", put, upload, 1, b"")
 again = begin("by hand")
 part = put(again, 1, b"x")

@@ -74,7 +74,7 @@ impl EtagMatch {
 }
 
 impl Range {
-    /// The bytes that are meant in a content of `size` bytes; None where the whole is.
+    /// The bytes that are meant in a content of `size` bytes that is in one piece; None where the whole is.
     ///
     /// # Errors
     /// [`R2Error::InvalidRange`] when no byte of the content is in the range.
@@ -90,6 +90,8 @@ impl Range {
                 Some(range) => range.resolve(size),
                 None => Ok(None),
             },
+            Self::Part(1) => Ok(None),
+            Self::Part(_) => Err(R2Error::InvalidRange),
         }
     }
 }

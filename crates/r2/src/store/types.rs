@@ -195,6 +195,9 @@ pub enum Range {
     Suffix(u64),
     /// The text of a `Range` header. One that is malformed, or names more than one range, means the whole object.
     Header(String),
+    /// One of the parts that made the object, from 1 in their order; the first and only one of an object that no parts
+    /// made is the object.
+    Part(u32),
 }
 
 /// A range as it was found to be: `offset + length <= size`.

@@ -32,12 +32,11 @@ pub(super) async fn get(
         if_unmodified_since: input.if_unmodified_since.as_ref(),
     };
     let options = GetOptions {
-        range: input.range.map(|range| Range::Header(range.to_header_string())),
+        range: wanted_bytes(input.range, input.part_number)?,
         only_if: given.conditional(),
         customer_key: customer_key.map_err(error::of)?,
     };
     let found = bucket.get(&input.key, options).await.map_err(error::of)?;
-    only_part(&found.object, input.part_number)?;
     let object = found.object;
     // A checksum is of the whole.
     let checksum =
@@ -88,8 +87,8 @@ pub(super) async fn head(
         input.sse_customer_key_md5.as_deref(),
     );
     let object = bucket.head(&input.key).await.map_err(error::of)?;
-    check_key(&object, customer_key.map_err(error::of)?.as_ref())?;
-    only_part(&object, input.part_number)?;
+    let customer_key = customer_key.map_err(error::of)?;
+    check_key(&object, customer_key.as_ref())?;
     let given = Given {
         if_match: input.if_match.as_ref(),
         if_none_match: input.if_none_match.as_ref(),
@@ -101,8 +100,15 @@ pub(super) async fn head(
         let not_modified = verdict == Verdict::NotModified;
         return Err(error::of(R2Error::PreconditionFailed { object: Some(Box::new(object)), not_modified }));
     }
-    let range = input.range.map(|range| Range::Header(range.to_header_string()).resolve(object.size));
-    let range = range.transpose().map_err(error::of)?.flatten();
+    let range = match wanted_bytes(input.range, input.part_number)? {
+        // Where a part is, only who reads it is told.
+        range @ Some(Range::Part(_)) => {
+            let options = GetOptions { range, customer_key, ..GetOptions::default() };
+            let found = bucket.get(&input.key, options).await.map_err(error::of)?;
+            found.partial.then_some(found.range)
+        }
+        range => range.map(|range| range.resolve(object.size)).transpose().map_err(error::of)?.flatten(),
+    };
     let checksum =
         if range.is_some() { Checksum::default() } else { wanted(&object, input.checksum_mode.as_ref()) };
     let output = HeadObjectOutput {
@@ -145,13 +151,17 @@ pub(super) fn no_version(version: Option<&str>) -> S3Result {
     }
 }
 
-/// The parts of an object cannot be told apart once they are one; the only part of an object that is of one is it.
-fn only_part(object: &Object, number: Option<i32>) -> S3Result {
-    match (number, object.parts.unwrap_or(1)) {
-        (None, _) | (Some(1), 1) => Ok(()),
-        (Some(_), 1) => Err(error::of(R2Error::InvalidRange)),
-        (Some(_), _) => {
-            Err(s3_error!(NotImplemented, "Reading one part of a multipart object is not implemented."))
+/// Which bytes are asked for: a range, or a part by its place among the object's parts.
+fn wanted_bytes(range: Option<s3s::dto::Range>, part: Option<i32>) -> S3Result<Option<Range>> {
+    match (range, part) {
+        (None, None) => Ok(None),
+        (Some(range), None) => Ok(Some(Range::Header(range.to_header_string()))),
+        (None, Some(part @ 1..=10_000)) => Ok(Some(Range::Part(part.unsigned_abs()))),
+        (None, Some(_)) => {
+            Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive"))
+        }
+        (Some(_), Some(_)) => {
+            Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"))
         }
     }
 }

@@ -7,12 +7,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::super::body::ObjectBody;
 use super::super::error::{R2Error, Result};
-use super::super::types::{ByteRange, CustomerKey, Found, GetOptions, Object};
+use super::super::types::{ByteRange, CustomerKey, Found, GetOptions, Object, Range};
 use super::cache::{Known, Ticket};
 use super::crypt::{self, FileKey};
 use super::index::{Hold, Index};
@@ -138,7 +138,13 @@ struct LookedUp {
 fn look_up(connection: &Connection, key: &str, options: &GetOptions) -> Result<LookedUp> {
     let stored = writes::find(connection, key)?.ok_or(R2Error::NoSuchKey)?;
     let object = &stored.object;
-    let wanted = wanted(object, options)?;
+    let wanted = match (&options.range, stored.place) {
+        (Some(Range::Part(number)), Place::Segments) => {
+            check(object, options)?;
+            Some(part(connection, stored.id, *number)?)
+        }
+        _ => wanted(object, options)?,
+    };
     let range = wanted.unwrap_or(ByteRange { offset: 0, length: object.size });
     let mut content = None;
     let mut segments = Vec::new();
@@ -157,9 +163,24 @@ fn look_up(connection: &Connection, key: &str, options: &GetOptions) -> Result<L
 
 /// Whether an object may be read, and which of its bytes; None for all.
 fn wanted(object: &Object, options: &GetOptions) -> Result<Option<ByteRange>> {
-    options.only_if.check(Some(object), true)?;
-    crypt::check_key(object.customer_key_md5.as_deref(), options.customer_key.as_ref())?;
+    check(object, options)?;
     Ok(options.range.as_ref().map(|range| range.resolve(object.size)).transpose()?.flatten())
+}
+
+fn check(object: &Object, options: &GetOptions) -> Result<()> {
+    options.only_if.check(Some(object), true)?;
+    crypt::check_key(object.customer_key_md5.as_deref(), options.customer_key.as_ref())
+}
+
+/// Where one part of an object of several is.
+fn part(connection: &Connection, object: i64, number: u32) -> Result<ByteRange> {
+    let found = connection
+        .prepare_cached("SELECT start, size FROM segments WHERE object = ? AND position = ? AND size > 0")?
+        .query_row(params![object, i64::from(number) - 1], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (start, size): (i64, i64) = found.ok_or(R2Error::InvalidRange)?;
+    let number = |value| u64::try_from(value).map_err(R2Error::internal);
+    Ok(ByteRange { offset: number(start)?, length: number(size)? })
 }
 
 /// The segments of an object that have bytes of a range.

@@ -49,6 +49,18 @@ async fn parts_become_an_object_and_every_range_of_it_can_be_read() {
             assert_eq!(body, &whole[offset as usize..end as usize]);
         }
     }
+    let part_of = async |number: u32| {
+        let options = GetOptions { range: Some(Range::Part(number)), ..GetOptions::default() };
+        store.get("b", "k", options).await
+    };
+    for (number, offset, content) in [(1, 0, vec![1; 50]), (2, 50, vec![2; 50]), (3, 100, vec![3; 5])] {
+        let found = part_of(number).await.unwrap();
+        assert_eq!((found.range.offset, found.partial), (offset, true));
+        assert_eq!(found.body.collect().await.unwrap(), content, "whatever its number was");
+    }
+    for number in [0, 4] {
+        assert!(matches!(part_of(number).await, Err(R2Error::InvalidRange)), "{number}");
+    }
     settle(folder.path(), 3).await;
     let usage = store.usage("b").await.unwrap();
     assert_eq!((usage.objects, usage.bytes, usage.uploads, usage.upload_bytes), (1, 105, 0, 0));
