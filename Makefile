@@ -105,7 +105,7 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 torture: setup-tests ## Kill the server under load, ROUNDS=200 times, and look for what was acknowledged
 	cargo build --locked --workspace --bins
 	HEARTH_BIN="$(HEARTH_BIN)" HEARTH_TORTURE_KILLS=$(or $(ROUNDS),200) cargo nextest run --locked \
-		-p hearth-testing --test e2e_torture --no-capture --profile heavy
+		-p hearth-testing --test e2e_torture --test e2e_queue_torture --no-capture --profile heavy
 
 # ---- measurements ------------------------------------------------------------------------------------------
 
@@ -121,3 +121,7 @@ bench-state: setup-tests build ## … of KV, R2 and D1; ONLY="kv scale" picks so
 	cargo build --release --locked -p hearth-testing --example trivial
 	HEARTH_BIN=$(CURDIR)/target/release/hearth HEARTH_TRIVIAL="$(CARGO_TARGET_DIR)/release/examples/trivial" \
 		bench/state.py $(ONLY)
+
+.PHONY: bench-events
+bench-events: setup-tests build ## … of events; ONLY="queues" picks some
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/events.py $(ONLY)

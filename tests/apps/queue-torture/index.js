@@ -1,6 +1,6 @@
 // Sends numbered messages, and writes down which batches came: the key's order is the order of the batches, and its first
 // part names the life of the process.
-const life = crypto.randomUUID();
+let life;
 let batches = 0;
 
 export default {
@@ -26,6 +26,7 @@ export default {
   },
 
   async queue(batch, env) {
+    life ??= crypto.randomUUID();
     const key = `${Date.now().toString().padStart(15, "0")} ${life} ${(++batches).toString().padStart(9, "0")}`;
     await env.KV.put(key, JSON.stringify(batch.messages.map(({ id, body }) => [id, body])));
   },

@@ -5,6 +5,8 @@
 
 mod pace;
 mod pump;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use async_trait::async_trait;
