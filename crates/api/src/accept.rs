@@ -1,11 +1,12 @@
 //! Accepting a version: from what a call asks for to what serves it. plan → probe → blobs → version (and its
 //! deployment, together) → data plane.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_model::{
     AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Exports, Format, Launch,
-    LaunchModule, Limits, ModuleKind, ProbeError, Version, VersionId, WorkerId, WorkerName,
+    LaunchModule, Limits, ModuleKind, Namespace, NamespaceId, ProbeError, Reconciled, Version, VersionId,
+    WorkerId, WorkerName,
 };
 use hearth_store::{
     Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Page, Release, ResourceKind,
@@ -16,9 +17,12 @@ use jiff::tz::TimeZone;
 
 use crate::auth::Caller;
 use crate::error::{ApiError, code};
+use crate::objects::PlannedObjects;
 use crate::runtime::Change;
 use crate::state::Api;
-use crate::upload::{Form, Inherit, PlannedBindings, PlannedModule, PlannedSecret, ScriptSettings, plan};
+use crate::upload::{
+    Form, Inherit, PlannedBindings, PlannedModule, PlannedSecret, ScriptSettings, WantedObjects, plan,
+};
 
 /// Whether an accepted version serves traffic at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(crate) struct Accepted {
     pub worker: Worker,
     pub version: Version,
     pub deployment: Option<Deployment>,
+    /// What became of the Durable Objects that `exports` declare.
+    pub reconciled: Option<Reconciled>,
 }
 
 /// A version to be, before it is probed.
@@ -49,6 +55,8 @@ pub(crate) struct Candidate {
     pub trigger: &'static str,
     /// Settings of the worker that come with it.
     pub settings: ScriptSettings,
+    /// What becomes of the worker's Durable Objects.
+    pub objects: WantedObjects,
 }
 
 /// Who asks, where.
@@ -83,6 +91,7 @@ impl Call<'_> {
             annotations: plan.annotations,
             trigger: "upload",
             settings: plan.settings,
+            objects: plan.objects,
         };
         self.install(existing, previous, candidate, then).await
     }
@@ -110,18 +119,27 @@ impl Call<'_> {
         self,
         existing: Option<Worker>,
         previous: Option<Version>,
-        candidate: Candidate,
+        mut candidate: Candidate,
         then: Then,
     ) -> Result<Accepted, ApiError> {
+        for binding in &mut candidate.bindings.bindings {
+            binding.own_by(self.name);
+        }
         self.check_services(&candidate.bindings).await?;
         self.api.check_tail_workers(self.account, self.name, &candidate.settings).await?;
         self.check_resources(&candidate.bindings).await?;
-        let bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
+        let mut bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
+        let wanted = &candidate.objects;
+        let planned = self.plan_migrations(existing.as_ref(), wanted, &mut bindings, then).await?;
         let id = VersionId::random();
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
         let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
         self.check_consumer(&probed.exports).await?;
+        let planned = self.settle_objects(planned, wanted, &probed.exports, &mut bindings, then).await?;
+        let others: Vec<WorkerId> = planned.others().collect();
+        let PlannedObjects { changes, tag, reconciled, .. } = planned;
+        let code_update = candidate.objects.code_update;
         let make = existing
             .is_none()
             .then(|| NewWorker { account: self.account.id.clone(), name: self.name.clone() });
@@ -138,7 +156,7 @@ impl Call<'_> {
             id,
             worker: worker_id,
             make,
-            settings: settings_changes(candidate.settings),
+            settings: WorkerChanges { migration_tag: tag.map(Some), ..settings_changes(candidate.settings) },
             origin: self.origin(annotations),
             format: candidate.format,
             modules: store.put_modules(modules).await?,
@@ -148,10 +166,15 @@ impl Call<'_> {
             limits: candidate.limits,
             exports: probed.exports,
             startup_time_ms: probed.startup_time_ms,
+            objects: changes,
         };
         let Inserted { worker, version, deployment } = store.insert_version(new, release).await?;
-        self.api.changed(Change::Worker(worker.id)).await;
-        Ok(Accepted { worker, version, deployment })
+        // Who gives namespaces away lets go of them before another takes them.
+        for other in others {
+            self.api.changed(Change::Worker(other)).await;
+        }
+        self.api.changed(Change::Deployed(worker.id, code_update)).await;
+        Ok(Accepted { worker, version, deployment, reconciled })
     }
 
     /// Who makes a version.
@@ -338,7 +361,16 @@ fn launch(
         limits: candidate.limits,
         observed: false,
         exports: Exports::default(),
+        objects: probe_namespaces(&candidate.bindings.bindings),
     }
+}
+
+/// A namespace for every class that is bound: whether they exist is decided when the code has said what it exports.
+fn probe_namespaces(bindings: &[Binding]) -> Vec<Namespace> {
+    let classes: BTreeSet<&str> = bindings.iter().filter_map(Binding::own_class).collect();
+    let namespace =
+        |class: &str| Namespace { id: NamespaceId::random(), class: class.to_owned(), sqlite: true };
+    classes.into_iter().map(namespace).collect()
 }
 
 fn probe_error(error: ProbeError) -> ApiError {

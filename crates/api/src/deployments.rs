@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use hearth_model::{Split, Version, VersionId};
+use hearth_model::{Binding, ObjectsError, Split, Version, VersionId, check_classes};
 use hearth_store::{Listing, Worker};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::accept::Call;
 use crate::auth::{Caller, InAccount};
@@ -20,7 +20,7 @@ use crate::params::Params;
 use crate::query::Query;
 use crate::runtime::Change;
 use crate::state::{Api, store_page};
-use crate::upload::read_annotations;
+use crate::upload::{read_annotations, read_code_update};
 use crate::view;
 
 /// Deployments of a page where the client does not say.
@@ -34,6 +34,8 @@ pub(crate) struct NewDeployment {
     versions: Vec<Share>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default)]
+    code_update_strategy: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,9 @@ pub(crate) async fn post(
     for (id, _) in split.shares() {
         targets.push(api.store().version(worker.id, *id).await?);
     }
+    let update = new.code_update_strategy.unwrap_or(Value::Null);
+    let code_update = read_code_update(&Map::from_iter([("code_update_strategy".to_owned(), update)]))?;
+    check_objects(&api, &worker, &targets).await?;
     let serving = match api.store().current_deployment(worker.id).await? {
         Some(_) => api.serving_version(worker.id).await?,
         None => None,
@@ -117,7 +122,7 @@ pub(crate) async fn post(
     let trigger = if targets.iter().all(older) { "rollback" } else { "promotion" };
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let deployment = api.store().deploy(worker.id, split, call.release(&annotations, trigger)).await?;
-    api.changed(Change::Worker(worker.id)).await;
+    api.changed(Change::Deployed(worker.id, code_update)).await;
     Ok(Reply::new(view::deployment(&deployment)))
 }
 
@@ -131,6 +136,28 @@ fn read_split(shares: &[Share]) -> Result<Split, ApiError> {
         read.push((id, share.percentage));
     }
     Ok(Split::new(read)?)
+}
+
+/// Objects have one code, which must have their classes: a version of before a migration cannot come back.
+async fn check_objects(api: &Api, worker: &Worker, targets: &[Version]) -> Result<(), ApiError> {
+    let namespaces = api.store().namespaces_of(worker.id).await?;
+    if namespaces.is_empty() {
+        return Ok(());
+    }
+    if targets.len() > 1 {
+        return Err(ApiError::not_supported(
+            "Gradual deployments of a Worker with Durable Objects, which have one version at a time, are",
+        ));
+    }
+    for target in targets {
+        check_classes(&target.exports, &namespaces, &[])?;
+        let classes = target.bindings.iter().filter_map(Binding::own_class);
+        let unbound = classes.into_iter().find(|class| !namespaces.iter().any(|n| n.class == **class));
+        if let Some(class) = unbound {
+            return Err(ObjectsError::NotConfigured(class.to_owned()).into());
+        }
+    }
+    Ok(())
 }
 
 /// The secrets that `target` has otherwise than `serving`, or not at all.

@@ -54,6 +54,24 @@ pub mod code {
     pub const INVALID_INHERIT: u32 = 10057;
     /// A worker that others still refer to.
     pub const STILL_REFERENCED: u32 = 10064;
+    /// A binding to a class without objects, or to one whose objects go.
+    pub const OBJECT_BINDING: u32 = 10061;
+    /// A class with objects that the code does not export.
+    pub const CLASS_NOT_EXPORTED: u32 = 10064;
+    /// A class that shall have objects and that the code does not export.
+    pub const NEW_CLASS_NOT_EXPORTED: u32 = 10070;
+    /// A class of a migration that has no objects.
+    pub const CLASS_UNKNOWN: u32 = 10072;
+    /// A class that shall be made and has objects.
+    pub const CLASS_EXISTS: u32 = 10074;
+    /// A migration that does not begin where the worker is.
+    pub const MIGRATION_TAG: u32 = 10079;
+    /// A migration in a version that is not deployed.
+    pub const MIGRATION_IN_VERSION: u32 = 10211;
+    /// `exports` that cannot be.
+    pub const EXPORTS_RECONCILIATION: u32 = 100402;
+    /// Versions in one deployment whose objects differ.
+    pub const INCONSISTENT_EXPORTS: u32 = 100405;
     /// No such worker, on the services paths.
     pub const SERVICE_NOT_FOUND: u32 = 10090;
     /// A service binding to a worker that is not there.
@@ -107,12 +125,13 @@ pub struct ApiError {
     code: u32,
     message: String,
     detail: Option<String>,
+    meta: Option<Box<Value>>,
 }
 
 impl ApiError {
     /// An error whose `message` is meant for the caller.
     pub fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), detail: None }
+        Self { status, code, message: message.into(), detail: None, meta: None }
     }
 
     /// 400 with a code.
@@ -128,6 +147,12 @@ impl ApiError {
     /// Adds what only the operator may read.
     pub fn with_detail(mut self, detail: impl Display) -> Self {
         self.detail = Some(detail.to_string());
+        self
+    }
+
+    /// Adds what a client reads of the error beside its text.
+    pub fn with_meta(mut self, meta: Value) -> Self {
+        self.meta = Some(Box::new(meta));
         self
     }
 
@@ -206,7 +231,10 @@ impl IntoResponse for ApiError {
             Some(detail) => tracing::info!(code = self.code, %detail, "API call refused"),
             None => {}
         }
-        let error = json!({"code": self.code, "message": self.message});
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let Some(meta) = self.meta {
+            error["meta"] = *meta;
+        }
         let body = json!({"success": false, "errors": [error], "messages": [], "result": Value::Null});
         json_response(self.status, &body)
     }

@@ -29,6 +29,7 @@ mod json;
 mod locks;
 mod multipart;
 mod named;
+mod objects;
 mod page;
 mod params;
 mod path;

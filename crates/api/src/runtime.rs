@@ -1,7 +1,7 @@
 //! What the API asks of the data plane.
 
 use async_trait::async_trait;
-use hearth_model::{Launch, ProbeError, Probed, WorkerId};
+use hearth_model::{CodeUpdate, Launch, ProbeError, Probed, WorkerId};
 use serde_json::Value;
 
 /// The data plane, as the API sees it.
@@ -26,10 +26,12 @@ pub trait Runtime: Send + Sync + 'static {
 }
 
 /// What has changed in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Change {
     /// A worker: its versions, its deployment, or where it is served.
     Worker(WorkerId),
+    /// A worker has another deployment, whose code its Durable Objects are to get like this.
+    Deployed(WorkerId, CodeUpdate),
     /// A worker was deleted.
     WorkerGone(WorkerId),
     /// Routes.

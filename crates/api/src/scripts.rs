@@ -19,7 +19,7 @@ use crate::params::Params;
 use crate::query::Query;
 use crate::services;
 use crate::state::{Api, store_page};
-use crate::upload::{Form, Inherit, ScriptSettings, resolve_bindings, too_large};
+use crate::upload::{Form, Inherit, ScriptSettings, WantedObjects, resolve_bindings, too_large};
 use crate::view;
 
 /// Workers of a page where the client does not say.
@@ -42,11 +42,14 @@ pub(crate) async fn put(
 }
 
 /// What `PUT` answers: `deployment_id` is the version's id, which wrangler prints.
-fn uploaded(Accepted { worker, version, deployment }: &Accepted) -> Value {
+fn uploaded(Accepted { worker, version, deployment, reconciled }: &Accepted) -> Value {
     let mut script = view::script(worker, Some(version));
     script["startup_time_ms"] = json!(version.startup_time_ms);
     script["deployment_id"] = json!(version.id.to_string());
     script["entry_point"] = json!(multipart::entry(&version.format));
+    if let Some(reconciled) = reconciled {
+        script["exports_reconciliation"] = json!(reconciled);
+    }
     script["deployment"] = deployment.as_ref().map_or(Value::Null, view::deployment);
     script
 }
@@ -77,6 +80,7 @@ pub(crate) async fn put_content(
         annotations: code.annotations,
         trigger: "upload",
         settings: ScriptSettings::default(),
+        objects: WantedObjects::default(),
     };
     let accepted = call.install(Some(worker), Some(previous), candidate, Then::Deploy).await?;
     Ok(Reply::new(uploaded(&accepted)))

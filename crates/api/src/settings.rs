@@ -17,7 +17,9 @@ use crate::params::Params;
 use crate::runtime::Change;
 use crate::secrets::require_deployed;
 use crate::state::Api;
-use crate::upload::{Form, Inherit, ScriptSettings, read_annotations, read_limits, resolve_bindings};
+use crate::upload::{
+    Form, Inherit, ScriptSettings, WantedObjects, read_annotations, read_limits, resolve_bindings,
+};
 use crate::view;
 
 /// `GET settings`. Of the newest version, since that is what an `inherit` binding of the next upload refers to.
@@ -97,6 +99,7 @@ async fn patched(
         // wrangler up to 4.40 comes here with secrets.
         trigger: if field("bindings").is_some() { "secret" } else { "upload" },
         settings,
+        objects: WantedObjects::default(),
     })
 }
 

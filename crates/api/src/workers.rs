@@ -20,7 +20,7 @@ use crate::runtime::Change;
 use crate::services;
 use crate::settings::inherit_all;
 use crate::state::{Api, store_page};
-use crate::upload::{Inherit, ScriptSettings, read_annotations, resolve_bindings};
+use crate::upload::{Inherit, ScriptSettings, WantedObjects, read_annotations, resolve_bindings};
 use crate::view;
 
 /// Workers of a page where the client does not say.
@@ -136,6 +136,7 @@ pub(crate) async fn patch_latest(
         annotations: read_annotations(patch.annotations.unwrap_or_default())?,
         trigger: "secret",
         settings: ScriptSettings::default(),
+        objects: WantedObjects::default(),
     };
     let accepted = call.install(Some(worker), Some(previous), candidate, Then::Keep).await?;
     Ok(Reply::new(view::version(&accepted.worker, &accepted.version)))

@@ -67,6 +67,9 @@ pub const QUEUES_FOLDER: &str = "queues";
 /// Where R2's data lies in the data folder.
 pub const R2_FOLDER: &str = "r2";
 
+/// Where the storage of Durable Objects lies in the data folder.
+pub const OBJECTS_FOLDER: &str = "do";
+
 /// A running server.
 pub struct Server {
     supervisor: Supervisor,
@@ -143,7 +146,7 @@ impl Server {
             settings.logs.workers != hearth_supervisor::Tails::None,
         )?;
         let supervisor = Supervisor::start(
-            processes(settings, run_dir),
+            processes(settings, run_dir)?,
             jailer,
             Arc::new(Code(store.clone())),
             Arc::clone(&services) as _,
@@ -151,6 +154,7 @@ impl Server {
         hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
         wiring::follow_all(&hub, &store).await?;
         services.begin(supervisor.clone());
+        wiring::own_all(&store, &table, &supervisor).await?;
 
         let closing = CancellationToken::new();
         let consumers = Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone());
@@ -322,9 +326,10 @@ async fn way_out(
     Ok(Egress::new(config, policy, Arc::clone(inside) as _)?)
 }
 
-fn processes(settings: &Settings, run_dir: PathBuf) -> hearth_supervisor::Config {
+fn processes(settings: &Settings, run_dir: PathBuf) -> Result<hearth_supervisor::Config> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut config = hearth_supervisor::Config::for_machine(run_dir, cores, machine_memory());
+    let objects = std::path::absolute(settings.data_dir.join(OBJECTS_FOLDER))?;
+    let mut config = hearth_supervisor::Config::for_machine(run_dir, objects, cores, machine_memory());
     let wanted = &settings.processes;
     config.spares = wanted.spares.unwrap_or(config.spares).max(1);
     config.memory_budget = wanted.memory_budget_mb.map_or(config.memory_budget, |mb| mb << 20);
@@ -333,7 +338,7 @@ fn processes(settings: &Settings, run_dir: PathBuf) -> hearth_supervisor::Config
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
     config.tails = settings.logs.workers;
     config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
-    config
+    Ok(config)
 }
 
 /// Descriptors that this process may have.

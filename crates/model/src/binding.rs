@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::WorkerName;
+
 /// A named capability in a worker's `env`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Binding {
@@ -254,6 +256,23 @@ impl Binding {
             other => other.clone(),
         };
         Self { name: self.name.clone(), kind }
+    }
+
+    /// Lets a class that the binding says is of `worker`, which has the binding, be the worker's own.
+    pub fn own_by(&mut self, worker: &WorkerName) {
+        if let BindingKind::DurableObjectNamespace { script_name, .. }
+        | BindingKind::Workflow { script_name, .. } = &mut self.kind
+        {
+            script_name.take_if(|script| script.eq_ignore_ascii_case(worker.as_str()));
+        }
+    }
+
+    /// The class of Durable Objects that it leads to, when that is the worker's own.
+    pub fn own_class(&self) -> Option<&str> {
+        match &self.kind {
+            BindingKind::DurableObjectNamespace { class_name, script_name: None, .. } => Some(class_name),
+            _ => None,
+        }
     }
 
     /// Whether it is a secret.

@@ -105,6 +105,32 @@ impl FromStr for VersionId {
     }
 }
 
+/// A namespace of Durable Objects: 32 hex digits. It is workerd's `uniqueKey`, of which the ids of its objects are made,
+/// and names the folder of their storage; it stays the same when the class gets another name or another worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId(Uuid);
+
+impl NamespaceId {
+    /// A new random namespace id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for NamespaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.simple())
+    }
+}
+
+impl FromStr for NamespaceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Uuid::parse_str(text).map(Self).map_err(|_| IdError(format!("`{text}` is not a namespace id")))
+    }
+}
+
 /// A worker's name: 1 to 63 of letters, digits, `-` and `_`, beginning with a letter or digit.
 ///
 /// It becomes a DNS label, so it is unique without regard to case; it keeps the case it was given.

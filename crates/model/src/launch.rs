@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    AccountId, Binding, Compatibility, Exports, Format, Limits, ModuleKind, VersionId, WorkerId, WorkerName,
+    AccountId, Binding, Compatibility, Exports, Format, Limits, ModuleKind, Namespace, VersionId, WorkerId,
+    WorkerName,
 };
 
 /// A version with everything it needs to run: code, and bindings with their secrets in the clear. It lives for the
@@ -36,6 +37,8 @@ pub struct Launch {
     pub observed: bool,
     /// What the main module exports; empty for a probe, which is what finds out.
     pub exports: Exports,
+    /// The worker's namespaces of Durable Objects.
+    pub objects: Vec<Namespace>,
 }
 
 /// A module with its content.

@@ -15,6 +15,8 @@ mod id;
 mod launch;
 mod limits;
 mod module;
+mod object_exports;
+mod objects;
 mod published;
 mod route;
 mod version;
@@ -25,10 +27,17 @@ pub use cron::{Cron, CronError};
 pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, SplitError, VersionChoice};
 pub use exports::{EntrypointExport, EntrypointKind, Exports};
 pub use host::{HostError, Hostname};
-pub use id::{AccountId, IdError, VersionId, WorkerId, WorkerName};
+pub use id::{AccountId, IdError, NamespaceId, VersionId, WorkerId, WorkerName};
 pub use launch::{Launch, LaunchModule, ProbeError, Probed};
 pub use limits::{Limits, MAX_SCRIPT_BYTES};
 pub use module::{Module, ModuleError, ModuleKind};
+pub use object_exports::{
+    ObjectExport, PendingClass, ReconcileError, Reconciled, Reconciliation, Remark, RenamedClass, Storage,
+    TransferredClass, reconcile,
+};
+pub use objects::{
+    CodeUpdate, Migrations, Namespace, NamespaceChange, ObjectsError, Stranger, check_classes, migrate,
+};
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Version};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hearth_model::{
-    AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, VersionId, WorkerId,
-    WorkerName,
+    AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, Namespace, VersionId,
+    WorkerId, WorkerName,
 };
 use serde_json::Value;
 use sqlx::Row;
@@ -24,6 +24,7 @@ pub(crate) struct LaunchRow {
     created_on: String,
     observed: bool,
     document: Document,
+    objects: Vec<Namespace>,
     secrets: Vec<(String, Sealed)>,
 }
 
@@ -57,6 +58,7 @@ impl Store {
             limits: row.document.limits,
             observed: row.observed,
             exports: row.document.exports.clone(),
+            objects: row.objects.clone(),
         })
     }
 
@@ -71,7 +73,9 @@ impl Store {
         let row = sqlx::query(
             "SELECT w.account, w.id AS worker, w.name, w.observability, v.created_on, v.document,
                     (SELECT json_group_array(json_array(s.name, s.key_id, hex(s.sealed)))
-                     FROM version_secrets s WHERE s.version = v.id) AS secrets
+                     FROM version_secrets s WHERE s.version = v.id) AS secrets,
+                    (SELECT json_group_array(json_array(n.id, n.class, n.sqlite) ORDER BY n.class)
+                     FROM object_namespaces n WHERE n.worker = w.id) AS objects
              FROM versions v JOIN workers w ON w.id = v.worker WHERE v.id = ?",
         )
         .bind(version.to_string())
@@ -126,6 +130,10 @@ impl LaunchRow {
                 hex::decode(bytes).map_err(|error| StoreError::Corrupt(format!("secret {name}: {error}")))?;
             Ok((name, Sealed { key_id, bytes }))
         };
+        let objects: Vec<(String, String, i64)> = rows::json(row, "objects")?;
+        let namespace = |(id, class, sqlite): (String, String, i64)| {
+            Ok(Namespace { id: rows::from_text(&id, "objects")?, class, sqlite: sqlite != 0 })
+        };
         Ok(Self {
             account: rows::parsed(row, "account")?,
             worker: rows::parsed(row, "worker")?,
@@ -133,6 +141,7 @@ impl LaunchRow {
             created_on: rows::time(row, "created_on")?.to_string(),
             observed: is_observed(rows::json_option(row, "observability")?.as_ref()),
             document: rows::json(row, "document")?,
+            objects: objects.into_iter().map(namespace).collect::<Result<_>>()?,
             secrets: secrets.into_iter().map(sealed).collect::<Result<_>>()?,
         })
     }

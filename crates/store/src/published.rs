@@ -9,12 +9,15 @@ use sqlx::{Row, SqliteConnection};
 use crate::{Result, Store, rows};
 
 /// One row a worker, with `id` and `alias` of its versions, newest first, as lines of one text: rows are what a start
-/// with many workers spends its time on.
+/// with many workers spends its time on. A worker with Durable Objects has no previews, as on Cloudflare: two versions of
+/// it would share their storage.
 macro_rules! workers_sql {
     ($rest:literal) => {
         concat!(
             "SELECT w.id, w.name, w.account, iif(a.is_default, NULL, a.subdomain),
-                    w.subdomain_enabled, w.previews_enabled, d.split,
+                    w.subdomain_enabled,
+                    w.previews_enabled AND NOT EXISTS (SELECT 1 FROM object_namespaces n WHERE n.worker = w.id),
+                    d.split,
                     (SELECT group_concat(v.id || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
                      FROM versions v WHERE v.worker = w.id)
              FROM workers w

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hearth_model::{
-    Binding, BindingKind, Compatibility, Deployment, Exports, Format, Limits, Module, ModuleKind, Split,
-    Version, VersionId, WorkerId,
+    Binding, BindingKind, Compatibility, Deployment, Exports, Format, Limits, Module, ModuleKind,
+    NamespaceChange, Split, Version, VersionId, WorkerId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::keys::{Keyring, Sealed};
 use crate::store::blocking;
 use crate::{
     Entity, Listing, NewWorker, Page, Release, Result, Store, StoreError, Worker, WorkerChanges, deployments,
-    garbage, rows, workers,
+    garbage, objects, rows, workers,
 };
 
 /// A module to be stored.
@@ -71,6 +71,8 @@ pub struct NewVersion {
     pub exports: Exports,
     /// How long its probe took to start, in milliseconds.
     pub startup_time_ms: u64,
+    /// What becomes of the worker's namespaces of Durable Objects.
+    pub objects: Vec<NamespaceChange>,
 }
 
 /// What an insert made.
@@ -160,6 +162,7 @@ impl Store {
             limits: base_version.limits,
             exports: base_version.exports,
             startup_time_ms: base_version.startup_time_ms,
+            objects: Vec::new(),
         };
         let inserted = self.insert_into(&mut transaction, new, release).await?;
         self.prune_and_commit(transaction, worker).await?;
@@ -309,6 +312,7 @@ impl Store {
                 Some(deployments::insert(connection, version.worker, split, release).await?)
             }
         };
+        objects::change(connection, version.worker, &new.objects).await?;
         let worker = workers::update(connection, version.worker, new.settings).await?;
         Ok(Inserted { worker, version, deployment })
     }

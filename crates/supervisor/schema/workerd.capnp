@@ -87,12 +87,17 @@ struct Worker {
       wasmModule @7 :Data;
       cryptoKey @8 :AnyPointer;
       service @9 :ServiceDesignator;
-      durableObjectNamespace @10 :AnyPointer;
+      durableObjectNamespace @10 :DurableObjectNamespaceDesignator;
       kvNamespace @11 :ServiceDesignator;
       r2Bucket @12 :ServiceDesignator;
       obsolete0 @13 :ServiceDesignator;
       wrapped @14 :WrappedBinding;
       queue @15 :ServiceDesignator;
+    }
+
+    struct DurableObjectNamespaceDesignator {
+      className @0 :Text;
+      serviceName @1 :Text;
     }
   }
 

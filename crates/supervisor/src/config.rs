@@ -35,6 +35,11 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How long a process may take to leave after SIGTERM.
     pub stop_grace: Duration,
+    /// How long requests in a process with Durable Objects have to finish when another version is to take over: those
+    /// who come meanwhile wait.
+    pub swap_window: Duration,
+    /// Where the storage of Durable Objects lies: a folder for each namespace.
+    pub objects: PathBuf,
     /// Open files of one process.
     pub open_files: u64,
     /// Processes and threads of one instance.
@@ -72,9 +77,10 @@ impl Tails {
 
 impl Config {
     /// The defaults for a machine with this many cores and bytes of memory.
-    pub fn for_machine(run_dir: PathBuf, cores: usize, memory: u64) -> Self {
+    pub fn for_machine(run_dir: PathBuf, objects: PathBuf, cores: usize, memory: u64) -> Self {
         Self {
             run_dir,
+            objects,
             spares: 4,
             memory_budget: memory / 2,
             max_processes: 4096,
@@ -87,6 +93,7 @@ impl Config {
             linger: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(300),
             stop_grace: Duration::from_secs(5),
+            swap_window: Duration::from_secs(1),
             open_files: 65_536,
             tasks: 128,
             tails: Tails::default(),
@@ -103,6 +110,7 @@ impl Config {
             linger: self.linger,
             drain_timeout: self.drain_timeout,
             stop_grace: self.stop_grace,
+            swap_window: self.swap_window,
             backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(30),
             trace_linger: self.trace_linger,

@@ -10,8 +10,10 @@ use hearth_model::WorkerId;
 
 use crate::{Death, InstanceKey};
 
+mod owners;
 mod traces;
 
+use owners::Owners;
 use traces::Traces;
 pub(crate) use traces::Tracing;
 
@@ -35,6 +37,8 @@ pub(crate) struct Rules {
     pub drain_timeout: Duration,
     /// How long a process may take to leave after SIGTERM.
     pub stop_grace: Duration,
+    /// The same for one whose storage another is to take over.
+    pub swap_window: Duration,
     /// The wait after a first failed start; it doubles with each further one.
     pub backoff: Duration,
     /// The longest wait after failed starts.
@@ -66,6 +70,9 @@ pub(crate) enum Event {
     Routed(InstanceKey),
     /// The version is no longer routed to.
     Retired(InstanceKey),
+    /// The worker has storage, and from now on only this key may run on it, once; or it has none any more. Processes
+    /// that run on it leave.
+    Owned(WorkerId, Option<InstanceKey>),
     /// Time has passed.
     Tick,
     /// Everything shall end.
@@ -105,8 +112,11 @@ pub(crate) enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stage {
     Starting,
+    /// It starts, and is to leave its storage as soon as it has.
+    Evicted,
     Serving,
     Draining(Duration),
+    /// It was asked to leave, and is killed when this time has come.
     Stopping(Duration),
 }
 
@@ -114,6 +124,8 @@ enum Stage {
 struct Member {
     key: InstanceKey,
     stage: Stage,
+    /// It runs on storage, which no other may do meanwhile.
+    owns: bool,
     /// None before it listens.
     tracing: Option<Tracing>,
     started: Duration,
@@ -136,6 +148,7 @@ pub(crate) struct Plan {
     /// process for one once more, and so may a preview; it leaves soon after.
     retired: HashMap<InstanceKey, Duration>,
     traces: Traces,
+    owners: Owners,
     next: Serial,
     spare_cores: f64,
     closing: bool,
@@ -158,6 +171,7 @@ impl Plan {
             failures: HashMap::new(),
             retired: HashMap::new(),
             traces: Traces::default(),
+            owners: Owners::default(),
             next: 1,
             spare_cores: 0.0,
             closing: false,
@@ -185,6 +199,9 @@ impl Plan {
                 self.retired.remove(&key);
                 Vec::new()
             }
+            Event::Owned(worker, owner) => self.owned(worker, owner, now),
+            // What it owns it leaves to another when that comes.
+            Event::Retired(key) if self.owners.is_owner(key) => Vec::new(),
             Event::Retired(key) => {
                 self.retired.insert(key, now);
                 self.drain_all(|member| member.key == key, now)
@@ -211,8 +228,11 @@ impl Plan {
             return Vec::new();
         }
         let waits = self.failures.get(&key).is_some_and(|failures| now < failures.until);
-        if self.closing || waits {
+        if self.closing || waits || self.owners.excludes(key) {
             return vec![Effect::Refuse(key)];
+        }
+        if let Some(effects) = self.hold(key, now) {
+            return effects;
         }
         let mut effects = Vec::new();
         if self.members.len() >= self.rules.max_processes {
@@ -229,8 +249,9 @@ impl Plan {
         let serial = self.next;
         self.next += 1;
         let load = Load { last_used: now, ..Load::default() };
-        self.members
-            .insert(serial, Member { key, stage: Stage::Starting, tracing: None, started: now, load });
+        let owns = self.owners.is_owner(key);
+        let member = Member { key, stage: Stage::Starting, owns, tracing: None, started: now, load };
+        self.members.insert(serial, member);
         Effect::Start(serial, key)
     }
 
@@ -238,8 +259,13 @@ impl Plan {
         let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
         if member.stage != Stage::Starting {
             // It was retired, or everything shut down, while it started. Its time to drain begins now.
+            let evicted = member.stage == Stage::Evicted;
             member.stage = Stage::Draining(now);
-            return vec![Effect::Drain(serial)];
+            let mut effects = vec![Effect::Drain(serial)];
+            if evicted {
+                effects.extend(self.terminate(serial, self.rules.swap_window, now));
+            }
+            return effects;
         }
         member.stage = Stage::Serving;
         member.load.last_used = now;
@@ -248,6 +274,12 @@ impl Plan {
 
     fn gone(&mut self, serial: Serial, failed: bool, now: Duration) -> Vec<Effect> {
         let Some(member) = self.members.remove(&serial) else { return Vec::new() };
+        let mut effects = self.count_failure(&member, failed, now);
+        effects.extend(self.release(&member, now));
+        effects
+    }
+
+    fn count_failure(&mut self, member: &Member, failed: bool, now: Duration) -> Vec<Effect> {
         let left_by_itself = matches!(member.stage, Stage::Starting | Stage::Serving);
         let young = now.saturating_sub(member.started) < YOUNG && member.load.served == 0;
         if !(failed || left_by_itself && young) {
@@ -267,7 +299,7 @@ impl Plan {
         let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
         member.load = load;
         let key = member.key;
-        if member.stage != Stage::Serving || self.closing {
+        if member.stage != Stage::Serving || self.closing || self.owners.is_owner(key) {
             return Vec::new();
         }
         let hot = |m: &Member| m.load.cpu > HOT_CPU && m.load.in_flight > 1;
@@ -293,7 +325,7 @@ impl Plan {
         let effect = match member.stage {
             Stage::Serving => Some(Effect::Drain(serial)),
             Stage::Starting => None,
-            Stage::Draining(_) | Stage::Stopping(_) => return None,
+            Stage::Evicted | Stage::Draining(_) | Stage::Stopping(_) => return None,
         };
         member.stage = Stage::Draining(now);
         effect
@@ -304,11 +336,11 @@ impl Plan {
         for (serial, member) in &mut self.members {
             match member.stage {
                 Stage::Draining(since) if leaves(&self.rules, member, since, now, self.closing) => {
-                    member.stage = Stage::Stopping(now);
+                    member.stage = Stage::Stopping(now + self.rules.stop_grace);
                     effects.push(Effect::Terminate(*serial));
                 }
-                Stage::Stopping(since) if now.saturating_sub(since) > self.rules.stop_grace => {
-                    member.stage = Stage::Stopping(now);
+                Stage::Stopping(until) if now > until => {
+                    member.stage = Stage::Stopping(now + self.rules.stop_grace);
                     effects.push(Effect::Kill(*serial, Death::Stopped));
                 }
                 _ => {}
@@ -351,7 +383,9 @@ impl Plan {
         self.members
             .iter()
             .filter(|(_, m)| {
-                is_idle(m) && (m.load.served == 0 || now.saturating_sub(m.load.last_used) > self.rules.linger)
+                is_idle(m)
+                    && (m.load.served == 0 && !m.owns
+                        || now.saturating_sub(m.load.last_used) > self.rules.linger)
             })
             .max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)))
             .map(|(serial, _)| *serial)

@@ -13,6 +13,7 @@ fn rules() -> Rules {
         linger: 30 * SECOND,
         drain_timeout: 300 * SECOND,
         stop_grace: 5 * SECOND,
+        swap_window: SECOND,
         backoff: SECOND,
         max_backoff: 60 * SECOND,
         trace_linger: 60 * SECOND,
@@ -176,6 +177,74 @@ fn shutdown_drains_all_and_starts_none() {
     assert_eq!(plan.on(Event::Tick, SECOND), [Effect::Terminate(serial)]);
 }
 
+/// A plan with a worker that has storage, and the process that runs on it.
+fn owning() -> (Plan, InstanceKey, Serial) {
+    let mut plan = Plan::new(rules());
+    let key = key();
+    assert_eq!(plan.on(Event::Owned(key.worker, Some(key)), Duration::ZERO), []);
+    let [Effect::Start(serial, _)] = plan.on(Event::Wanted(key), Duration::ZERO)[..] else { panic!() };
+    plan.on(Event::Started(serial), Duration::ZERO);
+    plan.on(Event::Listening(serial, Tracing::Always), Duration::ZERO);
+    (plan, key, serial)
+}
+
+fn successor(key: InstanceKey) -> InstanceKey {
+    InstanceKey::fused(key.worker, VersionId::random())
+}
+
+#[test]
+fn on_storage_the_next_starts_when_the_last_is_gone() {
+    let (mut plan, old, first) = owning();
+    let new = successor(old);
+    plan.on(Event::Observed(first, load(3, 9, SECOND)), SECOND);
+    let effects = plan.on(Event::Owned(old.worker, Some(new)), SECOND);
+    assert_eq!(effects, [Effect::Refuse(old), Effect::Drain(first), Effect::Terminate(first)]);
+    assert_eq!(plan.on(Event::Wanted(new), SECOND), [], "it waits");
+    assert_eq!(plan.on(Event::Wanted(old), SECOND), [Effect::Refuse(old)]);
+    assert_eq!(plan.on(Event::Tick, 2 * SECOND), []);
+    let late = plan.on(Event::Tick, 2 * SECOND + Duration::from_millis(1));
+    assert_eq!(late, [Effect::Kill(first, Death::Stopped)]);
+    let [Effect::Start(second, started)] = plan.on(Event::Exited(first), 3 * SECOND)[..] else { panic!() };
+    assert_eq!((started, second != first), (new, true));
+    assert_eq!(plan.on(Event::Wanted(new), 3 * SECOND), []);
+}
+
+#[test]
+fn storage_has_one_process_however_hot_and_who_leaves_it_is_waited_for() {
+    let (mut plan, key, serial) = owning();
+    plan.on(Event::Spare(2.0), SECOND);
+    let hot = Load { cpu: 0.99, ..load(16, 100, SECOND) };
+    assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), []);
+    // It has been idle, and is wanted again just as it begins to leave.
+    plan.on(Event::Observed(serial, load(0, 100, SECOND)), SECOND);
+    assert_eq!(plan.on(Event::Tick, 3602 * SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Wanted(key), 3602 * SECOND), [Effect::Terminate(serial)]);
+    assert!(matches!(plan.on(Event::Exited(serial), 3603 * SECOND)[..], [Effect::Start(..)]));
+}
+
+#[test]
+fn one_that_still_starts_is_evicted_when_it_has_started() {
+    let mut plan = Plan::new(rules());
+    let old = key();
+    let new = successor(old);
+    plan.on(Event::Owned(old.worker, Some(old)), Duration::ZERO);
+    let [Effect::Start(first, _)] = plan.on(Event::Wanted(old), Duration::ZERO)[..] else { panic!() };
+    assert_eq!(plan.on(Event::Owned(old.worker, Some(new)), SECOND), [Effect::Refuse(old)]);
+    assert_eq!(plan.on(Event::Wanted(new), SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 100 * SECOND), []);
+    assert_eq!(plan.on(Event::Started(first), SECOND), [Effect::Drain(first), Effect::Terminate(first)]);
+    assert!(matches!(plan.on(Event::Failed(first), SECOND)[..], [.., Effect::Start(_, key)] if key == new));
+}
+
+#[test]
+fn a_worker_that_gets_storage_need_not_wait_for_those_without() {
+    let (mut plan, old, first) = serving();
+    let new = successor(old);
+    assert_eq!(plan.on(Event::Owned(old.worker, Some(new)), SECOND), []);
+    assert!(matches!(plan.on(Event::Wanted(new), SECOND)[..], [Effect::Start(..)]));
+    assert_eq!(plan.on(Event::Retired(old), SECOND), [Effect::Drain(first)]);
+}
+
 /// What a start of the plan's is answered with.
 fn comes_up(plan: &mut Plan, serial: Serial, tracing: Tracing, now: Duration) -> Vec<Effect> {
     assert_eq!(plan.on(Event::Started(serial), now), []);
@@ -255,6 +324,7 @@ enum Step {
     Trace(usize, bool),
     Want(usize),
     Retire(usize),
+    Own(usize, usize),
     Start(usize),
     Fail(usize),
     Exit(usize),
@@ -268,6 +338,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..9_usize, any::<bool>()).prop_map(|(i, on)| Step::Listen(i, on)),
         (0..4_usize, any::<bool>()).prop_map(|(k, on)| Step::Trace(k, on)),
         (0..4_usize).prop_map(Step::Retire),
+        (0..4_usize, 0..3_usize).prop_map(|(k, v)| Step::Own(k, v)),
         (0..9_usize).prop_map(Step::Start),
         (0..9_usize).prop_map(Step::Fail),
         (0..9_usize).prop_map(Step::Exit),
@@ -282,6 +353,11 @@ proptest! {
     #[test]
     fn bounds_hold_under_any_history(steps in prop::collection::vec(step(), 0..200)) {
         let keys: Vec<_> = (0..4).map(|_| key()).collect();
+        let others: Vec<_> = keys.iter().map(|key| successor(*key)).collect();
+        let mut owners: HashMap<WorkerId, InstanceKey> = HashMap::new();
+        let mut storage: HashMap<Serial, WorkerId> = HashMap::new();
+        let mut started: HashMap<Serial, InstanceKey> = HashMap::new();
+        let mut evicted: Vec<Serial> = Vec::new();
         let mut plan = Plan::new(rules());
         let mut alive: Vec<Serial> = Vec::new();
         let mut in_flight: HashMap<Serial, usize> = HashMap::new();
@@ -290,8 +366,13 @@ proptest! {
         let pick = |alive: &Vec<Serial>, i: usize| (!alive.is_empty()).then(|| alive[i % alive.len()]);
         for step in steps {
             let event = match step {
-                Step::Want(k) => Some(Event::Wanted(keys[k])),
+                Step::Want(k) => Some(Event::Wanted(owners.get(&keys[k].worker).copied().unwrap_or(keys[k]))),
                 Step::Retire(k) => Some(Event::Retired(keys[k])),
+                // Some workers have storage, whose owner is now this version and now that.
+                Step::Own(k, v) => {
+                    let owner = [Some(keys[k]), Some(others[k]), None][v];
+                    Some(Event::Owned(keys[k].worker, owner))
+                }
                 Step::Listen(i, on) => pick(&alive, i)
                     .map(|serial| Event::Listening(serial, if on { Tracing::On } else { Tracing::Off })),
                 Step::Trace(k, on) => Some(Event::Trace(keys[k].worker, on)),
@@ -310,11 +391,26 @@ proptest! {
             let Some(event) = event else { continue };
             if let Event::Failed(serial) | Event::Exited(serial) = event {
                 alive.retain(|s| *s != serial);
+                storage.remove(&serial);
+            }
+            if let Event::Owned(worker, owner) = event {
+                let same = started.iter().filter(|(_, key)| key.worker == worker && Some(**key) == owner);
+                evicted.extend(same.map(|(serial, _)| *serial));
+                match owner {
+                    Some(owner) => owners.insert(worker, owner),
+                    None => owners.remove(&worker),
+                };
             }
             for effect in plan.on(event, now) {
                 match effect {
                     Effect::Start(serial, key) => {
-                        prop_assert!(keys.contains(&key));
+                        prop_assert!(keys.contains(&key) || others.contains(&key));
+                        if owners.get(&key.worker) == Some(&key) {
+                            // Nobody else runs on it.
+                            prop_assert!(!storage.values().any(|worker| *worker == key.worker));
+                            storage.insert(serial, key.worker);
+                        }
+                        started.insert(serial, key);
                         alive.push(serial);
                     }
                     Effect::Drain(serial) => {
@@ -325,10 +421,10 @@ proptest! {
                         prop_assert!(alive.contains(&serial));
                         let idle = in_flight.get(&serial).copied().unwrap_or(0) == 0;
                         let late = draining.get(&serial).is_none_or(|since| now - *since > rules().drain_timeout);
-                        prop_assert!(idle || late);
+                        prop_assert!(idle || late || evicted.contains(&serial) || storage.contains_key(&serial));
                     }
                     Effect::Kill(serial, _) => prop_assert!(alive.contains(&serial)),
-                    Effect::Refuse(key) => prop_assert!(keys.contains(&key)),
+                    Effect::Refuse(key) => prop_assert!(keys.contains(&key) || others.contains(&key)),
                 }
             }
             prop_assert_eq!(plan.alive(), alive.len());

@@ -54,7 +54,8 @@ pub(crate) async fn configure(
     purpose: &Purpose<'_>,
     source: Source,
 ) -> (Process, InstanceSockets, pipe::Receiver) {
-    let message = build(launch, purpose, &Paths { hearth: &spare.paths.hearth });
+    let paths = Paths { hearth: &spare.paths.hearth, data: &spare.paths.data };
+    let message = build(launch, purpose, &paths);
     let process = Process {
         id: spare.id,
         dir: spare.dir,

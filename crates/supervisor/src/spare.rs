@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hearth_jail::{Command, Exit, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader};
+use hearth_jail::{
+    Command, Exit, Folder, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader,
+};
 use parking_lot::Mutex;
 use rand::Rng;
 use tokio::net::unix::pipe;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::services::{InstanceSockets, Peer};
+use crate::storage::Anchor;
 use crate::workerd::config::SOCKETS;
 
 /// A full unix backlog fails, it does not wait (workerd.md 9: 128 entries lost 627 of 1,000 parallel calls).
@@ -25,8 +28,12 @@ const BACKLOG: u32 = 4096;
 /// Memory of a process that is only parked or probed, in bytes: what a worker of the default size may use.
 pub(crate) const PARKED_MEMORY: u64 = 320 << 20;
 
-/// Largest file that a worker's process may write, in bytes: it has nowhere to keep one yet.
+/// Largest file that a process may write whose worker has nowhere to keep one, in bytes.
 const MAX_FILE: u64 = 1 << 20;
+
+/// Largest file of one that has Durable Objects, in bytes: an object may hold 10 GB on Cloudflare. A parked one has it
+/// too, since without privileges a limit can only be lowered.
+const MAX_OBJECT: u64 = 12 << 30;
 
 /// How long the next spare waits while others are ready: the one just taken is starting, and a spawn beside it costs it
 /// half of its cores.
@@ -47,6 +54,8 @@ pub(crate) struct Spare {
     pub sockets: InstanceSockets,
     pub usage: UsageReader,
     pub exit: watch::Receiver<Option<Exit>>,
+    /// Holds the locks of its storage.
+    pub anchor: Anchor,
 }
 
 /// What a parked process can come to run: fixed when it is started.
@@ -69,8 +78,8 @@ impl Nursery {
         Self { config, jailer }
     }
 
-    /// Starts one process and parks it.
-    pub(crate) async fn spawn(&self, flavour: Flavour) -> io::Result<Spare> {
+    /// Starts one process and parks it. `folders` are what it sees besides its own.
+    pub(crate) async fn spawn(&self, flavour: Flavour, folders: Vec<Folder>) -> io::Result<Spare> {
         let id = unguessable();
         let dir = self.config.run_dir.join("i").join(&id);
         let [bindings, egress, rpc, tail] = tokio::task::block_in_place(|| make_folder(&dir))?;
@@ -86,6 +95,8 @@ impl Nursery {
         let paths = self.jailer.paths(&dir);
         let mut fds = vec![child_control.into_blocking_fd()?];
         fds.extend(listening);
+        let (anchor, anchored) = Anchor::pair()?;
+        fds.push(anchored);
 
         let command = Command {
             id: id.clone(),
@@ -98,8 +109,8 @@ impl Nursery {
                 child_stderr.into_blocking_fd()?,
             ],
             fds,
-            folders: Vec::new(),
-            limits: self.limits(PARKED_MEMORY),
+            folders,
+            limits: self.limits(PARKED_MEMORY, true),
         };
         let spawned = self.jailer.spawn(command).await?;
         let peer = Peer { pid: spawned.pid, uid: spawned.uid };
@@ -114,6 +125,7 @@ impl Nursery {
             sockets: InstanceSockets { bindings, egress, rpc, tail, peer },
             usage: spawned.usage,
             exit: spawned.exit,
+            anchor,
         })
     }
 
@@ -125,14 +137,14 @@ impl Nursery {
         }
     }
 
-    /// The jail's limits for a process that may use so many bytes.
-    pub(crate) fn limits(&self, memory_bytes: u64) -> JailLimits {
+    /// The jail's limits for a process that may use so many bytes of memory, and has storage or not.
+    pub(crate) fn limits(&self, memory_bytes: u64, stores: bool) -> JailLimits {
         JailLimits {
             memory_bytes,
             pids: self.config.tasks,
             cpu_cores: None,
             nofile: self.config.open_files,
-            fsize_bytes: MAX_FILE,
+            fsize_bytes: if stores { MAX_OBJECT } else { MAX_FILE },
         }
     }
 }
@@ -147,7 +159,8 @@ fn unguessable() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(NAME).map(char::from).collect()
 }
 
-/// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order.
+/// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order, then the
+/// anchor, of which workerd knows nothing.
 fn arguments(paths: &InstancePaths, flavour: Flavour) -> Vec<String> {
     let mut args = ["serve", "-b", "-", "--control-fd=3"].map(String::from).to_vec();
     if flavour == Flavour::Experimental {
@@ -263,7 +276,7 @@ async fn fill(nursery: Arc<Nursery>, flavour: Flavour, sender: mpsc::Sender<Spar
         if others_are_ready && stop.run_until_cancelled(tokio::time::sleep(COURTESY)).await.is_none() {
             return;
         }
-        match nursery.spawn(flavour).await {
+        match nursery.spawn(flavour, Vec::new()).await {
             Ok(spare) => place.send(spare),
             Err(error) => {
                 tracing::error!(%error, "cannot start a parked process; trying again");

@@ -20,10 +20,12 @@ use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
 use crate::output::{Console, Source};
+use crate::owners::Owners;
 use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
-use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools};
+use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
+use crate::storage::Storage;
 use crate::workerd::config::{Purpose, needs_experimental};
 use crate::workerd::probe;
 use crate::{Config, Death, Tails};
@@ -34,7 +36,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// Starts, watches, swaps and stops the processes that run workers. Cheap to clone.
 #[derive(Clone)]
 pub struct Supervisor {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
@@ -48,6 +50,7 @@ pub(crate) struct Shared {
     groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
     events: mpsc::UnboundedSender<Event>,
+    pub(crate) owners: Owners,
     /// Workers of which somebody wants every invocation reported.
     traced: RwLock<HashSet<WorkerId>>,
     /// A process has begun to drain, or is gone.
@@ -118,6 +121,7 @@ impl Supervisor {
             services,
             nursery,
             events,
+            owners: Owners::default(),
             traced: RwLock::default(),
             left: Notify::new(),
             stop,
@@ -132,11 +136,7 @@ impl Supervisor {
     /// # Errors
     /// [`AcquireError`].
     pub async fn warm(&self, worker: WorkerId, version: VersionId) -> Result<(), AcquireError> {
-        let key = InstanceKey::fused(worker, version);
-        let instance = match self.shared.serving(key) {
-            Some(instance) => instance,
-            None => self.shared.wait_for(key).await?,
-        };
+        let instance = self.shared.instance(worker, version).await?;
         instance.opened().await.map_err(AcquireError::Died)
     }
 
@@ -215,14 +215,10 @@ impl Supervisor {
 
 impl Instances for Supervisor {
     fn acquire(&self, worker: WorkerId, version: VersionId) -> BoxFuture<'_, Result<Lease, AcquireError>> {
-        let key = InstanceKey::fused(worker, version);
         Box::pin(async move {
             // A process may begin to drain between the choice and the lease; the next one does not.
             loop {
-                let instance = match self.shared.serving(key) {
-                    Some(instance) => instance,
-                    None => self.shared.wait_for(key).await?,
-                };
+                let instance = self.shared.instance(worker, version).await?;
                 if instance.in_flight() >= self.shared.config.max_in_flight {
                     let text = "This worker has too many requests in flight.".to_owned();
                     return Err(AcquireError::Overloaded(text));
@@ -253,6 +249,21 @@ impl Shared {
         let groups = self.groups.read();
         let serving = groups.get(&key)?.serving.read();
         serving.iter().min_by_key(|instance| instance.in_flight()).cloned()
+    }
+
+    /// One that serves, of those who run the version; starts it when there is none.
+    async fn instance(&self, worker: WorkerId, version: VersionId) -> Result<Arc<Instance>, AcquireError> {
+        loop {
+            let key = self.owners.key(worker, version);
+            if let Some(instance) = self.serving(key) {
+                return Ok(instance);
+            }
+            match self.wait_for(key).await {
+                // Another one has the storage now.
+                Err(_) if self.owners.key(worker, version) != key => {}
+                found => return found,
+            }
+        }
     }
 
     async fn wait_for(&self, key: InstanceKey) -> Result<Arc<Instance>, AcquireError> {
@@ -420,6 +431,22 @@ impl Shared {
         self.tell(Event::Started(serial));
     }
 
+    /// A parked process that sees the storage.
+    async fn spare(&self, flavour: Flavour, storage: &Storage) -> Result<Spare, AcquireError> {
+        let parked = || async { self.spares.take(flavour).await.ok_or(AcquireError::ShuttingDown) };
+        if storage.is_empty() {
+            return parked().await;
+        }
+        if !self.jailer.shows_later() {
+            return self.nursery.spawn(flavour, storage.folders()).await.map_err(internal);
+        }
+        let spare = parked().await?;
+        for folder in storage.folders() {
+            self.jailer.show(&spare.id, folder).await.map_err(internal)?;
+        }
+        Ok(spare)
+    }
+
     /// A spare that has been told to run the key's version.
     async fn configured(
         &self,
@@ -434,16 +461,19 @@ impl Shared {
             true => Flavour::Experimental,
             false => Flavour::Plain,
         };
-        let spare = self.spares.take(flavour).await.ok_or(AcquireError::ShuttingDown)?;
+        let patience = self.config.start_timeout;
+        let storage =
+            Storage::lock(&self.config.objects, &launch.objects, patience).await.map_err(internal)?;
+        let spare = self.spare(flavour, &storage).await?;
         let memory = launch.limits.process_memory_bytes();
-        if memory != PARKED_MEMORY {
-            self.jailer.set_limits(&spare.id, self.nursery.limits(memory)).await.map_err(internal)?;
-        }
+        let limits = self.nursery.limits(memory, !storage.is_empty());
+        self.jailer.set_limits(&spare.id, limits).await.map_err(internal)?;
         let source = Source {
             worker: launch.name.clone(),
             version: key.version,
             console: self.config.tails.console(tracing),
         };
+        storage.give_to(&spare.anchor).map_err(internal)?;
         let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
@@ -460,7 +490,8 @@ impl Shared {
 
     /// Whether a process that starts now reports its invocations.
     fn tracing(&self, key: InstanceKey, launch: &Launch) -> Tracing {
-        if self.config.tails == Tails::All || launch.observed {
+        // Another process in its place would cost what its objects hold in memory.
+        if self.config.tails == Tails::All || launch.observed || !launch.objects.is_empty() {
             Tracing::Always
         } else if self.traced.read().contains(&key.worker) {
             Tracing::On
@@ -509,6 +540,8 @@ impl Shared {
             .take(Flavour::Plain)
             .await
             .ok_or_else(|| unavailable(&"the server is shutting down"))?;
+        let limits = self.nursery.limits(PARKED_MEMORY, false);
+        self.jailer.set_limits(&spare.id, limits).await.map_err(|error| unavailable(&error))?;
         let (name, source) = probe::entry(&candidate.format);
         let purpose = Purpose::Probe(probe::as_entry(name, &source));
         let output =

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_model::Limits;
+use hearth_model::{CodeUpdate, Limits, Migrations, ObjectExport};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -36,6 +36,19 @@ pub struct Metadata {
     pub annotations: BTreeMap<String, String>,
     /// What is not part of a version.
     pub settings: ScriptSettings,
+    /// What becomes of the worker's Durable Objects.
+    pub objects: WantedObjects,
+}
+
+/// What an upload wants of Durable Objects: steps, or how it shall be, or neither.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WantedObjects {
+    /// `migrations`.
+    pub migrations: Option<Migrations>,
+    /// `exports` of type `durable-object`.
+    pub exports: Option<BTreeMap<String, ObjectExport>>,
+    /// `code_update_strategy`.
+    pub code_update: CodeUpdate,
 }
 
 /// Settings that belong to the worker, not to a version. None: as they were.
@@ -106,6 +119,7 @@ impl Metadata {
             limits: read_limits(object)?,
             annotations: read_annotations(annotations.unwrap_or_default())?,
             settings: ScriptSettings::read(object)?,
+            objects: read_objects(object)?,
         })
     }
 }
@@ -185,20 +199,6 @@ fn refuse_unsupported(object: &Map<String, Value>) -> Result<(), ApiError> {
         })
     };
     let refuse = |text: String| Err(ApiError::bad_request(code::NOT_SUPPORTED, text));
-    if let Some(migrations) = given("migrations") {
-        let classes = class_names(migrations);
-        return refuse(format!(
-            "Durable Objects are not supported by this Hearth yet: `migrations` declares {classes}. Remove the migrations and the Durable Object bindings to deploy."
-        ));
-    }
-    if let Some(exports) = given("exports") {
-        let names: Vec<&str> =
-            exports.as_object().into_iter().flat_map(|map| map.keys()).map(String::as_str).collect();
-        return refuse(format!(
-            "Durable Objects and other declared `exports` ({}) are not supported by this Hearth yet. Remove them to deploy.",
-            names.join(", ")
-        ));
-    }
     if given("assets").is_some() {
         return refuse(
             "Static assets are not supported by this Hearth yet; they come with a later release. Remove `assets` from the configuration to deploy.".to_owned(),
@@ -210,17 +210,63 @@ fn refuse_unsupported(object: &Map<String, Value>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The classes that migrations name, in their order.
-fn class_names(migrations: &Value) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    let steps = migrations.get("steps").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for step in steps {
-        for key in ["new_classes", "new_sqlite_classes", "deleted_classes"] {
-            let classes = step.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            names.extend(classes.iter().filter_map(Value::as_str));
+/// Longest that an update of code may wait, in seconds: wrangler's schema says so.
+const MAX_CODE_UPDATE_DELAY: f64 = 86_400.0;
+
+/// Reads what an object says of Durable Objects.
+///
+/// # Errors
+/// 400 naming the field.
+pub fn read_code_update(object: &Map<String, Value>) -> Result<CodeUpdate, ApiError> {
+    let update: CodeUpdate = field(object, "code_update_strategy")?.unwrap_or_default();
+    match update {
+        CodeUpdate::Deferred { max_delay } if !(0.0..=MAX_CODE_UPDATE_DELAY).contains(&max_delay) => {
+            Err(ApiError::invalid_upload(format!(
+                "code_update_strategy.max_delay must be between 0 and {MAX_CODE_UPDATE_DELAY} seconds."
+            )))
         }
+        update => Ok(update),
     }
-    if names.is_empty() { "a migration".to_owned() } else { format!("the classes {}", names.join(", ")) }
+}
+
+fn read_objects(object: &Map<String, Value>) -> Result<WantedObjects, ApiError> {
+    let migrations = field(object, "migrations")?;
+    let exports = read_exports(object)?;
+    if migrations.is_some() && exports.is_some() {
+        return Err(ApiError::invalid_upload(
+            "`migrations` and `exports` both say what becomes of Durable Objects; only one may be given.",
+        ));
+    }
+    Ok(WantedObjects { migrations, exports, code_update: read_code_update(object)? })
+}
+
+/// The entries of `exports` that are Durable Objects; `created` is what an entry without a state means.
+fn read_exports(object: &Map<String, Value>) -> Result<Option<BTreeMap<String, ObjectExport>>, ApiError> {
+    let all: Map<String, Value> = field(object, "exports")?.unwrap_or_default();
+    let mut entries = BTreeMap::new();
+    for (name, mut entry) in all {
+        let invalid = |reason: &dyn std::fmt::Display| {
+            ApiError::invalid_upload(format!("`exports.{name}` is not valid: {reason}"))
+        };
+        let Some(fields) = entry.as_object_mut() else { return Err(invalid(&"it is no object")) };
+        match fields.get("type").and_then(Value::as_str) {
+            Some("durable-object") => {}
+            // An entrypoint needs no declaration here.
+            Some("worker") => continue,
+            Some("workflow") => {
+                return Err(ApiError::not_supported(&format!(
+                    "Workflows declared in `exports` ({name}) are"
+                )));
+            }
+            _ => return Err(invalid(&"`type` must be \"durable-object\", \"worker\" or \"workflow\"")),
+        }
+        if fields.get("container").is_some_and(|container| !container.is_null()) {
+            return Err(ApiError::not_supported(&format!("Containers (`exports.{name}.container`) are")));
+        }
+        fields.entry("state").or_insert_with(|| "created".into());
+        entries.insert(name.clone(), serde_json::from_value(entry).map_err(|error| invalid(&error))?);
+    }
+    Ok((!entries.is_empty()).then_some(entries))
 }
 
 #[cfg(test)]
@@ -244,6 +290,11 @@ mod tests {
             (json!({"tail_consumers": [{"name": "tailer"}]}), "service"),
             (json!({"limits": {"cpu_ms": 0}}), "limits.cpu_ms"),
             (json!({"annotations": {"workers/alias": "Not An Alias"}}), "alias"),
+            (json!({"migrations": {"steps": 1}}), "migrations"),
+            (json!({"exports": {"Room": {"type": "durable-object"}}}), "exports.Room"),
+            (json!({"exports": {"Room": {"type": "other"}}}), "exports.Room"),
+            (json!({"code_update_strategy": {"mode": "later"}}), "code_update_strategy"),
+            (json!({"code_update_strategy": {"mode": "deferred", "max_delay": -1}}), "max_delay"),
         ] {
             let error = read(value.clone()).unwrap_err();
             assert_eq!(error.code(), code::INVALID_UPLOAD, "{value}");
@@ -254,15 +305,7 @@ mod tests {
     #[test]
     fn what_is_not_there_yet_is_named() {
         for (value, name) in [
-            (
-                json!({"migrations": {"new_tag": "v1", "steps": [{"new_sqlite_classes": ["Counter"]}]}}),
-                "Durable Objects",
-            ),
-            (
-                json!({"migrations": {"new_tag": "v1", "steps": [{"new_sqlite_classes": ["Counter"]}]}}),
-                "Counter",
-            ),
-            (json!({"exports": {"Room": {"type": "durable-object"}}}), "Room"),
+            (json!({"exports": {"Flow": {"type": "workflow"}}}), "Flow"),
             (json!({"assets": {"jwt": "x"}}), "later release"),
             (json!({"containers": [{"class_name": "C"}]}), "Containers"),
             (json!({"streaming_tail_consumers": [{"service": "tailer"}]}), "tailer"),
@@ -271,6 +314,14 @@ mod tests {
             assert_eq!(error.code(), code::NOT_SUPPORTED, "{value}");
             assert!(error.message().contains(name), "{value}: {}", error.message());
         }
+    }
+
+    #[test]
+    fn an_export_without_a_state_is_created() {
+        let entry = json!({"Room": {"type": "durable-object", "storage": "sqlite"}, "W": {"type": "worker"}});
+        let read = read(json!({"exports": entry})).unwrap().objects.exports.unwrap();
+        assert_eq!(read.keys().collect::<Vec<_>>(), ["Room"]);
+        assert!(matches!(read["Room"], ObjectExport::Created { .. }));
     }
 
     #[test]

@@ -9,6 +9,6 @@ mod metadata;
 mod plan;
 
 pub use form::{Form, Part};
-pub use metadata::{ScriptSettings, read_annotations, read_limits};
+pub use metadata::{ScriptSettings, WantedObjects, read_annotations, read_code_update, read_limits};
 pub(crate) use plan::too_large;
 pub use plan::{Inherit, PlannedBindings, PlannedModule, PlannedSecret, plan, resolve_bindings};

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde_json::Value;
 
 use super::form::{Form, Part};
-use super::metadata::{Metadata, ScriptSettings};
+use super::metadata::{Metadata, ScriptSettings, WantedObjects};
 use crate::error::{ApiError, code};
 
 /// What becomes of an `inherit` binding of which the version before knows nothing (`bindings_inherit=strict`).
@@ -38,6 +38,8 @@ pub struct Plan {
     pub annotations: BTreeMap<String, String>,
     /// Settings of the worker, not of the version.
     pub settings: ScriptSettings,
+    /// What becomes of the worker's Durable Objects.
+    pub objects: WantedObjects,
 }
 
 /// A module with its content.
@@ -109,6 +111,7 @@ pub fn plan(
         limits: metadata.limits,
         annotations: metadata.annotations,
         settings: metadata.settings,
+        objects: metadata.objects,
     })
 }
 

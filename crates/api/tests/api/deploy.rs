@@ -38,7 +38,7 @@ async fn a_first_deploy_makes_worker_version_and_deployment() {
     assert_eq!((&script["id"], &script["startup_time_ms"]), (&json!("demo"), &json!(3)));
     assert_eq!(script["handlers"], json!(["fetch"]));
     assert_eq!(script["tag"].as_str().unwrap().len(), 32);
-    assert!(matches!(hearth.notes.take_changes()[..], [Change::Worker(_)]));
+    assert!(matches!(hearth.notes.take_changes()[..], [Change::Deployed(..)]));
 
     let service = hearth.get("W/services/demo").await;
     let found = &service.result()["default_environment"]["script"];
@@ -192,10 +192,10 @@ async fn bad_uploads_get_a_clear_error() {
         (json!({"bindings": [{"name": "DB", "type": "d1", "id": "x"}]}), "binding DB of type d1"),
         (
             json!({"bindings": [{"name": "C", "type": "durable_object_namespace", "class_name": "C"}]}),
-            "binding C",
+            "Cannot create binding for class 'C'",
         ),
         (json!({"assets": {"jwt": "x"}}), "later release"),
-        (json!({"migrations": {"new_tag": "v1", "steps": [{"new_classes": ["Room"]}]}}), "Durable Objects"),
+        (json!({"migrations": {"new_tag": "v1", "steps": 7}}), "migrations"),
         (json!({"limits": {"cpu_ms": -1}}), "limits"),
     ] {
         let answer = hearth.deploy("demo", metadata.clone(), CODE).await;

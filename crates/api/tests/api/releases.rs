@@ -20,7 +20,7 @@ async fn a_gradual_deployment_splits_traffic_and_comes_first() {
     hearth.notes.take_changes();
     let deployed = hearth.release("demo", &[(&a, 30.0), (&b, 70.0)], "").await;
     assert!(deployed.result()["id"].is_string());
-    assert!(matches!(hearth.notes.take_changes()[..], [Change::Worker(_)]));
+    assert!(matches!(hearth.notes.take_changes()[..], [Change::Deployed(..)]));
     let list = hearth.get("W/scripts/demo/deployments").await;
     let newest = &list.result()["deployments"][0];
     let shares = json!([{"version_id": a, "percentage": 30}, {"version_id": b, "percentage": 70}]);

@@ -22,7 +22,7 @@ pub use code::Code;
 pub use databases::{Databases, ENGINE};
 pub use internal::Inside;
 pub use observe::{Seeing, follow_all};
-pub use platform::Platform;
+pub use platform::{Platform, own_all};
 pub use queues::{BucketEvents, Consumers};
 pub use scheduled::ScheduledRuns;
 pub use services::{Attach, parse_policy};

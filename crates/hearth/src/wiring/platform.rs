@@ -1,5 +1,6 @@
 //! API → supervisor and gateway: a candidate is probed, a change takes effect.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use hearth_api::{Change, Runtime};
 use hearth_cron::Cron;
 use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
-use hearth_model::{Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
+use hearth_model::{CodeUpdate, Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
 use hearth_observe::Hub;
 use hearth_store::{EgressScope, Store};
-use hearth_supervisor::Supervisor;
+use hearth_supervisor::{Owner, Supervisor};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -52,7 +53,7 @@ impl Platform {
     /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
     /// versions that no longer have a share drain. Changes of one worker take turns, so that the last one read is the
     /// last one published.
-    async fn follow(&self, id: WorkerId) -> Result<(), hearth_store::StoreError> {
+    async fn follow(&self, id: WorkerId, update: CodeUpdate) -> Result<(), hearth_store::StoreError> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         let _lane = self.lanes[hasher.finish() as usize % LANES].lock().await;
@@ -64,9 +65,17 @@ impl Platform {
         let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
         let current = shares(Some(&new));
         let live = self.supervisor.is_live(id);
+        let owner = owner_of(&self.store, &new).await?;
+        let owns = owner.is_some();
+        // One with storage moves all at once, and its process starts when the last one is gone.
+        self.supervisor.own(id, owner, update);
         for version in current.iter().filter(|version| !old.contains(version)) {
             self.supervisor.routed(id, *version);
-            if live && let Err(error) = self.supervisor.warm(id, *version).await {
+            let later = owns && update != CodeUpdate::Immediate;
+            if live
+                && !later
+                && let Err(error) = self.supervisor.warm(id, *version).await
+            {
                 tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
             }
         }
@@ -80,13 +89,18 @@ impl Platform {
     async fn apply(&self, change: Change) -> Result<(), hearth_store::StoreError> {
         match change {
             Change::Worker(id) => {
-                self.follow(id).await?;
+                self.follow(id, CodeUpdate::Immediate).await?;
+                self.cron.follow(id).await?;
+            }
+            Change::Deployed(id, update) => {
+                self.follow(id, update).await?;
                 self.cron.follow(id).await?;
             }
             Change::WorkerGone(id) => {
                 self.cron.follow(id).await?;
                 self.hub.forget(id);
                 self.table.remove_worker(id);
+                self.supervisor.own(id, None, CodeUpdate::Immediate);
                 self.supervisor.retire_worker(id);
             }
             Change::Settings(id) => self.hub.follow(&self.store.worker(id).await?),
@@ -110,6 +124,34 @@ impl Platform {
         self.services.reload_egress().await;
         Ok(())
     }
+}
+
+/// What runs on a worker's storage; None: it has none, or nothing to run.
+async fn owner_of(
+    store: &Store,
+    worker: &PublishedWorker,
+) -> Result<Option<Owner>, hearth_store::StoreError> {
+    let objects = store.namespaces_of(worker.id).await?;
+    let version = shares(Some(worker)).first().copied();
+    Ok(version.filter(|_| !objects.is_empty()).map(|version| Owner { version, objects }))
+}
+
+/// Says of every worker with storage what runs on it, before anything does.
+///
+/// # Errors
+/// When the metadata cannot be read.
+pub async fn own_all(
+    store: &Store,
+    table: &RouteTable,
+    supervisor: &Supervisor,
+) -> Result<(), hearth_store::StoreError> {
+    let all = store.all_namespaces().await?;
+    let workers: HashSet<WorkerId> = all.into_iter().map(|owned| owned.worker).collect();
+    for id in workers {
+        let Some(served) = table.worker(id) else { continue };
+        supervisor.own(id, owner_of(store, &served.worker).await?, CodeUpdate::Immediate);
+    }
+    Ok(())
 }
 
 /// The versions that have a share of the traffic.

@@ -124,6 +124,7 @@ pub fn new_version(worker: WorkerId, modules: Vec<Module>, bindings: Vec<Binding
         limits: Limits { cpu_ms: Some(50), ..Limits::default() },
         exports: Exports { handlers: vec!["fetch".to_owned()], entrypoints: Vec::new() },
         startup_time_ms: 3,
+        objects: Vec::new(),
     }
 }
 

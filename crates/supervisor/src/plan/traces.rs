@@ -83,7 +83,11 @@ impl Plan {
 
     fn is_wrong(&self, member: &Member, now: Duration) -> bool {
         let worker = &member.key.worker;
-        if self.closing || member.stage != Stage::Serving || self.retired.contains_key(&member.key) {
+        if self.closing
+            || self.owners.is_owner(member.key)
+            || member.stage != Stage::Serving
+            || self.retired.contains_key(&member.key)
+        {
             return false;
         }
         match member.tracing {

@@ -42,6 +42,7 @@ fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serd
         limits: Limits::default(),
         observed: false,
         exports: Exports::default(),
+        objects: Vec::new(),
     }
 }
 
@@ -92,7 +93,8 @@ impl Running {
             .stderr(stderr.try_clone().unwrap())
             .spawn()
             .unwrap();
-        let message = build(launch, purpose, &Paths { hearth: folder.path() });
+        let message =
+            build(launch, purpose, &Paths { hearth: folder.path(), data: &folder.path().join("data") });
         child.stdin.take().unwrap().write_all(&message).unwrap();
         (Self { child, folder, stderr }, control)
     }
@@ -212,7 +214,8 @@ async fn bindings_to_data_have_their_methods_and_a_probe_reaches_none() {
     let (running, control) = Running::start(&launch, &purpose);
     control::ready(control).await.unwrap();
     assert!(running.ask("http", "/").contains("\"fetch\""));
-    let configuration = build(&launch, &purpose, &Paths { hearth: Path::new("/run/hearth") });
+    let configuration =
+        build(&launch, &purpose, &Paths { hearth: Path::new("/run/hearth"), data: Path::new("/data") });
     let leads_to_data = configuration.windows(13).any(|window| window == b"bindings.sock");
     assert!(!leads_to_data, "a worker that is only looked at must not touch data");
 }

@@ -3,7 +3,7 @@
 use hearth_model::{BindingKind, Launch};
 
 use super::super::workerd_capnp::worker;
-use super::{Purpose, extensions};
+use super::{Purpose, extensions, objects};
 
 /// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
 const D1_MODULE: &str = "cloudflare-internal:d1-api";
@@ -39,8 +39,7 @@ pub(super) fn outside_service(position: usize) -> String {
 /// The bindings of the worker's `env`.
 pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
     let numbered = launch.bindings.iter().enumerate();
-    let bindings: Vec<_> =
-        numbered.filter(|(_, binding)| !matches!(binding.kind, BindingKind::Inherit { .. })).collect();
+    let bindings: Vec<_> = numbered.filter(|(_, binding)| has_value(&binding.kind, launch)).collect();
     // A probe's bindings lead to no data: a worker that is only looked at must not touch any.
     let target = |position| match purpose {
         Purpose::Serve { .. } => outside_service(position),
@@ -62,16 +61,25 @@ pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpos
             BindingKind::D1 { .. } => fill_wrapped(to, D1_MODULE, &target(position)),
             BindingKind::AnalyticsEngine { .. } => fill_wrapped(to, extensions::ANALYTICS, &target(position)),
             BindingKind::Ratelimit { .. } => fill_wrapped(to, extensions::RATELIMIT, &target(position)),
-            // They come with their namespaces.
-            BindingKind::DurableObjectNamespace { .. } | BindingKind::Workflow { .. } => {
-                to.set_unspecified(())
-            }
+            BindingKind::DurableObjectNamespace { .. } => objects::fill_binding(to, &binding.kind, launch),
+            // They come with their engine.
+            BindingKind::Workflow { .. } => to.set_unspecified(()),
             BindingKind::WasmModule { part } => to.set_wasm_module(content(launch, part)),
             BindingKind::TextBlob { part } => to.set_text(&*String::from_utf8_lossy(content(launch, part))),
             BindingKind::DataBlob { part } => to.set_data(content(launch, part)),
             // Filtered out above; an upload's plan has resolved it long before.
             BindingKind::Inherit { .. } => {}
         }
+    }
+}
+
+/// Whether a binding is one for the worker: an `inherit` is resolved long before, and a class of Durable Objects may be
+/// gone by now.
+fn has_value(kind: &BindingKind, launch: &Launch) -> bool {
+    match kind {
+        BindingKind::Inherit { .. } => false,
+        BindingKind::DurableObjectNamespace { .. } => objects::class_of(kind, launch).is_some(),
+        _ => true,
     }
 }
 

@@ -13,6 +13,7 @@ use super::workerd_capnp::{config, external_server, http_options, service, worke
 
 mod bindings;
 mod extensions;
+mod objects;
 
 pub use bindings::binding_key;
 use bindings::{fill_bindings, outside, outside_service};
@@ -39,6 +40,8 @@ const PROTO_HEADER: &str = "X-Forwarded-Proto";
 pub(crate) struct Paths<'a> {
     /// The folder with `bindings.sock`, `egress.sock`, `rpc.sock` and `tail.sock`.
     pub hearth: &'a Path,
+    /// Parent of the folders of namespaces.
+    pub data: &'a Path,
 }
 
 /// A module that is put beside the worker's own and replaces its entry, for the probe.
@@ -76,7 +79,8 @@ fn size_hint(launch: &Launch) -> u32 {
     let modules: usize = launch.modules.iter().map(|m| m.content.len() + m.name.len() + 64).sum();
     let bindings: usize =
         launch.bindings.iter().map(|b| serde_json::to_string(b).map_or(0, |json| json.len()) * 2 + 512).sum();
-    u32::try_from((modules + bindings) / 8 + 2048).unwrap_or(u32::MAX / 4)
+    let objects: usize = launch.objects.iter().map(|namespace| namespace.class.len() + 128).sum();
+    u32::try_from((modules + bindings + objects) / 8 + 2048).unwrap_or(u32::MAX / 4)
 }
 
 fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, paths: &Paths<'_>) {
@@ -110,6 +114,7 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
                 service.set_name(MAIN_SERVICE);
                 fill_worker(service.init_worker(), launch, purpose);
             }
+            Part::Storage => objects::fill_storage(service, paths),
             Part::Cache => fill_cache(service, paths),
             Part::Tail => fill_tail(service, paths),
             Part::Dispatcher => fill_dispatcher(service),
@@ -124,6 +129,7 @@ enum Part {
     Internet,
     Beat,
     Main,
+    Storage,
     Cache,
     Tail,
     Dispatcher,
@@ -138,6 +144,9 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     let mut parts = vec![Part::Internet, Part::Beat, Part::Main];
     let Purpose::Serve { tails } = purpose else { return parts };
     parts.push(Part::Cache);
+    if !launch.objects.is_empty() {
+        parts.push(Part::Storage);
+    }
     if *tails {
         parts.push(Part::Tail);
     }
@@ -246,6 +255,7 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
         list.set(index as u32, flag);
     }
     fill_bindings(worker.reborrow(), launch, purpose);
+    objects::fill_namespaces(worker.reborrow(), launch, purpose);
     if matches!(purpose, Purpose::Serve { .. }) {
         worker.reborrow().init_cache_api_outbound().set_name(CACHE_SERVICE);
     }

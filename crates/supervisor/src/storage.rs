@@ -1,0 +1,154 @@
+//! The storage of a worker's Durable Objects: a folder for each namespace, and who may use it.
+//!
+//! Two processes on one folder lose acknowledged writes (workerd.md 3). So each folder is locked before it is shown to a
+//! process, and the lock belongs to that process: it is sent into a socket that nobody reads, of which only the process
+//! has the other end. The kernel keeps what waits there until the process is gone, also when Hearth is killed first.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hearth_jail::Folder;
+use hearth_model::{Namespace, NamespaceId};
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg,
+    socketpair,
+};
+use tokio::time::Instant;
+
+/// How often a lock that another process has is tried again: it is about to leave.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// Descriptors of one message: the kernel takes up to 253 (unix(7)).
+const AT_ONCE: usize = 200;
+
+/// The locked folders of a worker's namespaces.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    folders: Vec<(NamespaceId, PathBuf, OwnedFd)>,
+}
+
+impl Storage {
+    /// Makes the folders that are not there yet, and locks all of them. Waits while somebody else has one.
+    ///
+    /// # Errors
+    /// When a folder cannot be made or opened, or stays locked for longer than `patience`.
+    pub(crate) async fn lock(root: &Path, objects: &[Namespace], patience: Duration) -> io::Result<Self> {
+        let until = Instant::now() + patience;
+        let mut folders = Vec::with_capacity(objects.len());
+        for namespace in objects {
+            let path = root.join(namespace.id.to_string());
+            let folder = tokio::task::block_in_place(|| open(root, &path))?;
+            while !try_lock(&folder)? {
+                if Instant::now() > until {
+                    let text = format!("another process uses the storage of {}", path.display());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            folders.push((namespace.id, path, OwnedFd::from(folder)));
+        }
+        Ok(Self { folders })
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+    }
+
+    /// The folders as a jail shows them: by their ids.
+    pub(crate) fn folders(&self) -> Vec<Folder> {
+        let folder = |(id, path, _): &(NamespaceId, PathBuf, OwnedFd)| Folder {
+            host: path.clone(),
+            name: id.to_string(),
+            writable: true,
+        };
+        self.folders.iter().map(folder).collect()
+    }
+
+    /// Gives the locks to the process behind an [`Anchor`].
+    ///
+    /// # Errors
+    /// When the process is gone, or the system's bound on descriptors under way is reached.
+    pub(crate) fn give_to(self, anchor: &Anchor) -> io::Result<()> {
+        let locks: Vec<BorrowedFd<'_>> = self.folders.iter().map(|(_, _, lock)| lock.as_fd()).collect();
+        for some in locks.chunks(AT_ONCE) {
+            let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !control.push(SendAncillaryMessage::ScmRights(some)) {
+                return Err(io::Error::other("too many namespaces"));
+            }
+            sendmsg(&anchor.0, &[io::IoSlice::new(b".")], &mut control, SendFlags::NOSIGNAL)?;
+        }
+        Ok(())
+    }
+}
+
+/// Our end of the socket that holds a process's locks.
+#[derive(Debug)]
+pub(crate) struct Anchor(OwnedFd);
+
+impl Anchor {
+    /// Ours, and the end for the process.
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(ours), theirs))
+    }
+}
+
+fn open(root: &Path, path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.mode(0o700);
+    if !root.is_dir() {
+        builder.create(root)?;
+    }
+    match builder.create(path) {
+        // What is acknowledged in it must not go with the folder itself.
+        Ok(()) => File::open(root)?.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    File::open(path)
+}
+
+fn try_lock(folder: &File) -> io::Result<bool> {
+    match rustix::fs::flock(folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+
+    fn namespaces(count: usize) -> Vec<Namespace> {
+        let namespace = |_| Namespace { id: NamespaceId::random(), class: "A".to_owned(), sqlite: true };
+        (0..count).map(namespace).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_lock_is_the_process_s_until_it_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let objects = namespaces(AT_ONCE + 1);
+        let storage = Storage::lock(root.path(), &objects, SOON).await.unwrap();
+        let (anchor, theirs) = Anchor::pair().unwrap();
+        storage.give_to(&anchor).unwrap();
+        // As if Hearth were killed.
+        drop(anchor);
+        for one in [&objects[0], &objects[AT_ONCE]] {
+            let taken = Storage::lock(root.path(), std::slice::from_ref(one), SOON).await.unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::TimedOut);
+        }
+        drop(theirs);
+        Storage::lock(root.path(), &objects, Duration::from_secs(5)).await.unwrap();
+    }
+}
