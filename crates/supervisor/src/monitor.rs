@@ -138,6 +138,7 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     };
     let elapsed = monitored.looked.elapsed().as_secs_f64().max(0.001);
     monitored.share = usage.cpu.saturating_sub(monitored.cpu).as_secs_f64() / elapsed;
+    shared.tallies.burned(instance.key.worker, usage.cpu.saturating_sub(monitored.cpu));
     monitored.looked = Instant::now();
     monitored.cpu = usage.cpu;
     monitored.memory = usage.memory_bytes;

@@ -219,6 +219,11 @@ impl Pool {
         }
     }
 
+    /// How many wait to be taken. Who holds the lock waits for the next one: there is none.
+    fn ready(&self) -> usize {
+        self.ready.try_lock().map_or(0, |ready| ready.len())
+    }
+
     /// Ends the parked processes, once the pool was told to stop.
     async fn close(&self) {
         let filling = self.filling.lock().take();
@@ -259,6 +264,11 @@ impl Pools {
             }),
         };
         pool.take().await
+    }
+
+    /// How many wait to be taken.
+    pub(crate) fn ready(&self) -> usize {
+        self.plain.ready() + self.experimental.get().map_or(0, Pool::ready)
     }
 
     /// Ends the parked processes, once the pools were told to stop.

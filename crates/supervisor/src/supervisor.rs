@@ -25,6 +25,7 @@ use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
+use crate::stats::Tallies;
 use crate::storage::Storage;
 use crate::workerd::config::{Purpose, needs_experimental};
 use crate::workerd::probe;
@@ -45,7 +46,8 @@ pub(crate) struct Shared {
     code: Arc<dyn CodeSource>,
     services: Arc<dyn Services>,
     nursery: Arc<Nursery>,
-    spares: Pools,
+    pub(crate) spares: Pools,
+    pub(crate) tallies: Tallies,
     starting: Semaphore,
     groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
@@ -110,6 +112,7 @@ impl Supervisor {
         let (events, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             spares: Pools::start(Arc::clone(&nursery), config.spares, stop.clone()),
+            tallies: Tallies::default(),
             starting: Semaphore::new(config.max_starting),
             groups: RwLock::default(),
             running: Mutex::default(),
@@ -385,6 +388,7 @@ impl Shared {
             Ok(pair) => pair,
             Err(error) => {
                 tracing::warn!(%key, %error, "instance did not start");
+                self.tallies.failed(key.worker);
                 *self.group(key).refusal.lock() = Some(error);
                 return self.tell(Event::Failed(serial));
             }
@@ -398,6 +402,7 @@ impl Shared {
         };
         match sealed {
             Ok(()) => {
+                self.tallies.started(key.worker, began.elapsed());
                 running.instance.open();
                 self.tell(Event::Listening(serial, running.tracing));
                 tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
@@ -515,12 +520,14 @@ impl Shared {
         self.stop_serving(&running.instance);
         let opened = running.instance.is_open();
         running.instance.bury(death);
+        self.tallies.ended(running.instance.key.worker, death);
         self.running.lock().remove(&serial);
         self.left.notify_waiters();
         if opened {
             self.tell(Event::Exited(serial));
         } else {
             *self.group(running.instance.key).refusal.lock() = Some(AcquireError::Died(death));
+            self.tallies.failed(running.instance.key.worker);
             self.tell(Event::Failed(serial));
         }
         let (key, served) = (running.instance.key, running.instance.served.load(Ordering::Relaxed));
