@@ -37,6 +37,8 @@ pub struct CountersSnapshot {
     pub latency_sum_us: u64,
     /// Bytes of response bodies.
     pub bytes: u64,
+    /// WebSockets that are open now.
+    pub websockets: u64,
 }
 
 impl Counters {
@@ -57,6 +59,7 @@ impl Counters {
             latency: std::array::from_fn(|i| read(&self.latency[i])),
             latency_sum_us: read(&self.latency_sum_us),
             bytes: read(&self.bytes),
+            websockets: 0,
         }
     }
 }
@@ -67,6 +70,7 @@ impl Counters {
 pub(crate) struct Traffic {
     /// Made at the first request: most of many workers get none.
     counters: OnceLock<Box<Counters>>,
+    websockets: AtomicU64,
     /// What is in flight, by how deep it is nested.
     pub lineage: Lineage,
 }
@@ -78,7 +82,21 @@ impl Traffic {
 
     /// The counters as they are now; None before the first request.
     pub(crate) fn snapshot(&self) -> Option<CountersSnapshot> {
-        self.counters.get().map(|counters| counters.snapshot())
+        let websockets = self.websockets.load(Ordering::Relaxed);
+        match self.counters.get() {
+            Some(counters) => Some(CountersSnapshot { websockets, ..counters.snapshot() }),
+            None => (websockets > 0).then(|| CountersSnapshot { websockets, ..CountersSnapshot::default() }),
+        }
+    }
+}
+
+/// An open WebSocket; dropping it says that it has ended.
+#[derive(Debug)]
+pub(crate) struct OpenWebSocket(Arc<Traffic>);
+
+impl Drop for OpenWebSocket {
+    fn drop(&mut self) {
+        self.0.websockets.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -154,6 +172,12 @@ impl Exchange {
     /// The place it has, for something that outlives the response.
     pub(crate) fn take_lease(&mut self) -> Option<Lease> {
         self.lease.take()
+    }
+
+    /// Counts a WebSocket until what is returned is dropped.
+    pub(crate) fn websocket(&self) -> OpenWebSocket {
+        self.traffic.websockets.fetch_add(1, Ordering::Relaxed);
+        OpenWebSocket(Arc::clone(&self.traffic))
     }
 
     /// Goes on elsewhere: the record that stays behind neither writes nor counts.

@@ -132,10 +132,12 @@ impl Gateway {
     ) -> Option<Response<Body>> {
         let lease = exchange.take_lease()?;
         let mut tunnelled = exchange.split_off();
+        let open = tunnelled.websocket();
         let worker = hyper::upgrade::on(&mut response);
         let leaving = leaving.clone();
         let grace = self.config.shutdown_grace;
         self.tunnels.spawn(async move {
+            let _open = open;
             tunnelled.answered(StatusCode::SWITCHING_PROTOCOLS);
             let lease = tunnelled.hold(lease);
             let (Ok(client), Ok(worker)) = tokio::join!(client, worker) else { return };
