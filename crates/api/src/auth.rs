@@ -88,7 +88,7 @@ async fn check(
     Ok((caller, account))
 }
 
-async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
+pub(crate) async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let source = source(headers);
     let principal = match token(headers) {
         Some(token) => api.store().authenticate(token).await?,

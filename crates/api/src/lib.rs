@@ -58,7 +58,7 @@ pub use auth::{Caller, InAccount};
 pub use config::{ApiConfig, PublicUrl};
 pub use envelope::Reply;
 pub use error::{ApiError, code};
-pub use graphql::{Analytics, Ask, Groups, analytics};
+pub use graphql::{Analytics, Ask, Conditions, analytics, refusal};
 pub use json::{Json, read};
 pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
 pub use params::Params;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hearth_model::{Version, WorkerId, WorkerName};
 use hearth_store::{Account, Entity, Page, Store, StoreError, Worker};
 
+use crate::auth::{self, Caller};
 use crate::config::ApiConfig;
 use crate::error::ApiError;
 use crate::locks::Locks;
@@ -40,6 +41,14 @@ impl Api {
     /// How the API is set.
     pub fn config(&self) -> &ApiConfig {
         &self.0.config
+    }
+
+    /// Who makes a call that is not one of Cloudflare's API: by its token, or a local caller under `--dev`.
+    ///
+    /// # Errors
+    /// 401.
+    pub async fn caller(&self, headers: &http::HeaderMap) -> Result<Caller, ApiError> {
+        auth::caller(self, headers).await
     }
 
     /// Waits until nobody else writes to the worker.
