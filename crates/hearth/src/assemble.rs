@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
 use futures::future::BoxFuture;
+use hearth_analytics::Analytics;
 use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
 use hearth_cache::Cache;
 use hearth_cron::Cron;
@@ -15,6 +16,7 @@ use hearth_egress::{Egress, Policy};
 use hearth_gateway::{Client, ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
+use hearth_metrics::Operations;
 use hearth_model::AccountId;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
 use hearth_queues::Queues;
@@ -36,8 +38,8 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Databases, Inside, Kept, Platform,
-    ScheduledRuns, parse_policy,
+    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, Inside, Kept,
+    Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -52,17 +54,23 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Where KV's data lies in the data folder.
 pub const KV_FOLDER: &str = "kv";
 
+/// Where Analytics Engine's data lies in the data folder.
+pub const ANALYTICS_FOLDER: &str = "analytics";
+
+/// What workers did in each minute, in the data folder.
+const MINUTES: &str = "minutes.db";
+
 /// Where the cache lies in the data folder.
 pub const CACHE_FOLDER: &str = "cache";
 
 /// Where D1's data lies in the data folder.
 pub const D1_FOLDER: &str = "d1";
 
-/// Where workers' logs lie in the data folder.
-const LOGS_FOLDER: &str = "observe";
-
 /// Where the queues lie in the data folder.
 pub const QUEUES_FOLDER: &str = "queues";
+
+/// Where workers' logs lie in the data folder.
+const LOGS_FOLDER: &str = "observe";
 
 /// Where R2's data lies in the data folder.
 pub const R2_FOLDER: &str = "r2";
@@ -76,8 +84,10 @@ pub struct Server {
     services: Arc<Attach>,
     store: Store,
     databases: Databases,
-    hub: Hub,
+    analytics: Analytics,
+    meters: Meters,
     queues: Queues,
+    hub: Hub,
     serving: JoinHandle<()>,
     closing: CancellationToken,
 }
@@ -111,7 +121,9 @@ impl Server {
         let inside = Arc::new(Inside::default());
         let configured =
             Policy { allow: settings.egress.allow.clone(), hosts: settings.egress.hosts.clone() };
-        let egress = way_out(settings, own, &store, &configured, &inside).await?;
+        let outgoing = Arc::new(Outgoing::default());
+        let counted = Counted { inside: Arc::clone(&inside), outgoing: Arc::clone(&outgoing) };
+        let egress = way_out(settings, own, &store, &configured, counted).await?;
         let space = space(settings)?;
         wiring::space::register(&space, &store).await?;
         let hub = Hub::new(logs(settings, &space)?);
@@ -128,6 +140,9 @@ impl Server {
         let cache = cache(settings, &space)?;
         egress.keep_in(Arc::new(Kept(cache.clone())));
         r2.listen(Arc::new(BucketEvents(queues.clone())));
+        let points = hearth_analytics::Config::new(settings.data_dir.join(ANALYTICS_FOLDER));
+        let points = Analytics::open(hearth_analytics::Config { space: space.clone(), ..points })?;
+        let counts = Arc::new(Operations::default());
         let capabilities = Capabilities {
             kv: kv.clone(),
             queues: queues.clone(),
@@ -135,6 +150,8 @@ impl Server {
             d1: databases.wire(),
             cache: cache.clone(),
             limits: Limits::default(),
+            analytics: points.clone(),
+            operations: Arc::clone(&counts),
         };
         let services = Attach::new(
             store.clone(),
@@ -177,22 +194,35 @@ impl Server {
             queues: queues.clone(),
             r2: r2.clone(),
             d1: databases.d1(),
+            analytics: points.clone(),
             data_dir,
         };
         let mut operations = backup.operations()?;
         operations.extend(kv.operations());
         operations.extend(r2.operations());
+        operations.extend(points.operations());
         operations.extend(cache.operations(&store));
         let config = api_config(settings, listen.port());
         let scheme = config.public_url.scheme.clone();
         let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
         operations.extend(d1.operations());
-        operations.push(analytics(vec![Arc::new(d1.clone()), Arc::new(r2.clone())]));
+        let minutes = settings.data_dir.join(MINUTES);
+        let meters = Meters::new(Arc::clone(&table), supervisor.clone(), outgoing, &minutes)?;
+        operations.push(analytics(vec![
+            Arc::new(d1.clone()),
+            Arc::new(r2.clone()),
+            Arc::new(meters.clone()),
+        ]));
         let api = Api::new(store.clone(), platform, config);
         operations.extend(hearth_cron::api::operations(&api, &cron));
-        operations.extend(hearth_observe::operations(&api, &hub));
-        let unguarded = d1.signed().merge(hearth_observe::router(&hub));
         operations.extend(queues.operations(&api));
+        operations.extend(hearth_observe::operations(&api, &hub));
+        let more = vec![
+            Arc::new(wiring::data_points(points.clone())) as _,
+            Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
+        ];
+        let metrics = wiring::metrics_router(api.clone(), queues.clone(), meters.clone(), counts, more);
+        let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics);
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
@@ -200,6 +230,7 @@ impl Server {
             Arc::new(control(hearth_api::router(api, operations).merge(unguarded))),
         )?;
         inside.begin(Arc::clone(&gateway));
+        meters.begin(Arc::clone(&gateway));
 
         let measure = wiring::space::measure(
             space.clone(),
@@ -211,6 +242,8 @@ impl Server {
         );
         tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
         tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(points.clone().keep_cleaning()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(meters.clone().keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
         tokio::spawn(closing.clone().run_until_cancelled_owned(hub.clone().keep_sweeping()));
@@ -226,7 +259,18 @@ impl Server {
             tokio::join!(gateway.serve(listener, until.clone()), s3);
         });
         tracing::info!(%listen, s3 = ?settings.s3_listen.0, dev = settings.dev, data = %settings.data_dir.display(), "ready");
-        Ok(Self { supervisor, services, store, databases, queues, hub, serving, closing })
+        Ok(Self {
+            supervisor,
+            services,
+            store,
+            databases,
+            analytics: points,
+            meters,
+            hub,
+            queues,
+            serving,
+            closing,
+        })
     }
 
     /// Stops taking requests, lets those in flight finish, and ends.
@@ -237,9 +281,11 @@ impl Server {
         let _ = tokio::join!(self.serving, workers);
         // What a log that is not read holds up must not hold up the end.
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
-        let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
         // Every handler has ended; what it said is recorded.
         self.queues.stop().await;
+        let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
+        self.meters.settle().await;
+        self.analytics.stop().await;
         self.databases.stop().await;
         self.store.close().await;
     }
@@ -312,7 +358,7 @@ async fn way_out(
     own: Vec<std::net::SocketAddr>,
     store: &Store,
     configured: &Policy,
-    inside: &Arc<Inside>,
+    inside: Counted,
 ) -> Result<Arc<Egress>> {
     let config = hearth_egress::Config {
         extra_ca_file: settings.egress.extra_ca_file.clone(),
@@ -323,7 +369,7 @@ async fn way_out(
     if let Some(stored) = store.egress_rules(&EgressScope::Installation).await? {
         policy.extend(parse_policy(stored));
     }
-    Ok(Egress::new(config, policy, Arc::clone(inside) as _)?)
+    Ok(Egress::new(config, policy, Arc::new(inside))?)
 }
 
 fn processes(settings: &Settings, run_dir: PathBuf) -> Result<hearth_supervisor::Config> {

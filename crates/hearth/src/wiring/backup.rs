@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
+use hearth_analytics::Analytics;
 use hearth_api::{ApiError, Caller, Operation};
 use hearth_d1::D1;
 use hearth_kv::Kv;
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
-use crate::assemble::{D1_FOLDER, KV_FOLDER, QUEUES_FOLDER, R2_FOLDER};
+use crate::assemble::{ANALYTICS_FOLDER, D1_FOLDER, KV_FOLDER, QUEUES_FOLDER, R2_FOLDER};
 
 /// Bytes of one piece of the answer.
 const PIECE: usize = 256 << 10;
@@ -40,6 +41,7 @@ pub struct Backup {
     pub queues: Queues,
     pub r2: R2,
     pub d1: D1,
+    pub analytics: Analytics,
     pub data_dir: PathBuf,
 }
 
@@ -70,6 +72,7 @@ impl Backup {
         self.queues.snapshot(&data.join(QUEUES_FOLDER)).await.context("copying the queues")?;
         self.r2.snapshot(&data.join(R2_FOLDER)).await.context("copying R2")?;
         copy_databases(&self.d1, &data.join(D1_FOLDER)).await.context("copying D1")?;
+        self.analytics.snapshot(&data.join(ANALYTICS_FOLDER)).await.context("copying Analytics Engine")?;
         Ok(folder)
     }
 }

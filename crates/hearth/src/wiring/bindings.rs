@@ -2,9 +2,11 @@
 //! header says on which of its bindings.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
-use hearth_model::BindingKind;
+use hearth_metrics::Kind;
+use hearth_model::{Binding, BindingKind};
 use hearth_supervisor::{BINDING_HEADER, CACHE_KEY, Identity, Peer, binding_key};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -33,6 +35,10 @@ pub struct Capabilities {
     pub cache: hearth_cache::Cache,
     /// Rate limits.
     pub limits: hearth_ratelimit::Limits,
+    /// Analytics Engine.
+    pub analytics: hearth_analytics::Analytics,
+    /// Counts what is asked of them.
+    pub operations: Arc<hearth_metrics::Operations>,
 }
 
 /// Serves the socket of one instance until it is dropped.
@@ -88,14 +94,24 @@ async fn accept(listener: UnixListener, peer: Peer, identity: Arc<Identity>, cap
 
 impl Capabilities {
     async fn answer(&self, identity: &Identity, request: Request<Incoming>) -> Response<Body> {
-        if request.headers().get(BINDING_HEADER).is_some_and(|key| key == CACHE_KEY) {
-            return self.cache.serve(identity.account.as_str(), request.map(Body::new)).await;
-        }
-        let Some(kind) = binding(identity, &request) else {
-            return refusal(StatusCode::NOT_FOUND, "There is no such binding.");
+        let began = Instant::now();
+        let cache = request.headers().get(BINDING_HEADER).is_some_and(|key| key == CACHE_KEY);
+        let (kind, response) = match binding(identity, &request) {
+            _ if cache => {
+                let request = request.map(Body::new);
+                (Some(Kind::Cache), self.cache.serve(identity.account.as_str(), request).await)
+            }
+            Some(binding) => (kind(binding), self.ask(identity, binding, request.map(Body::new)).await),
+            None => return refusal(StatusCode::NOT_FOUND, "There is no such binding."),
         };
-        let request = request.map(Body::new);
-        match kind {
+        if let Some(kind) = kind {
+            self.operations.record(kind, began.elapsed(), response.status().is_server_error());
+        }
+        response
+    }
+
+    async fn ask(&self, identity: &Identity, binding: &Binding, request: Request<Body>) -> Response<Body> {
+        match &binding.kind {
             BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
             BindingKind::R2Bucket { bucket_name, .. } => {
                 self.r2.serve(&identity.account, bucket_name, request).await
@@ -110,16 +126,32 @@ impl Capabilities {
             BindingKind::Ratelimit { namespace_id, simple } => {
                 self.limits.serve(identity.account.as_str(), namespace_id, *simple, request).await
             }
+            BindingKind::AnalyticsEngine { dataset } => {
+                super::analytics::serve(&self.analytics, identity, binding, dataset.as_deref(), request).await
+            }
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }
     }
 }
 
+/// As what a call on a binding is counted.
+fn kind(binding: &Binding) -> Option<Kind> {
+    Some(match binding.kind {
+        BindingKind::KvNamespace { .. } => Kind::Kv,
+        BindingKind::R2Bucket { .. } => Kind::R2,
+        BindingKind::D1 { .. } => Kind::D1,
+        BindingKind::Queue { .. } => Kind::Queue,
+        BindingKind::Ratelimit { .. } => Kind::RateLimit,
+        BindingKind::AnalyticsEngine { .. } => Kind::Analytics,
+        _ => return None,
+    })
+}
+
 /// The binding that a request is made on.
-fn binding<'a>(identity: &'a Identity, request: &Request<Incoming>) -> Option<&'a BindingKind> {
+fn binding<'a>(identity: &'a Identity, request: &Request<Incoming>) -> Option<&'a Binding> {
     let key = request.headers().get(BINDING_HEADER)?.to_str().ok()?;
     let mut numbered = identity.bindings.iter().enumerate();
-    numbered.find(|(position, _)| binding_key(*position) == key).map(|(_, binding)| &binding.kind)
+    numbered.find(|(position, _)| binding_key(*position) == key).map(|(_, binding)| binding)
 }
 
 fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_observe::{Marks, Watch, console_text, event_name, request_id};
 use hearth_rpc::{Event, Exception, LogLevel, Outcome, Trace, TraceSink};
@@ -16,6 +17,8 @@ pub struct WorkerLog {
     pub watch: Watch,
     /// Whether it comes to the log.
     pub logged: bool,
+    /// Counts what is lost.
+    pub lost: Arc<AtomicU64>,
 }
 
 impl TraceSink for WorkerLog {
@@ -34,6 +37,7 @@ impl TraceSink for WorkerLog {
     }
 
     fn dropped(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
         let subject = self.watch.subject();
         tracing::warn!(
             target: "worker",

@@ -1,5 +1,6 @@
 //! Joins the crates: each asks for what it needs by a trait, and what answers it stands here.
 
+mod analytics;
 mod backup;
 mod bindings;
 mod cache;
@@ -8,6 +9,7 @@ mod code;
 mod databases;
 mod internal;
 mod logs;
+mod metrics;
 mod observe;
 mod platform;
 mod queues;
@@ -21,6 +23,7 @@ pub use cache::Kept;
 pub use code::Code;
 pub use databases::{Databases, ENGINE};
 pub use internal::Inside;
+pub use metrics::{Counted, Meters, Outgoing, data_points, lost_traces, router as metrics_router};
 pub use observe::{Seeing, follow_all};
 pub use platform::{Platform, own_all};
 pub use queues::{BucketEvents, Consumers};

@@ -34,6 +34,8 @@ pub struct Attach {
     supervisor: OnceLock<Supervisor>,
     ways_out: Mutex<HashMap<u64, Weak<WayOut>>>,
     next: AtomicU64,
+    /// Invocations whose traces came faster than they were taken.
+    lost: Arc<AtomicU64>,
 }
 
 /// The way out of one instance.
@@ -83,6 +85,7 @@ impl Attach {
             supervisor: OnceLock::new(),
             ways_out: Mutex::default(),
             next: 0.into(),
+            lost: Arc::default(),
         }))
     }
 
@@ -90,6 +93,11 @@ impl Attach {
     pub fn begin(&self, supervisor: Supervisor) {
         // Set twice would be the same one again.
         let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Invocations whose traces were lost, since the start.
+    pub fn lost_traces(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Waits until what the processes logged is written, once all of them are gone.
@@ -138,7 +146,11 @@ impl Services for Attach {
         let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
         let capabilities = self.capabilities.clone();
         let peer = sockets.peer;
-        let sink = WorkerLog { watch: self.hub.watch(subject(&identity)), logged: self.logged };
+        let sink = WorkerLog {
+            watch: self.hub.watch(subject(&identity)),
+            logged: self.logged,
+            lost: Arc::clone(&self.lost),
+        };
         let admits = move |stream: &_| peer.admits(stream);
         Box::new(Attached {
             _bindings: Bindings::serve(sockets.bindings, peer, Arc::clone(&identity), capabilities),
