@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use hearth_testing::Options;
+use hearth_testing::{Options, checkout};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -67,6 +67,13 @@ async fn jwt() {
     let writer = json!({ "permissions": ["write"] });
     let forbidden = with_token(&site, &token(&header, &writer, b"sesame")).await;
     assert_eq!(forbidden, (403, "Forbidden".to_owned()));
+
+    if place.hearth().is_some() {
+        let listed = site.sample.run("secret list").await;
+        assert!(listed.contains("JWT_SECRET") && !listed.contains("sesame"), "{listed}");
+        site.sample.run("secret delete JWT_SECRET").await;
+        assert_eq!(with_token(&site, &ours).await, refused, "its key is gone");
+    }
 }
 
 // ---- validator ---------------------------------------------------------------------------------------------
@@ -190,25 +197,32 @@ async fn the_orchestrator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rendered_shop() {
-    let place = Place::start().await;
+    let mmdb = checkout().join("crates/gateway/tests/geo/city.mmdb");
+    let config = format!("mmdb = [{mmdb:?}]\ntrusted-proxies = [\"127.0.0.1/32\"]\n");
+    let place = Place::start_with(Options { config, ..Options::default() }).await;
     let sample = place.project("guide-ssr").await;
     let tea = json!({ "title": "Tea & <more>", "tag": "tea", "variants": ["green", "black"], "price": 10 });
     sample.put("PRODUCTS", &[("product:tea", tea)]).await;
     let site = sample.deploy(&["wrangler.toml"]).await;
-    // A client does not say where it is.
-    let answer = site.send("GET", "/products/tea", &[("cf-ipcountry", "DE")], "").await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, "text/html"));
-    assert_eq!(answer.header("cache-control"), "public, max-age=300");
-    let foreign = place.hearth().is_none();
-    let (price, others) =
-        if foreign { ("€9.00", "<li>Cup</li><li>Stövchen</li>") } else { ("$10.00", "<li>Cup</li>") };
-    assert_eq!(
-        answer.text(),
-        format!(
-            "<!doctype html><title>Tea &#38; &#60;more&#62;</title><b>{price}</b>\
-             <ul><li>green: 3</li><li>black: 0</li></ul><ol>{others}</ol>"
-        )
-    );
+    // A proxy says whose request it is, and the operator's file where that is. The simulator looks nothing up.
+    let german = match place.hearth() {
+        Some(_) => ("x-forwarded-for", "81.2.69.7"),
+        None => ("cf-ipcountry", "DE"),
+    };
+    for (headers, price, others) in
+        [(&[german][..], "€9.00", "<li>Cup</li><li>Stövchen</li>"), (&[], "$10.00", "<li>Cup</li>")]
+    {
+        let answer = site.send("GET", "/products/tea", headers, "").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "text/html"));
+        assert_eq!(answer.header("cache-control"), "public, max-age=300");
+        assert_eq!(
+            answer.text(),
+            format!(
+                "<!doctype html><title>Tea &#38; &#60;more&#62;</title><b>{price}</b>\
+                 <ul><li>green: 3</li><li>black: 0</li></ul><ol>{others}</ol>"
+            )
+        );
+    }
     let site = site.and_deploy("hydrogen.toml").await;
     assert_eq!(site.get("/products/tea").await.json(), json!({ "product": { "title": "Tea & <more>" } }));
     assert_eq!(site.get("/products/none").await.json(), json!({ "product": null }));
@@ -291,6 +305,11 @@ async fn the_coalescer_and_the_batch_processor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn request_optimisations() {
     let place = Place::start().await;
+    let origin = Origin::start(|path, before| {
+        (if path == "/gone" { 404 } else { 200 }, format!("{path} for the {before}. time"), Duration::ZERO)
+    })
+    .await;
+    place.allow(origin.address);
     let site = place.deploy("guide-requests").await;
     for handled in [true, false] {
         let once = site.get("/dedupe?id=r1").await.json();
@@ -324,6 +343,17 @@ async fn request_optimisations() {
     assert!(!smart("GET", 404, json!({})).await.0);
     assert!(!smart("GET", 200, json!({ "cache-control": "no-store" })).await.0);
     assert!(!smart("GET", 200, json!({ "content-length": "5242881" })).await.0);
+
+    let kept = async |path: &str| {
+        let answer = site.get(&format!("/kept?url={}", origin.url(path))).await;
+        (answer.header("x-from").to_owned(), answer.header("x-kept").to_owned(), answer.text())
+    };
+    let says = |from: &str, kept: &str, text: &str| (from.to_owned(), kept.to_owned(), text.to_owned());
+    assert_eq!(kept("/page").await, says("origin", "", "/page for the 0. time"));
+    assert_eq!(kept("/page").await, says("cache", "max-age=3600", "/page for the 0. time"));
+    for before in 0..2 {
+        assert_eq!(kept("/gone").await, says("origin", "", &format!("/gone for the {before}. time")));
+    }
 }
 
 async fn decoded(encoding: &str, body: &[u8]) -> String {

@@ -51,11 +51,11 @@ impl Place {
     pub async fn project(&self, app: &str) -> Sample<'_> {
         let Self::Hearth(hearth) = self else {
             let project = Project::offline(&tests_folder(&format!("apps/{app}")));
-            let sample = Sample { place: self, project, secrets: Vec::new() };
+            let sample = Sample::new(self, project);
             sample.migrate().await;
             return sample;
         };
-        let sample = Sample { place: self, project: hearth.app(app), secrets: Vec::new() };
+        let sample = Sample::new(self, hearth.app(app));
         let configs = sample.configs();
         let text: String = configs.iter().map(|(_, text)| text.as_str()).collect();
         let make = async |path: &str, body: Value, id: &str| {
@@ -103,9 +103,14 @@ pub struct Sample<'a> {
     place: &'a Place,
     project: Project,
     secrets: Vec<(String, String)>,
+    routes: Vec<String>,
 }
 
 impl<'a> Sample<'a> {
+    fn new(place: &'a Place, project: Project) -> Self {
+        Self { place, project, secrets: Vec::new(), routes: Vec::new() }
+    }
+
     /// The configurations and what stands in them.
     fn configs(&self) -> Vec<(String, String)> {
         let files = fs::read_dir(self.project.path()).expect("the project can be read");
@@ -122,21 +127,35 @@ impl<'a> Sample<'a> {
 
     async fn migrate(&self) {
         if self.project.path().join("migrations").exists() {
-            self.wrangler("d1 migrations apply DB").await;
+            let text: String = self.configs().into_iter().map(|(_, text)| text).collect();
+            for database in values(&text, "database_name") {
+                self.wrangler(&format!("d1 migrations apply {database}")).await;
+            }
         }
     }
 
     /// Runs a command on the place's data.
     pub async fn wrangler(&self, command: &str) -> String {
         let place = if self.place.hearth().is_some() { "--remote" } else { "--local" };
-        let args: Vec<&str> = command.split(' ').chain([place]).collect();
+        self.run(&format!("{command} {place}")).await
+    }
+
+    /// Runs a command.
+    pub async fn run(&self, command: &str) -> String {
+        let args: Vec<&str> = command.split(' ').collect();
         self.project.wrangler(&args).await.expect_ok()
     }
 
-    /// Puts values into the sample's namespace.
+    /// Puts values into the sample's namespace, as JSON.
     pub async fn put(&self, binding: &str, values: &[(&str, Value)]) {
+        let texts: Vec<_> = values.iter().map(|(key, value)| (*key, value.to_string())).collect();
+        self.put_text(binding, &texts).await;
+    }
+
+    /// Puts texts into the sample's namespace.
+    pub async fn put_text(&self, binding: &str, values: &[(&str, impl AsRef<str>)]) {
         let pairs: Vec<Value> =
-            values.iter().map(|(key, value)| json!({ "key": key, "value": value.to_string() })).collect();
+            values.iter().map(|(key, value)| json!({ "key": key, "value": value.as_ref() })).collect();
         fs::write(self.project.path().join("pairs.json"), json!(pairs).to_string())
             .expect("it can be written");
         self.wrangler(&format!("kv bulk put pairs.json --binding {binding}")).await;
@@ -145,6 +164,12 @@ impl<'a> Sample<'a> {
     /// Has a secret put into the worker that is asked, once it is there.
     pub fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Has the worker that is asked answer on these routes too.
+    pub fn routes(mut self, routes: &[&str]) -> Self {
+        self.routes.extend(routes.iter().map(|route| (*route).to_owned()));
         self
     }
 
@@ -162,7 +187,11 @@ impl<'a> Sample<'a> {
             return Site { address: dev.address(), host, sample: self, _dev: Some(dev) };
         };
         for config in configs {
-            self.project.wrangler(&["deploy", "--config", config]).await.expect_ok();
+            let mut args = vec!["deploy", "--config", *config];
+            if Some(config) == configs.last() {
+                args.extend(self.routes.iter().flat_map(|route| ["--route", route]));
+            }
+            self.project.wrangler(&args).await.expect_ok();
         }
         for (name, value) in &self.secrets {
             self.project.wrangler_with_input(&["secret", "put", name], value).await.expect_ok();

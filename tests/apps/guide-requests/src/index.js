@@ -29,6 +29,21 @@ const pieces = {
     const should = await cache.shouldCache(new Request(request.url, { method }), response);
     return Response.json({ should, seconds: cache.getCacheDuration(response) });
   },
+
+  // What an origin answers, kept as long as it is told: GET ?url=.
+  async kept(request) {
+    const url = new URL(request.url).searchParams.get('url');
+    const kept = await caches.default.match(url);
+    if (kept) return new Response(kept.body, { headers: { 'X-From': 'cache', 'X-Kept': kept.headers.get('Cache-Control') } });
+    const cache = new SmartCache();
+    const response = await fetch(url);
+    if (await cache.shouldCache(new Request(url), response)) {
+      const copy = new Response(response.clone().body, response);
+      copy.headers.set('Cache-Control', `max-age=${cache.getCacheDuration(response)}`);
+      await caches.default.put(url, copy);
+    }
+    return new Response(response.body, { status: response.status, headers: { 'X-From': 'origin' } });
+  },
 };
 
 export default {
