@@ -89,9 +89,10 @@ impl Cache {
         }));
         let opened = cache.clone();
         tokio::spawn(async move {
-            if let Err(error) =
-                opened.0.files.run(move |files| files.scan()).await.map(|found| opened.take_in(found))
-            {
+            let all = opened.clone();
+            let looked_through =
+                opened.0.files.run(move |files| files.scan().map(|found| all.take_in(found)));
+            if let Err(error) = looked_through.await {
                 tracing::warn!(%error, "what the cache stored before cannot be read");
             }
             opened.with_index(Index::all_known);
@@ -100,9 +101,14 @@ impl Cache {
         Ok(cache)
     }
 
-    fn take_in(&self, found: Vec<(Id, u64, Entry)>) {
+    fn take_in(&self, found: Vec<(Id, u64, io::Result<Entry>)>) {
         for (id, file, entry) in found {
-            let gone = self.0.index.lock().insert_known(&entry.key, Variant::new(id, file, &entry));
+            let gone = self.with_index(|index| match entry {
+                // One that is being written just now may look broken.
+                _ if index.is_new(id) => Vec::new(),
+                Ok(entry) => index.insert(&entry.key, Variant::new(id, file, &entry)),
+                Err(_) => vec![id],
+            });
             self.0.files.remove(&gone);
         }
     }
@@ -161,8 +167,12 @@ impl Cache {
     /// Begins to store a response. `None` when too many are being stored already.
     pub(crate) fn begin(&self, key: Key) -> Option<Writer> {
         let permit = Arc::clone(&self.0.writers).try_acquire_owned().ok()?;
-        let purges = self.with_index(|index| index.purges(&key.account));
-        Some(Writer::new(self.clone(), key, random(), purges, permit))
+        let id = random();
+        let purges = self.with_index(|index| {
+            index.begin(id);
+            index.purges(&key.account)
+        });
+        Some(Writer::new(self.clone(), key, id, purges, permit))
     }
 
     /// Takes in that a response is still good, with the headers it has now.

@@ -177,24 +177,26 @@ impl Files {
         let _ = fs::remove_file(self.incoming(id));
     }
 
-    /// Every stored response with the length of its file, the oldest first. What is not whole is removed.
-    pub(crate) fn scan(&self) -> io::Result<Vec<(Id, u64, Entry)>> {
+    /// Every file with its length and what it says, the oldest first. What is not whole says nothing.
+    pub(crate) fn scan(&self) -> io::Result<Vec<(Id, u64, io::Result<Entry>)>> {
         let mut found = Vec::new();
         for first in 0..=u8::MAX {
             for file in fs::read_dir(self.0.folder.join(format!("{first:02x}")))? {
                 let path = file?.path();
                 let id = path.file_name().and_then(|name| Id::from_str_radix(name.to_str()?, 16).ok());
+                // Whoever puts files of other names there has to see to them.
+                let Some(id) = id else { continue };
                 let read = || {
                     let file = File::open(&path)?;
                     io::Result::Ok((file.metadata()?.len(), read_tail(&file)?.entry))
                 };
-                match (id, read()) {
-                    (Some(id), Ok((length, entry))) => found.push((id, length, entry)),
-                    _ => fs::remove_file(&path)?,
+                match read() {
+                    Ok((length, entry)) => found.push((id, length, Ok(entry))),
+                    Err(error) => found.push((id, 0, Err(error))),
                 }
             }
         }
-        found.sort_by_key(|(_, _, entry)| entry.stored_at);
+        found.sort_by_key(|(_, _, entry)| entry.as_ref().map_or(0, |entry| entry.stored_at));
         Ok(found)
     }
 }

@@ -95,7 +95,7 @@ pub(crate) struct Index {
     most: u64,
     /// How often each account has purged, so that what was fetched before is not stored behind a purge.
     purges: HashMap<Box<str>, u64>,
-    /// What came in while the files of before are looked through: their folder shows these too.
+    /// What began to come in while the files of before are looked through: their folder shows these too.
     new: Option<HashSet<Id>>,
 }
 
@@ -106,12 +106,16 @@ impl Index {
         Self { slots, stored: 0, entries: 0, under_way: 0, most, purges, new }
     }
 
-    /// Takes in an entry of before the start.
-    pub(crate) fn insert_known(&mut self, key: &Key, variant: Variant) -> Vec<Id> {
-        if self.new.as_ref().is_some_and(|new| new.contains(&variant.id)) {
-            return Vec::new();
+    /// Says that a file of this name is going to be.
+    pub(crate) fn begin(&mut self, id: Id) {
+        if let Some(new) = &mut self.new {
+            new.insert(id);
         }
-        self.place(key, variant)
+    }
+
+    /// Whether a file that was found is not one of before the start.
+    pub(crate) fn is_new(&self, id: Id) -> bool {
+        self.new.as_ref().is_none_or(|new| new.contains(&id))
     }
 
     /// Says that all entries of before are taken in.
@@ -151,13 +155,6 @@ impl Index {
 
     /// Takes in an entry. It takes the place of an older one for the same requests, and is turned away by a newer one.
     pub(crate) fn insert(&mut self, key: &Key, variant: Variant) -> Vec<Id> {
-        if let Some(new) = &mut self.new {
-            new.insert(variant.id);
-        }
-        self.place(key, variant)
-    }
-
-    fn place(&mut self, key: &Key, variant: Variant) -> Vec<Id> {
         let digest = key.digest();
         let slot = self.slots.entry(digest).or_insert_with(|| Slot {
             account: key.account.as_str().into(),

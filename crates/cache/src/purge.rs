@@ -101,17 +101,26 @@ impl Purge {
 
     /// Whether an entry is named. `is_here` as before.
     pub(crate) fn takes(&self, seen: Seen<'_>, is_here: impl Fn(&str) -> bool) -> bool {
-        let Ok(url) = Url::parse(seen.url) else { return false };
-        let host = url.host_str().unwrap_or_default();
+        let rest = seen.url.split_once("://").map_or("", |(_, rest)| rest);
+        let host = host(rest);
         if !is_here(host) {
             return false;
         }
-        let rest = seen.url.split_once("://").map_or("", |(_, rest)| rest);
         self.everything
             || self.files.iter().any(|file| file == seen.url || Some(file.as_str()) == seen.custom)
             || self.tags.iter().any(|tag| seen.tags.contains(tag))
             || self.hosts.iter().any(|one| one == host)
             || self.prefixes.iter().any(|prefix| rest.starts_with(prefix))
+    }
+}
+
+/// The host of a URL in the WHATWG's spelling, without its scheme. Every entry is asked, so it is not parsed again.
+fn host(rest: &str) -> &str {
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match host.find(']') {
+        Some(end) => &host[..=end],
+        None => host.split(':').next().unwrap_or_default(),
     }
 }
 
@@ -172,6 +181,21 @@ mod tests {
             assert_eq!(takes(body.clone(), url, None, &["t1"]), expected, "{body}");
         }
         assert!(takes(json!({"files": ["https://key.test/k"]}), url, Some("https://key.test/k"), &[]));
+    }
+
+    #[test]
+    fn a_host_is_what_url_says_it_is() {
+        for text in [
+            "https://x.test/a@b:c",
+            "http://x.test:81/",
+            "https://u:p@x.test?q",
+            "http://[::1]:8/a",
+            "http://1.2.3.4/",
+        ] {
+            let url = Url::parse(text).unwrap();
+            let rest = url.as_str().split_once("://").unwrap().1;
+            assert_eq!(Some(host(rest)), url.host_str(), "{text}");
+        }
     }
 
     #[test]

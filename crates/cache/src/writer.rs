@@ -172,3 +172,43 @@ impl Drop for Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+    use crate::cache::Config;
+    use crate::entry::Vary;
+    use crate::key::Room;
+
+    /// What was asked for before a purge is what the purge was to forget.
+    #[tokio::test]
+    async fn what_was_fetched_before_a_purge_is_not_stored_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Config::new(folder.path().to_owned())).unwrap();
+        for (account, is_stored) in [("a", false), ("b", true)] {
+            let key = Key::new(account, Room::Default, "https://x.test/", None).unwrap();
+            let mut writer = cache.begin(key.clone()).unwrap();
+            writer.write(Bytes::from("old")).await.unwrap();
+            cache.purge("a", |_| true).await;
+            let entry = Entry {
+                key: key.clone(),
+                status: StatusCode::OK,
+                headers: HeaderMap::new(),
+                vary: Vary::default(),
+                tags: Vec::new(),
+                stored_at: cache.now(),
+                age: Duration::ZERO,
+                fresh_for: Duration::from_secs(60),
+                address: None,
+            };
+            let finished = writer.finish(entry, None).await;
+            assert_eq!(finished.is_ok(), is_stored, "{account}: {:?}", finished.err());
+            assert_eq!(cache.find(&key, &HeaderMap::new()).await.is_some(), is_stored, "{account}");
+        }
+        assert_eq!(cache.usage().entries, 1);
+    }
+}
