@@ -5,6 +5,7 @@
 //! Cloudflare's simulator.
 
 mod events;
+mod objects;
 mod origin;
 mod services;
 mod site;
