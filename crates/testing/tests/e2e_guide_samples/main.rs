@@ -4,6 +4,7 @@
 //! What is asserted is Cloudflare's behaviour, not ours alone: `HEARTH_GUIDE_ON=wrangler-dev` runs the same tests on
 //! Cloudflare's simulator.
 
+mod commands;
 mod events;
 mod objects;
 mod origin;
