@@ -6,12 +6,18 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hearth_model::AccountId;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+
+/// How often a queue that refuses a notification is asked again.
+const ATTEMPTS: u32 = 6;
+/// How long until the first time; each further one takes twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What can be notified of.
 pub(crate) const ACTIONS: [&str; 5] =
@@ -128,17 +134,31 @@ impl Ears {
         let Some(listeners) = self.0.get() else { return };
         for queue in rules.iter().filter(|queue| wants(queue, notification)) {
             let Some(id) = queue["queueId"].as_str() else { continue };
-            if let Err(reason) = listeners.notify(id, notification).await {
-                tracing::warn!(
-                    reason,
-                    queue = id,
-                    bucket = notification.bucket,
-                    action = notification.action.as_str(),
-                    "an event notification is lost"
-                );
+            if listeners.notify(id, notification).await.is_err() {
+                // Nobody who writes an object waits for a queue that is full.
+                tokio::spawn(again(Arc::clone(listeners), id.to_owned(), notification.clone()));
             }
         }
     }
+}
+
+/// Asks a queue again that has refused a notification.
+async fn again(listeners: Arc<dyn Listeners>, queue: String, notification: Notification) {
+    let mut refused = String::new();
+    for attempt in 0..ATTEMPTS {
+        tokio::time::sleep(PAUSE * 2_u32.pow(attempt)).await;
+        match listeners.notify(&queue, &notification).await {
+            Ok(()) => return,
+            Err(reason) => refused = reason,
+        }
+    }
+    tracing::warn!(
+        reason = refused,
+        queue,
+        bucket = notification.bucket,
+        action = notification.action.as_str(),
+        "an event notification is lost"
+    );
 }
 
 /// Whether one of a queue's rules is for a notification.
@@ -167,6 +187,35 @@ mod tests {
             event_time: Timestamp::UNIX_EPOCH,
             copy_source: None,
         }
+    }
+
+    /// Refuses the first ones.
+    struct Full(std::sync::atomic::AtomicU32, tokio::sync::Notify);
+
+    #[async_trait]
+    impl Listeners for Full {
+        async fn notify(&self, _: &str, _: &Notification) -> Result<(), String> {
+            if self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2 {
+                return Err("full".to_owned());
+            }
+            self.1.notify_one();
+            Ok(())
+        }
+
+        fn name(&self, _: &AccountId, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_full_is_asked_again() {
+        let full = Arc::new(Full(0.into(), tokio::sync::Notify::new()));
+        let ears = Ears::default();
+        ears.open(Arc::clone(&full) as _);
+        let rules = [json!({"queueId": "q", "rules": [{"actions": ["PutObject"]}]})];
+        ears.tell(&rules, &notification(Action::PutObject, "k")).await;
+        full.1.notified().await;
+        assert_eq!(full.0.load(std::sync::atomic::Ordering::SeqCst), 3);
     }
 
     #[test]

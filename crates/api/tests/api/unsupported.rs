@@ -11,7 +11,7 @@ async fn resources_are_refused_by_name() {
     hearth.deploy("demo", json!({}), CODE).await.result();
     let account = &hearth.account;
     for (method, path, name) in [
-        (Method::GET, format!("accounts/{account}/queues?name=q"), "Queues"),
+        (Method::GET, format!("accounts/{account}/hyperdrive/configs?page=1"), "Hyperdrive"),
         (Method::PUT, format!("accounts/{account}/workflows/w"), "Workflows"),
         (Method::POST, "W/scripts/demo/assets-upload-session".to_owned(), "Static assets"),
         (Method::GET, "W/dispatch/namespaces".to_owned(), "Workers for Platforms"),
