@@ -1,8 +1,9 @@
 // Stands beside a worker in its process and hands it the events that do not come as requests of a client. Hearth posts
 // them to the socket `events`; the answer says how the handler and its waitUntil tasks ended.
 export default {
-  async fetch(request, { USER }) {
+  async fetch(request, { USER, WORKFLOWS }) {
     const { pathname } = new URL(request.url);
+    if (WORKFLOWS && pathname.startsWith("/workflows/")) return WORKFLOWS.fetch(request);
     const event = await request.json();
     switch (pathname) {
       case "/scheduled":

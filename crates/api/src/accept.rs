@@ -136,6 +136,8 @@ impl Call<'_> {
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
         let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
         self.check_consumer(&probed.exports).await?;
+        let owner = existing.as_ref().map(|worker| worker.id);
+        let workflows = self.declared_workflows(owner, &candidate.bindings, &probed.exports).await?;
         let planned = self.settle_objects(planned, wanted, &probed.exports, &mut bindings, then).await?;
         let others: Vec<WorkerId> = planned.others().collect();
         let PlannedObjects { changes, tag, reconciled, .. } = planned;
@@ -169,6 +171,7 @@ impl Call<'_> {
             objects: changes,
         };
         let Inserted { worker, version, deployment } = store.insert_version(new, release).await?;
+        self.keep_workflows(worker.id, workflows).await?;
         // Who gives namespaces away lets go of them before another takes them.
         for other in others {
             self.api.changed(Change::Worker(other)).await;
@@ -361,6 +364,7 @@ fn launch(
         limits: candidate.limits,
         observed: false,
         exports: Exports::default(),
+        workflows: Vec::new(),
         objects: probe_namespaces(&candidate.bindings.bindings),
     }
 }

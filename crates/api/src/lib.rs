@@ -52,6 +52,7 @@ mod upload;
 mod versions;
 mod view;
 mod workers;
+mod workflows;
 mod zones;
 
 pub use auth::{Caller, InAccount};

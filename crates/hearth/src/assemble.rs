@@ -38,8 +38,8 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, Inside, Kept,
-    Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, Engines, Inside,
+    Kept, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -213,7 +213,7 @@ impl Server {
             Arc::new(r2.clone()),
             Arc::new(meters.clone()),
         ]));
-        let api = Api::new(store.clone(), platform, config);
+        let api = Api::new(store.clone(), Arc::clone(&platform) as _, config);
         operations.extend(hearth_cron::api::operations(&api, &cron));
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
@@ -223,6 +223,13 @@ impl Server {
         ];
         let metrics = wiring::metrics_router(api.clone(), queues.clone(), meters.clone(), counts, more);
         let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics);
+        let engines = Engines {
+            table: Arc::clone(&table),
+            supervisor: supervisor.clone(),
+            platform,
+            objects: settings.data_dir.join(OBJECTS_FOLDER),
+        };
+        operations.extend(hearth_workflows::operations(&api, Arc::new(engines)));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),

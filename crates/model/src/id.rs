@@ -50,8 +50,8 @@ impl fmt::Display for AccountId {
 
 /// The immutable identity of a worker (Cloudflare's *script tag*): 32 hex digits. A worker that is deleted and
 /// made again under the same name is another worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkerId(Uuid);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WorkerId(#[serde(with = "uuid::serde::simple")] Uuid);
 
 impl WorkerId {
     /// A new random worker id.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    AccountId, Binding, Compatibility, Exports, Format, Limits, ModuleKind, Namespace, VersionId, WorkerId,
-    WorkerName,
+    AccountId, Binding, Compatibility, Exports, Format, Limits, ModuleKind, NamedWorkflow, Namespace,
+    VersionId, WorkerId, WorkerName,
 };
 
 /// A version with everything it needs to run: code, and bindings with their secrets in the clear. It lives for the
@@ -39,6 +39,8 @@ pub struct Launch {
     pub exports: Exports,
     /// The worker's namespaces of Durable Objects.
     pub objects: Vec<Namespace>,
+    /// The worker's workflows.
+    pub workflows: Vec<NamedWorkflow>,
 }
 
 /// A module with its content.
@@ -50,6 +52,13 @@ pub struct LaunchModule {
     pub kind: ModuleKind,
     /// The content.
     pub content: Bytes,
+}
+
+impl Launch {
+    /// Whether it has Durable Objects or workflows, whose storage only one process at a time may use.
+    pub fn has_storage(&self) -> bool {
+        !self.objects.is_empty() || !self.workflows.is_empty()
+    }
 }
 
 impl std::fmt::Debug for Launch {

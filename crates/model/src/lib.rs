@@ -20,6 +20,7 @@ mod objects;
 mod published;
 mod route;
 mod version;
+mod workflow;
 
 pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
@@ -41,3 +42,4 @@ pub use objects::{
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Version};
+pub use workflow::{NamedWorkflow, Workflow};

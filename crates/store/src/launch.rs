@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hearth_model::{
-    AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, Namespace, VersionId,
-    WorkerId, WorkerName,
+    AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, NamedWorkflow, Namespace,
+    VersionId, WorkerId, WorkerName, Workflow,
 };
 use serde_json::Value;
 use sqlx::Row;
@@ -25,6 +25,7 @@ pub(crate) struct LaunchRow {
     observed: bool,
     document: Document,
     objects: Vec<Namespace>,
+    workflows: Vec<NamedWorkflow>,
     secrets: Vec<(String, Sealed)>,
 }
 
@@ -59,6 +60,7 @@ impl Store {
             observed: row.observed,
             exports: row.document.exports.clone(),
             objects: row.objects.clone(),
+            workflows: row.workflows.clone(),
         })
     }
 
@@ -75,7 +77,10 @@ impl Store {
                     (SELECT json_group_array(json_array(s.name, s.key_id, hex(s.sealed)))
                      FROM version_secrets s WHERE s.version = v.id) AS secrets,
                     (SELECT json_group_array(json_array(n.id, n.class, n.sqlite) ORDER BY n.class)
-                     FROM object_namespaces n WHERE n.worker = w.id) AS objects
+                     FROM object_namespaces n WHERE n.worker = w.id) AS objects,
+                    (SELECT json_group_array(json_array(r.name, json(r.settings)) ORDER BY r.name)
+                     FROM resources r
+                     WHERE r.kind = 'workflow' AND r.settings ->> '$.worker' = w.id) AS workflows
              FROM versions v JOIN workers w ON w.id = v.worker WHERE v.id = ?",
         )
         .bind(version.to_string())
@@ -134,7 +139,10 @@ impl LaunchRow {
         let namespace = |(id, class, sqlite): (String, String, i64)| {
             Ok(Namespace { id: rows::from_text(&id, "objects")?, class, sqlite: sqlite != 0 })
         };
+        let workflows: Vec<(String, Workflow)> = rows::json(row, "workflows")?;
+        let named = |(name, workflow)| NamedWorkflow { name, workflow };
         Ok(Self {
+            workflows: workflows.into_iter().map(named).collect(),
             account: rows::parsed(row, "account")?,
             worker: rows::parsed(row, "worker")?,
             name: rows::parsed(row, "name")?,

@@ -35,6 +35,7 @@ mod store;
 mod tokens;
 mod versions;
 mod workers;
+mod workflows;
 mod zones;
 
 pub use accounts::{Account, DEFAULT_ACCOUNT};

@@ -106,7 +106,15 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        self.resource_changed(kind);
         Ok(resource)
+    }
+
+    /// What is read for a start holds the worker's workflows.
+    fn resource_changed(&self, kind: ResourceKind) {
+        if kind == ResourceKind::Workflow {
+            self.forget_launches();
+        }
     }
 
     /// An account's resources of a kind, by name.
@@ -225,6 +233,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.resource_changed(kind);
         Ok(resource)
     }
 
@@ -241,7 +250,9 @@ impl Store {
             .bind(id)
             .execute(&mut *transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.resource_changed(kind);
+        Ok(())
     }
 }
 
@@ -286,7 +297,7 @@ async fn check_free(
     }
 }
 
-fn resource_of(row: &SqliteRow, kind: ResourceKind) -> Result<Resource> {
+pub(crate) fn resource_of(row: &SqliteRow, kind: ResourceKind) -> Result<Resource> {
     Ok(Resource {
         kind,
         id: rows::text(row, "id")?,

@@ -171,8 +171,8 @@ impl Store {
         Ok(worker)
     }
 
-    /// Deletes a worker with its versions, secrets, deployments, routes, domains, schedules and egress rules. Its
-    /// blobs go with the next [`Store::collect_garbage`].
+    /// Deletes a worker with its versions, secrets, deployments, routes, domains, schedules, workflows and egress rules.
+    /// Its blobs go with the next [`Store::collect_garbage`].
     ///
     /// # Errors
     /// Not found.
@@ -185,6 +185,10 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(StoreError::not_found(Entity::Worker, id));
         }
+        sqlx::query("DELETE FROM resources WHERE kind = 'workflow' AND settings ->> '$.worker' = ?")
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         self.forget_launches();
         Ok(())

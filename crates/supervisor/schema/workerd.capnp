@@ -66,7 +66,12 @@ struct Worker {
       data @4 :Data;
       wasm @5 :Data;
       json @6 :Text;
+      obsolete @7 :Text;
+      pythonModule @8 :Text;
+      obsoletePythonRequirement @9 :Text;
+      bundled @11 :Text;
     }
+    namedExports @10 :List(Text);
   }
 
   compatibilityDate @3 :Text;
@@ -101,6 +106,11 @@ struct Worker {
     }
   }
 
+  struct DurableObjectNamespaceDesignator {
+    className @0 :Text;
+    serviceName @1 :Text;
+  }
+
   struct WrappedBinding {
     moduleName @0 :Text;
     entrypoint @1 :Text = "default";
@@ -130,6 +140,25 @@ struct Worker {
 
   moduleFallback @13 :Text;
   tails @14 :List(ServiceDesignator);
+  streamingTails @15 :List(ServiceDesignator);
+  containerEngine :union {
+    none @16 :Void;
+    localDocker @17 :AnyPointer;
+  }
+  accessBlobHeader @18 :Text;
+  accessBindingService @19 :ServiceDesignator;
+  workflowsEngine @20 :WorkflowsEngine;
+}
+
+struct WorkflowsEngine {
+  actorClass @0 :ServiceDesignator;
+  workflows @1 :List(Workflow);
+
+  struct Workflow {
+    className @0 :Text;
+    name @1 :Text;
+    bindingService @2 :ServiceDesignator;
+  }
 }
 
 struct ExternalServer {

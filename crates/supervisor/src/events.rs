@@ -7,13 +7,17 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
 
 use crate::{Lease, SendError};
 
-/// Largest answer of the dispatcher, in bytes.
+/// Largest answer of the dispatcher about an event, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// Largest answer of the workflow engine: an instance with the outputs of its steps, 1 MiB each as Cloudflare has it.
+const MAX_INSTANCE: usize = 64 << 20;
 
 /// A cron trigger that is due.
 #[derive(Debug, Clone, Serialize)]
@@ -129,6 +133,16 @@ impl QueueEnded {
     }
 }
 
+/// What the workflow engine says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkflowAnswer {
+    /// The operation's result.
+    Result(Value),
+    /// It was refused, in the engine's words.
+    Error(String),
+}
+
 /// The source of a [`SendError::Connection`] of an event that no handler is there for: nothing has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The version that serves has no handler for this event.")]
@@ -140,7 +154,7 @@ impl Lease {
     /// # Errors
     /// [`SendError`]; the handler may have run, unless the source is [`NoHandler`].
     pub async fn queue(&self, batch: &QueueBatch) -> Result<QueueEnded, SendError> {
-        match self.deliver("/queue", batch).await {
+        match self.deliver("/queue", batch, MAX_ANSWER).await {
             Ok(ended) => Ok(ended),
             Err(error) if error.is::<NoHandler>() => Err(SendError::Connection { source: error }),
             Err(error) => Err(self.explain(error).await),
@@ -152,8 +166,20 @@ impl Lease {
     /// # Errors
     /// [`SendError`]; the handler may have run.
     pub async fn scheduled(&self, event: &Scheduled) -> Result<Ended, SendError> {
-        match self.deliver("/scheduled", event).await {
+        match self.deliver("/scheduled", event, MAX_ANSWER).await {
             Ok(ended) => Ok(ended),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    /// Has the workflow engine beside the worker carry out an operation (`runtime/workflows/engine.js`).
+    ///
+    /// # Errors
+    /// [`SendError`]; its source is [`NoHandler`] when the worker has no workflows.
+    pub async fn workflow(&self, operation: &str, arguments: &Value) -> Result<WorkflowAnswer, SendError> {
+        match self.deliver(&format!("/workflows/{operation}"), arguments, MAX_INSTANCE).await {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is::<NoHandler>() => Err(SendError::Connection { source: error }),
             Err(error) => Err(self.explain(error).await),
         }
     }
@@ -162,6 +188,7 @@ impl Lease {
         &self,
         path: &str,
         event: &impl Serialize,
+        max_answer: usize,
     ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
         let stream = UnixStream::connect(self.instance().events_socket()).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -172,7 +199,7 @@ impl Lease {
             .body(Full::<Bytes>::from(serde_json::to_vec(event)?))?;
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), max_answer).collect().await?.to_bytes();
         connection.abort();
         if status == StatusCode::NOT_FOUND
             || status == StatusCode::METHOD_NOT_ALLOWED

@@ -32,12 +32,16 @@ pub use connection::ResponseBody;
 pub use death::Death;
 pub use events::{
     Ended, NoHandler, QueueBatch, QueueEnded, QueueMessage, QueueMetrics, QueueRetry, QueueRetryBatch,
-    Scheduled,
+    Scheduled, WorkflowAnswer,
 };
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use owners::Owner;
 pub use services::{CodeSource, Identity, InstanceSockets, Peer, Services};
 pub use stats::{START_BOUNDS_US, WorkerStats};
+pub use storage::workflows_folder;
 pub use supervisor::Supervisor;
-pub use workerd::config::{BINDING_HEADER, CACHE_KEY, MAIN_SERVICE, binding_key};
+pub use workerd::config::{
+    BINDING_ENTRYPOINT, BINDING_HEADER, CACHE_KEY, ENGINE_SERVICE, MAIN_SERVICE, binding_key, binding_props,
+    instances_folder,
+};

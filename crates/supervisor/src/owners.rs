@@ -1,10 +1,10 @@
-//! Which version of a worker with Durable Objects runs. Whoever asks for another one gets this one: of such a worker one
+//! Which version of a worker with Durable Objects or workflows runs. Whoever asks for another one gets this one: of such a worker one
 //! version runs at a time, and a request that was routed just before a change is served just after it.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hearth_model::{CodeUpdate, Namespace, VersionId, WorkerId};
+use hearth_model::{CodeUpdate, NamedWorkflow, Namespace, VersionId, WorkerId};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
@@ -16,12 +16,14 @@ use crate::supervisor::Supervisor;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What runs on a worker's storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Owner {
     /// The version.
     pub version: VersionId,
     /// The worker's namespaces.
     pub objects: Vec<Namespace>,
+    /// The worker's workflows.
+    pub workflows: Vec<NamedWorkflow>,
 }
 
 #[derive(Debug, Default)]

@@ -1,4 +1,5 @@
-//! The storage of a worker's Durable Objects: a folder for each namespace, and who may use it.
+//! The storage of a worker's Durable Objects and workflows: a folder for each namespace and one for the instances of all
+//! its workflows, and who may use them.
 //!
 //! Two processes on one folder lose acknowledged writes (workerd.md 3). So each folder is locked before it is shown to a
 //! process, and the lock belongs to that process: it is sent into a socket that nobody reads, of which only the process
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearth_jail::Folder;
-use hearth_model::{Namespace, NamespaceId};
+use hearth_model::{Launch, WorkerId};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::net::{
@@ -20,16 +21,34 @@ use rustix::net::{
 };
 use tokio::time::Instant;
 
+use crate::workerd::config::STORAGE_FOLDER;
+
 /// How often a lock that another process has is tried again: it is about to leave.
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Descriptors of one message: the kernel takes up to 253 (unix(7)).
 const AT_ONCE: usize = 200;
 
-/// The locked folders of a worker's namespaces.
+/// The locked folders of a worker.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    folders: Vec<(NamespaceId, PathBuf, OwnedFd)>,
+    /// Its name in the jail, where it lies, its lock.
+    folders: Vec<(String, PathBuf, OwnedFd)>,
+}
+
+/// The folders that a worker's process is to see: the name in its jail, and where it lies below `root`.
+pub(crate) fn folders_of(root: &Path, launch: &Launch) -> Vec<(String, PathBuf)> {
+    let ids = launch.objects.iter().map(|namespace| namespace.id.to_string());
+    let mut folders: Vec<_> = ids.map(|id| (id.clone(), root.join(id))).collect();
+    if !launch.workflows.is_empty() {
+        folders.push((STORAGE_FOLDER.to_owned(), root.join(workflows_folder(launch.worker))));
+    }
+    folders
+}
+
+/// The folder of the instances of a worker's workflows, beside those of namespaces.
+pub fn workflows_folder(worker: WorkerId) -> String {
+    format!("workflows-{worker}")
 }
 
 impl Storage {
@@ -37,11 +56,14 @@ impl Storage {
     ///
     /// # Errors
     /// When a folder cannot be made or opened, or stays locked for longer than `patience`.
-    pub(crate) async fn lock(root: &Path, objects: &[Namespace], patience: Duration) -> io::Result<Self> {
+    pub(crate) async fn lock(
+        root: &Path,
+        wanted: Vec<(String, PathBuf)>,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let until = Instant::now() + patience;
-        let mut folders = Vec::with_capacity(objects.len());
-        for namespace in objects {
-            let path = root.join(namespace.id.to_string());
+        let mut folders = Vec::with_capacity(wanted.len());
+        for (name, path) in wanted {
             let folder = tokio::task::block_in_place(|| open(root, &path))?;
             while !try_lock(&folder)? {
                 if Instant::now() > until {
@@ -50,7 +72,7 @@ impl Storage {
                 }
                 tokio::time::sleep(RETRY).await;
             }
-            folders.push((namespace.id, path, OwnedFd::from(folder)));
+            folders.push((name, path, OwnedFd::from(folder)));
         }
         Ok(Self { folders })
     }
@@ -60,11 +82,11 @@ impl Storage {
         self.folders.is_empty()
     }
 
-    /// The folders as a jail shows them: by their ids.
+    /// The folders as a jail shows them.
     pub(crate) fn folders(&self) -> Vec<Folder> {
-        let folder = |(id, path, _): &(NamespaceId, PathBuf, OwnedFd)| Folder {
+        let folder = |(name, path, _): &(String, PathBuf, OwnedFd)| Folder {
             host: path.clone(),
-            name: id.to_string(),
+            name: name.clone(),
             writable: true,
         };
         self.folders.iter().map(folder).collect()
@@ -130,25 +152,24 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(50);
 
-    fn namespaces(count: usize) -> Vec<Namespace> {
-        let namespace = |_| Namespace { id: NamespaceId::random(), class: "A".to_owned(), sqlite: true };
-        (0..count).map(namespace).collect()
+    fn folders(root: &Path, count: usize) -> Vec<(String, PathBuf)> {
+        (0..count).map(|number| (number.to_string(), root.join(number.to_string()))).collect()
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_lock_is_the_process_s_until_it_is_gone() {
         let root = tempfile::tempdir().unwrap();
-        let objects = namespaces(AT_ONCE + 1);
-        let storage = Storage::lock(root.path(), &objects, SOON).await.unwrap();
+        let wanted = folders(root.path(), AT_ONCE + 1);
+        let storage = Storage::lock(root.path(), wanted.clone(), SOON).await.unwrap();
         let (anchor, theirs) = Anchor::pair().unwrap();
         storage.give_to(&anchor).unwrap();
         // As if Hearth were killed.
         drop(anchor);
-        for one in [&objects[0], &objects[AT_ONCE]] {
-            let taken = Storage::lock(root.path(), std::slice::from_ref(one), SOON).await.unwrap_err();
+        for one in [&wanted[0], &wanted[AT_ONCE]] {
+            let taken = Storage::lock(root.path(), vec![one.clone()], SOON).await.unwrap_err();
             assert_eq!(taken.kind(), io::ErrorKind::TimedOut);
         }
         drop(theirs);
-        Storage::lock(root.path(), &objects, Duration::from_secs(5)).await.unwrap();
+        Storage::lock(root.path(), wanted, Duration::from_secs(5)).await.unwrap();
     }
 }

@@ -26,7 +26,7 @@ use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
 use crate::stats::Tallies;
-use crate::storage::Storage;
+use crate::storage::{Storage, folders_of};
 use crate::workerd::config::{Purpose, needs_experimental};
 use crate::workerd::probe;
 use crate::{Config, Death, Tails};
@@ -467,8 +467,8 @@ impl Shared {
             false => Flavour::Plain,
         };
         let patience = self.config.start_timeout;
-        let storage =
-            Storage::lock(&self.config.objects, &launch.objects, patience).await.map_err(internal)?;
+        let root = &self.config.objects;
+        let storage = Storage::lock(root, folders_of(root, &launch), patience).await.map_err(internal)?;
         let spare = self.spare(flavour, &storage).await?;
         let memory = launch.limits.process_memory_bytes();
         let limits = self.nursery.limits(memory, !storage.is_empty());
@@ -496,7 +496,7 @@ impl Shared {
     /// Whether a process that starts now reports its invocations.
     fn tracing(&self, key: InstanceKey, launch: &Launch) -> Tracing {
         // Another process in its place would cost what its objects hold in memory.
-        if self.config.tails == Tails::All || launch.observed || !launch.objects.is_empty() {
+        if self.config.tails == Tails::All || launch.observed || launch.has_storage() {
             Tracing::Always
         } else if self.traced.read().contains(&key.worker) {
             Tracing::On

@@ -16,6 +16,7 @@ mod queues;
 mod scheduled;
 mod services;
 pub mod space;
+mod workflows;
 
 pub use backup::Backup;
 pub use bindings::Capabilities;
@@ -29,3 +30,4 @@ pub use platform::{Platform, own_all};
 pub use queues::{BucketEvents, Consumers};
 pub use scheduled::ScheduledRuns;
 pub use services::{Attach, parse_policy};
+pub use workflows::Engines;

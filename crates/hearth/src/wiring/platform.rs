@@ -132,8 +132,10 @@ async fn owner_of(
     worker: &PublishedWorker,
 ) -> Result<Option<Owner>, hearth_store::StoreError> {
     let objects = store.namespaces_of(worker.id).await?;
+    let workflows = store.workflows_of(worker.id).await?;
     let version = shares(Some(worker)).first().copied();
-    Ok(version.filter(|_| !objects.is_empty()).map(|version| Owner { version, objects }))
+    let stores = !objects.is_empty() || !workflows.is_empty();
+    Ok(version.filter(|_| stores).map(|version| Owner { version, objects, workflows }))
 }
 
 /// Says of every worker with storage what runs on it, before anything does.
@@ -146,7 +148,8 @@ pub async fn own_all(
     supervisor: &Supervisor,
 ) -> Result<(), hearth_store::StoreError> {
     let all = store.all_namespaces().await?;
-    let workers: HashSet<WorkerId> = all.into_iter().map(|owned| owned.worker).collect();
+    let mut workers: HashSet<WorkerId> = all.into_iter().map(|owned| owned.worker).collect();
+    workers.extend(store.all_workflows().await?.into_iter().map(|named| named.workflow.worker));
     for id in workers {
         let Some(served) = table.worker(id) else { continue };
         supervisor.own(id, owner_of(store, &served.worker).await?, CodeUpdate::Immediate);

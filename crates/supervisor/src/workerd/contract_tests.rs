@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use hearth_model::{
-    AccountId, Binding, Compatibility, Exports, Format, Launch, LaunchModule, Limits, ModuleKind, VersionId,
-    WorkerId,
+    AccountId, Binding, Compatibility, Exports, Format, Launch, LaunchModule, Limits, ModuleKind,
+    NamedWorkflow, VersionId, WorkerId, Workflow,
 };
 use serde_json::json;
 
@@ -43,6 +43,7 @@ fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serd
         observed: false,
         exports: Exports::default(),
         objects: Vec::new(),
+        workflows: Vec::new(),
     }
 }
 
@@ -264,6 +265,56 @@ async fn the_dispatcher_runs_scheduled_to_the_end_of_its_wait_until() {
         assert!(run("late").contains(r#""outcome":"exception""#));
         assert!(run("once").contains(r#""noRetry":true"#));
     }
+}
+
+#[tokio::test]
+async fn a_workflow_runs_on_the_engine_and_is_in_its_index() {
+    let source = "
+        import { WorkflowEntrypoint } from 'cloudflare:workers';
+        export class Flow extends WorkflowEntrypoint {
+          async run(event, step) {
+            const got = await step.do('one', async () => event.payload.n + 1);
+            const { payload } = await step.waitForEvent('wait', { type: 'go' });
+            return [event.workflowName, got, payload];
+          }
+        }
+        export default {
+          async fetch(request, env) {
+            return Response.json(await env.FLOW.create({ id: 'first', params: { n: 1 } }));
+          },
+        };";
+    let bindings =
+        [json!({ "name": "FLOW", "type": "workflow", "workflow_name": "flow", "class_name": "Flow" })];
+    let format = Format::Modules { main: "index.js".to_owned() };
+    let mut launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
+    let workflow = Workflow::new(launch.worker, "Flow");
+    launch.workflows = vec![NamedWorkflow { name: "flow".to_owned(), workflow }];
+    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false });
+    std::fs::create_dir_all(running.path("data/workflows")).unwrap();
+    control::ready(control).await.unwrap();
+    let run = |operation: &str, mut arguments: serde_json::Value| -> serde_json::Value {
+        arguments["workflow"] = json!("flow");
+        let path = format!("/workflows/{operation}");
+        let answer = running.send("events", "POST", &path, &arguments.to_string());
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap_or_default()).expect(&answer)
+    };
+    assert!(running.ask("http", "/").ends_with(r#"{"id":"first"}"#));
+    let taken = run("create", json!({ "id": "first" }));
+    assert!(taken["error"].as_str().unwrap().contains("(instance.already_exists)"), "{taken}");
+    let listed = run("list", json!({ "limit": 10, "offset": 0 }));
+    assert_eq!(listed["result"]["total"], 1, "{listed}");
+    assert_eq!(listed["result"]["instances"][0]["version"], launch.version.to_string());
+    run("event", json!({ "id": "first", "type": "go", "payload": "ahead" }));
+    let described = loop {
+        let described = run("describe", json!({ "id": "first" }));
+        if described["result"]["record"]["status"] == "complete" {
+            break described;
+        }
+    };
+    assert_eq!(described["result"]["record"]["output"], json!(["flow", 2, "ahead"]));
+    assert_eq!(run("counts", json!({}))["result"], json!([{ "status": "complete", "count": 1 }]));
+    let kept = Path::new("data/workflows").join(super::config::instances_folder("flow"));
+    assert!(running.path(&kept.display().to_string()).is_dir());
 }
 
 #[tokio::test]

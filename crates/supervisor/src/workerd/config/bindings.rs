@@ -2,16 +2,18 @@
 
 use hearth_model::{BindingKind, Launch};
 
-use super::super::workerd_capnp::worker;
-use super::{Purpose, extensions, objects};
+use super::super::workerd_capnp::{service_designator, worker};
+use super::{Purpose, extensions, objects, workflows};
 
 /// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
 const D1_MODULE: &str = "cloudflare-internal:d1-api";
 
 /// The bindings that Rust serves, with their positions among the bindings.
 pub(super) fn outside(launch: &Launch) -> impl Iterator<Item = (usize, &BindingKind)> {
-    let is_outside = |kind: &BindingKind| {
-        matches!(
+    let own = |name: &str| launch.workflows.iter().any(|workflow| workflow.name == name);
+    let is_outside = move |kind: &BindingKind| match kind {
+        BindingKind::Workflow { workflow_name, .. } => !own(workflow_name),
+        _ => matches!(
             kind,
             BindingKind::Service { .. }
                 | BindingKind::KvNamespace { .. }
@@ -20,7 +22,7 @@ pub(super) fn outside(launch: &Launch) -> impl Iterator<Item = (usize, &BindingK
                 | BindingKind::Queue { .. }
                 | BindingKind::AnalyticsEngine { .. }
                 | BindingKind::Ratelimit { .. }
-        )
+        ),
     };
     let numbered = launch.bindings.iter().map(|binding| &binding.kind).enumerate();
     numbered.filter(move |(_, kind)| is_outside(kind))
@@ -58,12 +60,20 @@ pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpos
             BindingKind::KvNamespace { .. } => to.init_kv_namespace().set_name(target(position)),
             BindingKind::R2Bucket { .. } => to.init_r2_bucket().set_name(target(position)),
             BindingKind::Queue { .. } => to.init_queue().set_name(target(position)),
-            BindingKind::D1 { .. } => fill_wrapped(to, D1_MODULE, &target(position)),
-            BindingKind::AnalyticsEngine { .. } => fill_wrapped(to, extensions::ANALYTICS, &target(position)),
-            BindingKind::Ratelimit { .. } => fill_wrapped(to, extensions::RATELIMIT, &target(position)),
+            BindingKind::D1 { .. } => wrapped(to, D1_MODULE).set_name(target(position)),
+            BindingKind::AnalyticsEngine { .. } => {
+                wrapped(to, extensions::ANALYTICS).set_name(target(position))
+            }
+            BindingKind::Ratelimit { .. } => wrapped(to, extensions::RATELIMIT).set_name(target(position)),
             BindingKind::DurableObjectNamespace { .. } => objects::fill_binding(to, &binding.kind, launch),
-            // They come with their engine.
-            BindingKind::Workflow { .. } => to.set_unspecified(()),
+            BindingKind::Workflow { workflow_name, .. } => {
+                let mut fetcher = wrapped(to, workflows::API_MODULE);
+                let own = launch.workflows.iter().any(|own| own.name == *workflow_name);
+                match purpose {
+                    Purpose::Serve { .. } if own => workflows::fill_binding(fetcher, workflow_name),
+                    _ => fetcher.set_name(target(position)),
+                }
+            }
             BindingKind::WasmModule { part } => to.set_wasm_module(content(launch, part)),
             BindingKind::TextBlob { part } => to.set_text(&*String::from_utf8_lossy(content(launch, part))),
             BindingKind::DataBlob { part } => to.set_data(content(launch, part)),
@@ -83,13 +93,13 @@ fn has_value(kind: &BindingKind, launch: &Launch) -> bool {
     }
 }
 
-/// A binding whose API is made by a module of JavaScript, which reaches Rust through a `fetcher`.
-fn fill_wrapped(to: worker::binding::Builder<'_>, module: &str, service: &str) {
+/// A binding whose API is made by a module of JavaScript; the service that its `fetcher` reaches is still to be named.
+fn wrapped<'a>(to: worker::binding::Builder<'a>, module: &str) -> service_designator::Builder<'a> {
     let mut wrapped = to.init_wrapped();
     wrapped.set_module_name(module);
     let mut fetcher = wrapped.init_inner_bindings(1).get(0);
     fetcher.set_name("fetcher");
-    fetcher.init_service().set_name(service);
+    fetcher.init_service()
 }
 
 fn content<'a>(launch: &'a Launch, part: &str) -> &'a [u8] {

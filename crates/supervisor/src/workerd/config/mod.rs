@@ -14,9 +14,12 @@ use super::workerd_capnp::{config, external_server, http_options, service, worke
 mod bindings;
 mod extensions;
 mod objects;
+mod workflows;
 
 pub use bindings::binding_key;
 use bindings::{fill_bindings, outside, outside_service};
+pub(crate) use workflows::STORAGE_FOLDER;
+pub use workflows::{BINDING_ENTRYPOINT, ENGINE_SERVICE, binding_props, instances_folder};
 
 /// The sockets that every configuration declares. workerd refuses a `-S` name that the configuration lacks, and the
 /// other way round (workerd.md 9), and a spare is started before anybody knows what it will run.
@@ -40,7 +43,7 @@ const PROTO_HEADER: &str = "X-Forwarded-Proto";
 pub(crate) struct Paths<'a> {
     /// The folder with `bindings.sock`, `egress.sock`, `rpc.sock` and `tail.sock`.
     pub hearth: &'a Path,
-    /// Parent of the folders of namespaces.
+    /// Parent of the folders of namespaces, and of the one for the instances of workflows.
     pub data: &'a Path,
 }
 
@@ -76,11 +79,13 @@ pub(crate) fn build(launch: &Launch, purpose: &Purpose<'_>, paths: &Paths<'_>) -
 
 /// Words that surely hold the message: `serve -b` wants a single segment (workerd.md 6.1).
 fn size_hint(launch: &Launch) -> u32 {
+    // Ours, where they are needed.
+    let own = 64 << 10;
     let modules: usize = launch.modules.iter().map(|m| m.content.len() + m.name.len() + 64).sum();
     let bindings: usize =
         launch.bindings.iter().map(|b| serde_json::to_string(b).map_or(0, |json| json.len()) * 2 + 512).sum();
     let objects: usize = launch.objects.iter().map(|namespace| namespace.class.len() + 128).sum();
-    u32::try_from((modules + bindings + objects) / 8 + 2048).unwrap_or(u32::MAX / 4)
+    u32::try_from((own + modules + bindings + objects) / 8).unwrap_or(u32::MAX / 4)
 }
 
 fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, paths: &Paths<'_>) {
@@ -117,7 +122,9 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
             Part::Storage => objects::fill_storage(service, paths),
             Part::Cache => fill_cache(service, paths),
             Part::Tail => fill_tail(service, paths),
-            Part::Dispatcher => fill_dispatcher(service),
+            Part::Dispatcher => fill_dispatcher(service, launch),
+            Part::WorkflowEngine => workflows::fill_engine(service, launch),
+            Part::WorkflowStorage => workflows::fill_storage(service, paths.data),
             Part::Call(position) => fill_call(service, position, paths),
             Part::Capability(position) => fill_capability(service, position, paths),
         }
@@ -133,6 +140,8 @@ enum Part {
     Cache,
     Tail,
     Dispatcher,
+    WorkflowEngine,
+    WorkflowStorage,
     /// Another worker, for the binding at this position.
     Call(usize),
     /// KV, R2, D1, …, for the binding at this position.
@@ -153,8 +162,11 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     if needs_experimental(launch, purpose) {
         parts.push(Part::Dispatcher);
     }
+    if !launch.workflows.is_empty() {
+        parts.extend([Part::WorkflowEngine, Part::WorkflowStorage]);
+    }
     parts.extend(outside(launch).map(|(position, kind)| match kind {
-        BindingKind::Service { .. } => Part::Call(position),
+        BindingKind::Service { .. } | BindingKind::Workflow { .. } => Part::Call(position),
         _ => Part::Capability(position),
     }));
     parts
@@ -183,18 +195,26 @@ fn fill_cache(mut service: service::Builder<'_>, paths: &Paths<'_>) {
 
 /// Whether a process must have been started with `--experimental` to run this.
 pub(crate) fn needs_experimental(launch: &Launch, purpose: &Purpose<'_>) -> bool {
-    matches!(purpose, Purpose::Serve { .. }) && launch.exports.takes_events()
+    matches!(purpose, Purpose::Serve { .. })
+        && (launch.exports.takes_events() || !launch.workflows.is_empty())
 }
 
 /// The worker of ours that calls the handlers of events.
-fn fill_dispatcher(mut service: service::Builder<'_>) {
+fn fill_dispatcher(mut service: service::Builder<'_>, launch: &Launch) {
     service.set_name(DISPATCH_SERVICE);
     let mut worker = service.init_worker();
     worker.set_compatibility_date(DISPATCH_DATE);
     worker.reborrow().init_compatibility_flags(1).set(0, DISPATCH_FLAG);
-    let mut binding = worker.reborrow().init_bindings(1).get(0);
-    binding.set_name("USER");
-    binding.init_service().set_name(MAIN_SERVICE);
+    let engine = !launch.workflows.is_empty();
+    let mut bindings = worker.reborrow().init_bindings(1 + u32::from(engine));
+    let mut user = bindings.reborrow().get(0);
+    user.set_name("USER");
+    user.init_service().set_name(MAIN_SERVICE);
+    if engine {
+        let mut workflows = bindings.get(1);
+        workflows.set_name("WORKFLOWS");
+        workflows.init_service().set_name(ENGINE_SERVICE);
+    }
     let mut module = worker.init_modules(1).get(0);
     module.set_name("dispatch.js");
     module.set_es_module(DISPATCHER);
@@ -258,6 +278,9 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
     objects::fill_namespaces(worker.reborrow(), launch, purpose);
     if matches!(purpose, Purpose::Serve { .. }) {
         worker.reborrow().init_cache_api_outbound().set_name(CACHE_SERVICE);
+        if !launch.workflows.is_empty() {
+            workflows::fill_worker(worker.reborrow(), launch);
+        }
     }
     if matches!(purpose, Purpose::Serve { tails: true }) {
         worker.reborrow().init_tails(1).get(0).set_name(TAIL_SERVICE);
