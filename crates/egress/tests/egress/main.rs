@@ -1,5 +1,6 @@
 //! The egress over its real socket: before a real workerd, and against upstreams that misbehave in one way each.
 
+mod cache;
 mod ends;
 mod failures;
 mod internal;
