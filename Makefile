@@ -125,3 +125,7 @@ bench-state: setup-tests build ## … of KV, R2 and D1; ONLY="kv scale" picks so
 .PHONY: bench-events
 bench-events: setup-tests build ## … of events; ONLY="queues" picks some
 	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/events.py $(ONLY)
+
+.PHONY: bench-tail
+bench-tail: setup-tests build ## … of being watched
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/tail.py

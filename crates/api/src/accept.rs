@@ -14,8 +14,10 @@ use hearth_store::{
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use crate::auth::Caller;
+use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::objects::PlannedObjects;
 use crate::runtime::Change;
@@ -321,6 +323,28 @@ impl Call<'_> {
     }
 }
 
+impl Accepted {
+    /// What the client should know of a version that was accepted.
+    pub fn warning(&self) -> Option<&'static str> {
+        let takes_mail = self.version.exports.handlers.iter().any(|handler| handler == "email");
+        takes_mail.then_some(
+            "This Worker exports an email() handler, which nothing calls: this Hearth does not receive mail yet.",
+        )
+    }
+
+    /// An answer, with what the client should know.
+    pub fn reply(&self, result: Value) -> Reply {
+        let reply = Reply::new(result);
+        match self.warning() {
+            Some(warning) => {
+                tracing::warn!(worker = %self.worker.name, version = %self.version.id, "{warning}");
+                reply.message(warning)
+            }
+            None => reply,
+        }
+    }
+}
+
 /// Settings of an upload as changes to the worker.
 pub(crate) fn settings_changes(settings: ScriptSettings) -> WorkerChanges {
     WorkerChanges {
@@ -362,7 +386,6 @@ fn launch(
         bindings,
         compatibility: candidate.compatibility.clone(),
         limits: candidate.limits,
-        observed: false,
         exports: Exports::default(),
         workflows: Vec::new(),
         objects: probe_namespaces(&candidate.bindings.bindings),

@@ -38,7 +38,7 @@ pub(crate) async fn put(
     let form = read_form(&api, request, "metadata").await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let accepted = call.upload(form, inherit(&query), Then::Deploy).await?;
-    Ok(Reply::new(uploaded(&accepted)))
+    Ok(accepted.reply(uploaded(&accepted)))
 }
 
 /// What `PUT` answers: `deployment_id` is the version's id, which wrangler prints.
@@ -83,7 +83,7 @@ pub(crate) async fn put_content(
         objects: WantedObjects::default(),
     };
     let accepted = call.install(Some(worker), Some(previous), candidate, Then::Deploy).await?;
-    Ok(Reply::new(uploaded(&accepted)))
+    Ok(accepted.reply(uploaded(&accepted)))
 }
 
 /// `GET scripts`.

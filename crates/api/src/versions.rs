@@ -32,7 +32,7 @@ pub(crate) async fn post(
     let form = read_form(&api, request, "metadata").await?;
     let call = Call { api: &api, caller: &caller, account: &account, name: &name };
     let accepted = call.upload(form, inherit(&query), Then::Keep).await?;
-    Ok(Reply::new(view::version(&accepted.worker, &accepted.version)))
+    Ok(accepted.reply(view::version(&accepted.worker, &accepted.version)))
 }
 
 /// `GET versions`, newest first.

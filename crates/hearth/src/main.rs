@@ -14,6 +14,7 @@ mod runtime;
 mod secrets;
 mod serve;
 mod settings;
+mod tail;
 mod upkeep;
 mod wiring;
 
@@ -33,6 +34,7 @@ Examples:
   hearth serve --base-domain apps.corp.test  Workers at <worker>.apps.corp.test
   hearth doctor                              What this machine offers for isolation, and how to get the rest
   hearth egress allow 10.20.0.0/16           Let workers reach an intranet range
+  hearth tail hello --status error           What a worker does, as it happens
   hearth backup nightly.hearth               Everything in one file, while the server runs";
 
 #[derive(Subcommand)]
@@ -43,6 +45,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
+    /// Show what a worker does, as it happens.
+    Tail(tail::Args),
     /// Write everything into one file, while the server runs.
     Backup(backup::Args),
     /// Make a data folder of a backup.
@@ -60,6 +64,7 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Egress(args) => egress::run(args),
+        Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Secrets(args) => secrets::run(&args),

@@ -33,8 +33,6 @@ pub struct Launch {
     pub compatibility: Compatibility,
     /// Limits.
     pub limits: Limits,
-    /// Whether the worker's settings ask for its logs (`observability.enabled`).
-    pub observed: bool,
     /// What the main module exports; empty for a probe, which is what finds out.
     pub exports: Exports,
     /// The worker's namespaces of Durable Objects.

@@ -168,8 +168,8 @@ impl Hub {
         let mut ticks = tokio::time::interval(SWEEP);
         loop {
             ticks.tick().await;
-            let gone = self.0.tails.lock().sweep(Instant::now());
-            for worker in gone {
+            let changed = self.0.tails.lock().sweep(Instant::now());
+            for worker in changed {
                 self.reseat(worker);
             }
         }

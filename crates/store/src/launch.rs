@@ -7,7 +7,6 @@ use hearth_model::{
     AccountId, Binding, BindingKind, Launch, LaunchModule, Module, ModuleKind, NamedWorkflow, Namespace,
     VersionId, WorkerId, WorkerName, Workflow,
 };
-use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -22,7 +21,6 @@ pub(crate) struct LaunchRow {
     worker: WorkerId,
     name: WorkerName,
     created_on: String,
-    observed: bool,
     document: Document,
     objects: Vec<Namespace>,
     workflows: Vec<NamedWorkflow>,
@@ -57,7 +55,6 @@ impl Store {
             bindings: row.bindings(&self.keys())?,
             compatibility: row.document.compatibility.clone(),
             limits: row.document.limits,
-            observed: row.observed,
             exports: row.document.exports.clone(),
             objects: row.objects.clone(),
             workflows: row.workflows.clone(),
@@ -73,7 +70,7 @@ impl Store {
             caches.generation
         };
         let row = sqlx::query(
-            "SELECT w.account, w.id AS worker, w.name, w.observability, v.created_on, v.document,
+            "SELECT w.account, w.id AS worker, w.name, v.created_on, v.document,
                     (SELECT json_group_array(json_array(s.name, s.key_id, hex(s.sealed)))
                      FROM version_secrets s WHERE s.version = v.id) AS secrets,
                     (SELECT json_group_array(json_array(n.id, n.class, n.sqlite) ORDER BY n.class)
@@ -121,12 +118,6 @@ impl Store {
     }
 }
 
-/// Whether a worker's `observability` object switches its logs on: the whole of it, or `logs` alone.
-fn is_observed(observability: Option<&Value>) -> bool {
-    let is_on = |object: &Value| object["enabled"] == Value::Bool(true);
-    observability.is_some_and(|object| is_on(object) || is_on(&object["logs"]))
-}
-
 impl LaunchRow {
     fn read(row: &SqliteRow) -> Result<Self> {
         let secrets: Vec<(String, String, String)> = rows::json(row, "secrets")?;
@@ -147,7 +138,6 @@ impl LaunchRow {
             worker: rows::parsed(row, "worker")?,
             name: rows::parsed(row, "name")?,
             created_on: rows::time(row, "created_on")?.to_string(),
-            observed: is_observed(rows::json_option(row, "observability")?.as_ref()),
             document: rows::json(row, "document")?,
             objects: objects.into_iter().map(namespace).collect::<Result<_>>()?,
             secrets: secrets.into_iter().map(sealed).collect::<Result<_>>()?,

@@ -162,12 +162,8 @@ impl Store {
     /// Not found.
     pub async fn update_worker(&self, id: WorkerId, changes: WorkerChanges) -> Result<Worker> {
         let mut transaction = self.write().await?;
-        let observed = changes.observability.is_some();
         let worker = update(&mut transaction, id, changes).await?;
         transaction.commit().await?;
-        if observed {
-            self.forget_launches();
-        }
         Ok(worker)
     }
 

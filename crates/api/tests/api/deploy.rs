@@ -346,3 +346,14 @@ async fn a_deploy_whose_client_goes_away_reaches_the_data_plane() {
     tokio::time::timeout(Duration::from_secs(20), arrived).await.unwrap();
     hearth.get("W/services/demo").await.result();
 }
+
+#[tokio::test]
+async fn a_worker_that_takes_mail_is_deployed_with_a_warning() {
+    let hearth = Hearth::start().await;
+    let code = "export default { fetch() {}, email(message) {} }";
+    let answer = hearth.deploy("mail", json!({}), code).await;
+    let warning = answer.body["messages"][0]["message"].as_str().unwrap_or_default();
+    assert!(warning.contains("email()"), "{answer:?}");
+    let quiet = hearth.deploy("quiet", json!({}), CODE).await;
+    assert_eq!(quiet.body["messages"], json!([]));
+}

@@ -51,7 +51,7 @@ impl Runtime for Notes {
             candidate.modules.iter().any(|module| String::from_utf8_lossy(&module.content).contains(word))
         };
         let (broken, unavailable) = (contains("BROKEN"), contains("UNAVAILABLE"));
-        let slow = contains("SLOW");
+        let (slow, mail) = (contains("SLOW"), contains("email("));
         self.probed.lock().unwrap().push(candidate);
         if slow {
             self.probing.notify_one();
@@ -65,7 +65,8 @@ impl Runtime for Notes {
         if unavailable {
             return Err(ProbeError::Unavailable("no spare process at /run/secret".into()));
         }
-        let exports = Exports { handlers: vec!["fetch".into()], entrypoints: vec![] };
+        let handlers = ["fetch", "email"].map(str::to_owned).into_iter().take(if mail { 2 } else { 1 }).collect();
+        let exports = Exports { handlers, entrypoints: vec![] };
         Ok(Probed { exports, startup_time_ms: 3 })
     }
 

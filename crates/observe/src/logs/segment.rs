@@ -46,6 +46,9 @@ pub(super) fn read_id(text: &str) -> Option<i64> {
     (text.len() == 16).then(|| i64::from_str_radix(text, 16).ok()).flatten()
 }
 
+/// An event with its text.
+pub(super) type Row<'a> = (&'a Record, String);
+
 /// A segment that is written to.
 pub(super) struct Segment {
     connection: Connection,
@@ -58,7 +61,13 @@ impl Segment {
         // The making of the file says why when this fails.
         let _ = fs::create_dir_all(folder);
         let path = (now_ms..).map(|ms| folder.join(format!("{ms:013}.db"))).find(|path| !path.exists());
-        Self::open(path.expect("there is a time without a file"))
+        let path = path.expect("there is a time without a file");
+        // Under its name it is whole: a query may come at any moment.
+        let unfinished = path.with_extension("new");
+        drop(Self::open(unfinished.clone())?);
+        // Opening it says why when this fails.
+        let _ = fs::rename(&unfinished, &path);
+        Self::open(path)
     }
 
     /// Opens a file to write on.
@@ -78,13 +87,12 @@ impl Segment {
     }
 
     /// Adds events, all or none.
-    pub(super) fn insert(&mut self, records: &[Record]) -> Result<(), rusqlite::Error> {
+    pub(super) fn insert(&mut self, rows: &[Row<'_>]) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         {
             let mut insert =
                 transaction.prepare_cached("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)")?;
-            for record in records {
-                let Record { timestamp_ms, request, service, level, weight, body } = record;
+            for (Record { timestamp_ms, request, service, level, weight, .. }, body) in rows {
                 // A number that a process before this one gave in the same millisecond is taken.
                 while insert.execute(params![
                     next_id(*timestamp_ms),
@@ -92,7 +100,7 @@ impl Segment {
                     service,
                     level,
                     weight,
-                    body.to_string()
+                    body
                 ])? == 0
                 {}
             }

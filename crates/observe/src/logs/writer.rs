@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Config;
 use super::record::{Record, records};
-use super::segment::{File, Segment, files};
+use super::segment::{File, Row, Segment, files};
 use crate::seen::Seen;
 use crate::settings::Observability;
 
@@ -153,6 +153,11 @@ impl Thread {
     }
 }
 
+/// Bytes that a row takes, about.
+fn size((_, body): &Row<'_>) -> usize {
+    body.len() + 200
+}
+
 /// The folders of all accounts.
 struct Shelves {
     config: Config,
@@ -163,12 +168,37 @@ struct Shelves {
 
 impl Shelves {
     fn write(&mut self, account: &AccountId, records: &[Record], now_ms: i64) -> Result<(), String> {
-        let folder = self.config.folder.join(account.as_str());
-        let bytes: usize = records.iter().map(|record| record.body.to_string().len() + 200).sum();
+        let rows: Vec<Row<'_>> = records.iter().map(|record| (record, record.body.to_string())).collect();
+        let bytes: usize = rows.iter().map(size).sum();
         if (self.room)() < bytes as u64 {
             return Err("the disk has only its reserve left".to_owned());
         }
         let segment_bytes = self.config.account_bytes / SEGMENTS;
+        // What comes at once may be more than a segment holds.
+        let mut left = &rows[..];
+        while !left.is_empty() {
+            let mut total = 0;
+            let full = left.iter().position(|row| {
+                total += size(row) as u64;
+                total > segment_bytes
+            });
+            let (part, rest) = left.split_at(full.unwrap_or(left.len()).max(1));
+            let (mut segment, made_ms) = self.segment(account, segment_bytes, now_ms)?;
+            segment.insert(part).map_err(|error| error.to_string())?;
+            self.open.insert(account.clone(), (segment, made_ms));
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// The segment that an account's logs go to now: the last one, while it has room and it is still its day.
+    fn segment(
+        &mut self,
+        account: &AccountId,
+        segment_bytes: u64,
+        now_ms: i64,
+    ) -> Result<(Segment, i64), String> {
+        let folder = self.config.folder.join(account.as_str());
         let current = self.open.remove(account).or_else(|| {
             let last = files(&folder).pop()?;
             Some((Segment::open(last.path.clone()).ok()?, last.made_ms))
@@ -177,17 +207,12 @@ impl Shelves {
             let file = File { path: segment.path().to_owned(), made_ms: *made_ms };
             made_ms / DAY_MS == now_ms / DAY_MS && file.bytes() < segment_bytes
         });
-        let (mut segment, made_ms) = match goes_on {
-            Some(current) => current,
-            None => {
-                let fresh = Segment::create(&folder, now_ms).map_err(|error| error.to_string())?;
-                self.thin(&folder, now_ms);
-                (fresh, now_ms)
-            }
-        };
-        segment.insert(records).map_err(|error| error.to_string())?;
-        self.open.insert(account.clone(), (segment, made_ms));
-        Ok(())
+        if let Some(current) = goes_on {
+            return Ok(current);
+        }
+        let fresh = Segment::create(&folder, now_ms).map_err(|error| error.to_string())?;
+        self.thin(&folder, now_ms);
+        Ok((fresh, now_ms))
     }
 
     /// Removes what is too old everywhere, and closes what is not written to today.
@@ -273,7 +298,10 @@ mod tests {
         let wanted = Observability { sampling: 1.0, invocations: true };
         let on_disk =
             || -> u64 { files(&folder.path().join(account.as_str())).iter().map(File::bytes).sum() };
-        let mut most = 0;
+        // All of it at once, as after a moment in which the disk was slow.
+        let flood: Vec<Record> = (0..200).flat_map(|_| records(&seen, wanted)).collect();
+        shelves.write(account, &flood, 1_794_999_000_000).unwrap();
+        let mut most = on_disk();
         for second in 0..200 {
             let at = 1_795_000_000_000 + second * 1000;
             shelves.write(account, &records(&seen, wanted), at).unwrap();

@@ -120,7 +120,7 @@ async fn list(
     let worker = calls.api.worker(&account, &params.worker()?).await?;
     let tails = calls.hub.tails().lock().list(worker.id, Instant::now());
     // The id is a secret of whoever made it; the list is for seeing and ending them.
-    let view = |(id, age): (String, Duration)| json!({ "id": id, "expires_at": expiry(age) });
+    let view = |(id, age, connected): (String, Duration, bool)| json!({ "id": id, "expires_at": expiry(age), "connected": connected });
     Ok(Reply::new(tails.into_iter().map(view).collect()))
 }
 

@@ -1,6 +1,6 @@
 //! The tails that there are. Pure but for the clock that is handed in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,14 @@ struct Tail {
     state: State,
 }
 
+impl Tail {
+    /// Somebody looks, or may still come.
+    fn is_live(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.made);
+        age < LIFE && (age < UNSEEN || matches!(self.state, State::Seen))
+    }
+}
+
 enum State {
     /// Nobody has come yet.
     Waiting(Messages),
@@ -46,8 +54,8 @@ impl Tails {
         messages: Messages,
         now: Instant,
     ) -> bool {
-        self.sweep(now);
-        if self.of(worker).count() >= MAX_TAILS {
+        let live = self.0.values().filter(|tail| tail.worker == worker && tail.is_live(now));
+        if live.count() >= MAX_TAILS {
             return false;
         }
         self.0.insert(id, Tail { worker, viewer, made: now, state: State::Waiting(messages) });
@@ -56,8 +64,7 @@ impl Tails {
 
     /// The messages of a tail, for the one who comes first and in time.
     pub(crate) fn open(&mut self, id: &str, now: Instant) -> Option<(Messages, Instant)> {
-        self.sweep(now);
-        let tail = self.0.get_mut(id)?;
+        let tail = self.0.get_mut(id).filter(|tail| tail.is_live(now))?;
         match std::mem::replace(&mut tail.state, State::Seen) {
             State::Waiting(messages) => Some((messages, tail.made + LIFE)),
             State::Seen => None,
@@ -88,25 +95,19 @@ impl Tails {
         });
     }
 
-    /// Forgets what nobody came for in time, and what is too old. Gives the workers that have no tail any more.
-    pub(crate) fn sweep(&mut self, now: Instant) -> Vec<WorkerId> {
-        let mut gone = Vec::new();
-        self.0.retain(|_, tail| {
-            let age = now.saturating_duration_since(tail.made);
-            let keep = age < LIFE && (age < UNSEEN || matches!(tail.state, State::Seen));
-            if !keep {
-                gone.push(tail.worker);
-            }
-            keep
-        });
-        gone.retain(|worker| self.of(*worker).next().is_none());
-        gone
+    /// Forgets what nobody came for in time, and what is too old. Gives the workers that had such a tail.
+    pub(crate) fn sweep(&mut self, now: Instant) -> HashSet<WorkerId> {
+        let over = self.0.extract_if(|_, tail| !tail.is_live(now));
+        over.map(|(_, tail)| tail.worker).collect()
     }
 
-    /// The tails of a worker, each with its id and the time since it was made.
-    pub(crate) fn list(&self, worker: WorkerId, now: Instant) -> Vec<(String, Duration)> {
+    /// The tails of a worker, each with its id, the time since it was made, and whether somebody looks.
+    pub(crate) fn list(&self, worker: WorkerId, now: Instant) -> Vec<(String, Duration, bool)> {
         let all = self.0.iter().filter(|(_, tail)| tail.worker == worker);
-        all.map(|(id, tail)| (id.clone(), now.saturating_duration_since(tail.made))).collect()
+        let view = |(id, tail): (&String, &Tail)| {
+            (id.clone(), now.saturating_duration_since(tail.made), matches!(tail.state, State::Seen))
+        };
+        all.map(view).collect()
     }
 
     /// The viewers of a worker.
@@ -149,6 +150,7 @@ mod tests {
         assert!(add(&mut tails, "other", WorkerId::random(), now));
         let _seen = tails.open("0", now).expect("it is there");
         assert!(add(&mut tails, "later", worker, now + UNSEEN));
+        assert_eq!(tails.sweep(now + UNSEEN).len(), 2, "of both workers some are over");
         assert_eq!(tails.list(worker, now + UNSEEN).len(), 2);
     }
 
@@ -157,7 +159,7 @@ mod tests {
         let (mut tails, worker, now) = (Tails::default(), WorkerId::random(), Instant::now());
         add(&mut tails, "t", worker, now);
         let _seen = tails.open("t", now);
-        assert_eq!(tails.sweep(now + LIFE - Duration::from_secs(1)), []);
-        assert_eq!(tails.sweep(now + LIFE), [worker]);
+        assert!(tails.sweep(now + LIFE - Duration::from_secs(1)).is_empty());
+        assert_eq!(tails.sweep(now + LIFE), HashSet::from([worker]));
     }
 }

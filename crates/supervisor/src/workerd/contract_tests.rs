@@ -40,7 +40,6 @@ fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serd
             flags: vec!["nodejs_compat".to_owned()],
         },
         limits: Limits::default(),
-        observed: false,
         exports: Exports::default(),
         objects: Vec::new(),
         workflows: Vec::new(),
