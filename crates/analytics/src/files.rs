@@ -98,3 +98,12 @@ pub fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let pages = ask("page_count")? - ask("freelist_count")?;
     Ok(u64::try_from(pages * ask("page_size")?).unwrap_or(0))
 }
+
+/// Gives so many free pages of the file back to the disk.
+pub fn give_back(connection: &Connection, pages: usize) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+    let mut rows = statement.query([])?;
+    // Each row is a page.
+    while rows.next()?.is_some() {}
+    Ok(())
+}

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hearth_model::AccountId;
 use parking_lot::{Condvar, Mutex};
@@ -20,7 +21,7 @@ const MAX_OF_ALL: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Arrived {
     /// The dataset's name.
-    pub dataset: std::sync::Arc<str>,
+    pub dataset: Arc<str>,
     /// Seconds since 1970.
     pub timestamp: i64,
     /// What was written.
@@ -40,6 +41,7 @@ pub struct Batch {
 pub struct Inbox {
     state: Mutex<State>,
     arrived: Condvar,
+    closing: Condvar,
     written: Condvar,
 }
 
@@ -56,7 +58,7 @@ struct State {
 impl Inbox {
     /// Adds points. Gives how many found no room.
     pub fn offer(&self, account: &AccountId, dataset: &str, timestamp: i64, points: Vec<Point>) -> u64 {
-        let dataset: std::sync::Arc<str> = dataset.into();
+        let dataset: Arc<str> = dataset.into();
         let mut state = self.state.lock();
         let State { accounts, bytes, .. } = &mut *state;
         let batch = match accounts.entry(account.clone()) {
@@ -72,7 +74,7 @@ impl Inbox {
             }
             batch.bytes += size;
             *bytes += size;
-            batch.points.push(Arrived { dataset: std::sync::Arc::clone(&dataset), timestamp, point });
+            batch.points.push(Arrived { dataset: Arc::clone(&dataset), timestamp, point });
         }
         drop(state);
         self.arrived.notify_one();
@@ -88,11 +90,9 @@ impl Inbox {
             }
             self.arrived.wait(&mut state);
         }
-        if !state.closed && state.taken == state.written {
-            // Only the end cuts it short: a waker per point would undo the batch.
-            let until = std::time::Instant::now() + gather;
-            while !state.closed && !self.arrived.wait_until(&mut state, until).timed_out() {}
-        }
+        // Nothing but the end cuts it short, and nobody is woken for a point.
+        let until = Instant::now() + gather;
+        while !state.closed && !self.closing.wait_until(&mut state, until).timed_out() {}
         state.taken += 1;
         state.bytes = 0;
         Some(std::mem::take(&mut state.accounts))
@@ -117,6 +117,7 @@ impl Inbox {
     pub fn close(&self) {
         self.state.lock().closed = true;
         self.arrived.notify_all();
+        self.closing.notify_all();
     }
 }
 

@@ -161,7 +161,7 @@ pub fn forget(path: &Path, before: i64) -> rusqlite::Result<u64> {
                 (dataset, before, DELETED_AT_ONCE as i64),
             )?;
             if deleted > 0 {
-                connection.execute_batch(&format!("PRAGMA incremental_vacuum({FREED_AT_ONCE})"))?;
+                files::give_back(&connection, FREED_AT_ONCE)?;
             }
             if deleted < DELETED_AT_ONCE {
                 break;
@@ -192,8 +192,16 @@ mod tests {
         let mut writer = Writer::new(folder.path().to_owned(), Space::unbounded(), Arc::default());
         writer.write(&account, vec![arrived("old", 10), arrived("both", 10), arrived("both", 100)]).unwrap();
         let path = files::path(folder.path(), &account);
-        forget(&path, 100).unwrap();
+        let large = |_| Arrived {
+            point: Point { blobs: vec!["x".repeat(16_000)], ..arrived("old", 10).point },
+            ..arrived("old", 10)
+        };
+        writer.write(&account, (0..100).map(large).collect()).unwrap();
+        let kept = forget(&path, 100).unwrap();
+        assert!(kept < 100_000, "{kept}");
         let connection = files::open_to_read(&path).unwrap().unwrap();
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        assert!(pages < 30, "the file gives its room back: {pages} pages");
         assert_eq!(files::datasets(&connection).unwrap(), ["both"]);
         let left: i64 = connection.query_row("SELECT count(*) FROM points", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 1);

@@ -16,7 +16,7 @@ use hearth_egress::{Egress, Policy};
 use hearth_gateway::{Client, ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
-use hearth_metrics::Operations;
+use hearth_metrics::{Operations, Usage};
 use hearth_model::AccountId;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
 use hearth_queues::Queues;
@@ -143,6 +143,7 @@ impl Server {
         let points = hearth_analytics::Config::new(settings.data_dir.join(ANALYTICS_FOLDER));
         let points = Analytics::open(hearth_analytics::Config { space: space.clone(), ..points })?;
         let counts = Arc::new(Operations::default());
+        let usage = Arc::new(Usage::default());
         let capabilities = Capabilities {
             kv: kv.clone(),
             queues: queues.clone(),
@@ -152,6 +153,7 @@ impl Server {
             limits: Limits::default(),
             analytics: points.clone(),
             operations: Arc::clone(&counts),
+            usage: Arc::clone(&usage),
         };
         let services = Attach::new(
             store.clone(),
@@ -207,7 +209,7 @@ impl Server {
         let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
         operations.extend(d1.operations());
         let minutes = settings.data_dir.join(MINUTES);
-        let meters = Meters::new(Arc::clone(&table), supervisor.clone(), outgoing, &minutes)?;
+        let meters = Meters::new(Arc::clone(&table), supervisor.clone(), outgoing, usage, &minutes)?;
         operations.push(analytics(vec![
             Arc::new(d1.clone()),
             Arc::new(r2.clone()),

@@ -7,6 +7,8 @@ use hearth_model::AccountId;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::usage::Counts;
+
 /// How long minutes are kept, in minutes: 30 days.
 const KEPT_MINUTES: i64 = 30 * 24 * 60;
 
@@ -39,6 +41,19 @@ const SCHEMA: &str = "
     CREATE INDEX minutes_time ON minutes (minute);
     PRAGMA user_version = 1;
     COMMIT;";
+
+/// Of namespaces, by the hour. It came later than the other tables.
+const NAMESPACES: &str = "
+    CREATE TABLE IF NOT EXISTS namespaces (
+        hour INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        reads INTEGER NOT NULL,
+        writes INTEGER NOT NULL,
+        deletes INTEGER NOT NULL,
+        lists INTEGER NOT NULL,
+        PRIMARY KEY (account, hour, namespace)
+    ) WITHOUT ROWID;";
 
 /// What went wrong; the text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +144,17 @@ pub struct Group {
     pub cpu_us: Vec<(u64, u64)>,
 }
 
+/// What was asked of a namespace in an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceHour {
+    /// The hour since 1970.
+    pub hour: i64,
+    /// The namespace's id.
+    pub namespace: String,
+    /// How often each of [`crate::ACTIONS`] was done.
+    pub counts: Counts,
+}
+
 /// The minutes. Clones are the same. Its calls block: they belong on a thread that may.
 #[derive(Clone)]
 pub struct History(Arc<Mutex<Connection>>);
@@ -144,6 +170,7 @@ impl History {
         if format == 0 {
             connection.execute_batch(SCHEMA)?;
         }
+        connection.execute_batch(NAMESPACES)?;
         // A minute more or less: the disk need not be waited for.
         connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;")?;
         Ok(Self(Arc::new(Mutex::new(connection))))
@@ -190,6 +217,61 @@ impl History {
         Ok(transaction.commit()?)
     }
 
+    /// Adds what was asked of namespaces in an hour since 1970.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add_namespaces(
+        &self,
+        hour: i64,
+        namespaces: &[(AccountId, String, Counts)],
+    ) -> Result<(), HistoryError> {
+        let mut connection = self.0.lock();
+        let transaction = connection.transaction()?;
+        for (account, namespace, [reads, writes, deletes, lists]) in namespaces {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO namespaces VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET
+                     reads = reads + ?4, writes = writes + ?5, deletes = deletes + ?6, lists = lists + ?7",
+                )?
+                .execute(params![
+                    hour,
+                    account.as_str(),
+                    namespace,
+                    *reads as i64,
+                    *writes as i64,
+                    *deletes as i64,
+                    *lists as i64
+                ])?;
+        }
+        transaction.execute("DELETE FROM namespaces WHERE hour < ?1", [hour - KEPT_MINUTES / 60])?;
+        Ok(transaction.commit()?)
+    }
+
+    /// What was asked of an account's namespaces, or of one, in the hours from `from` to `to`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn namespaces(
+        &self,
+        account: &AccountId,
+        namespace: Option<&str>,
+        (from, to): (i64, i64),
+    ) -> Result<Vec<NamespaceHour>, HistoryError> {
+        let connection = self.0.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT hour, namespace, reads, writes, deletes, lists FROM namespaces
+             WHERE account = ?1 AND hour BETWEEN ?2 AND ?3 AND (?4 IS NULL OR namespace = ?4)",
+        )?;
+        let read = |row: &rusqlite::Row<'_>| {
+            let number = |at: usize| row.get::<_, i64>(at).map(|number| u64::try_from(number).unwrap_or(0));
+            let counts = [number(2)?, number(3)?, number(4)?, number(5)?];
+            Ok(NamespaceHour { hour: row.get(0)?, namespace: row.get(1)?, counts })
+        };
+        let rows = statement.query_map(params![account.as_str(), from, to, namespace], read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// What an account's workers did, in the order of time.
     ///
     /// # Errors
@@ -218,9 +300,7 @@ impl History {
                 cpu_us: Vec::new(),
             });
             group.sum.add(&sum);
-            if sum.requests > 0 {
-                group.cpu_us.push((sum.cpu_us / sum.requests, sum.requests));
-            }
+            group.cpu_us.extend(sum.cpu_us.checked_div(sum.requests).map(|each| (each, sum.requests)));
         }
         Ok(groups.into_values().collect())
     }
@@ -338,6 +418,21 @@ mod tests {
         let workers: i64 =
             history.0.lock().query_row("SELECT count(*) FROM workers", [], |row| row.get(0)).unwrap();
         assert_eq!(workers, 1);
+    }
+
+    #[test]
+    fn namespaces_are_added_up_by_the_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(&folder.path().join("minutes.db")).unwrap();
+        let (account, other) = (AccountId::random(), AccountId::random());
+        let of = |account: &AccountId, counts| vec![(account.clone(), "n".to_owned(), counts)];
+        history.add_namespaces(5, &of(&account, [1, 2, 3, 4])).unwrap();
+        history.add_namespaces(5, &of(&account, [1, 0, 0, 0])).unwrap();
+        history.add_namespaces(6, &of(&other, [9, 9, 9, 9])).unwrap();
+        let found = history.namespaces(&account, None, (0, i64::MAX)).unwrap();
+        assert_eq!(found, [NamespaceHour { hour: 5, namespace: "n".into(), counts: [2, 2, 3, 4] }]);
+        assert!(history.namespaces(&account, Some("m"), (0, 9)).unwrap().is_empty());
+        assert!(history.namespaces(&account, None, (6, 9)).unwrap().is_empty());
     }
 
     #[test]

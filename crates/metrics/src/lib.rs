@@ -9,7 +9,9 @@
 mod history;
 mod operations;
 mod page;
+mod usage;
 
-pub use history::{Filter, Group, History, HistoryError, LATENCY_BUCKETS, Minute, quantile};
+pub use history::{Filter, Group, History, HistoryError, LATENCY_BUCKETS, Minute, NamespaceHour, quantile};
 pub use operations::{Kind, OperationCounts, Operations};
 pub use page::{CONTENT_TYPE, Histogram, Labels, Page, Report, Source};
+pub use usage::{ACTIONS, Counts, Usage};

@@ -224,11 +224,22 @@ async fn a_dashboard_asks_for_a_workers_invocations() {
     assert_eq!((all, &hours[0]["dimensions"]["scriptName"]), (8, &json!("counted")), "{answer}");
     assert!(hours[0]["dimensions"]["datetimeHour"].as_str().unwrap().ends_with(":00:00Z"));
 
+    for _ in 0..3 {
+        hearth.get(&host, "/kv").await;
+    }
+    let kv = "kvOperationsAdaptiveGroups(orderBy: [actionType_ASC]) { sum { requests } dimensions { actionType } }";
+    let answer = graphql(&hearth, &account, &token, kv).await;
+    let operations = &answer["data"]["viewer"]["accounts"][0]["kvOperationsAdaptiveGroups"];
+    let action = |name: &str| json!({ "sum": { "requests": 3 }, "dimensions": { "actionType": name } });
+    assert_eq!(operations, &json!([action("read"), action("write")]), "{answer}");
+
     // Another account sees nothing of it, and asks for nothing but its own.
     let second = second_account(&mut hearth).await;
     let plain = "workersInvocationsAdaptive { sum { requests } }";
     let answer = graphql(&hearth, &second.id, &second.token, plain).await;
     assert_eq!(answer["data"]["viewer"]["accounts"][0]["workersInvocationsAdaptive"], json!([]), "{answer}");
+    let answer = graphql(&hearth, &second.id, &second.token, kv).await;
+    assert_eq!(answer["data"]["viewer"]["accounts"][0]["kvOperationsAdaptiveGroups"], json!([]), "{answer}");
     let answer = graphql(&hearth, &account, &second.token, plain).await;
     assert!(answer["data"].is_null() && answer["errors"][0]["message"].is_string(), "{answer}");
 

@@ -212,3 +212,46 @@ fn explain(error: &rusqlite::Error, sql: &str, gone: &AtomicBool) -> QueryError 
         _ => QueryError::Internal(format!("{error} in {sql}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands behind the translation: SQL that nobody should be able to have translated.
+    #[test]
+    fn a_confined_connection_reads_points_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        files::open_to_write(&path).unwrap();
+        let other = folder.path().join("b.db");
+        files::open_to_write(&other).unwrap();
+        let connection = files::open_to_read(&path).unwrap().unwrap();
+        confine(&connection, &Arc::default()).unwrap();
+        for fine in [
+            "SELECT count(*), ae_length(max(index1)) FROM points",
+            "SELECT inner0.c0 FROM (SELECT blob1 AS c0 FROM points) AS inner0",
+        ] {
+            connection.prepare(fine).unwrap_or_else(|error| panic!("{fine}: {error}"));
+        }
+        for refused in [
+            "SELECT * FROM datasets",
+            "SELECT * FROM sqlite_master",
+            &format!("ATTACH '{}' AS b", other.display()),
+            "PRAGMA journal_mode = DELETE",
+            "INSERT INTO points (dataset, timestamp, sample_interval, index1) VALUES (1, 1, 1, '')",
+            "DELETE FROM points",
+            "CREATE TEMP TABLE t (a)",
+            "SELECT zeroblob(1000000000)",
+            "SELECT load_extension('x')",
+            "SELECT * FROM pragma_database_list",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT * FROM n",
+            "SELECT printf('%1000000000d', 1)",
+        ] {
+            let done = connection.prepare(refused).and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                rows.next().map(drop)
+            });
+            assert!(done.is_err(), "{refused}");
+        }
+    }
+}

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use hearth_metrics::Kind;
+use hearth_metrics::{ACTIONS, Kind};
 use hearth_model::{Binding, BindingKind};
 use hearth_supervisor::{BINDING_HEADER, CACHE_KEY, Identity, Peer, binding_key};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub analytics: hearth_analytics::Analytics,
     /// Counts what is asked of them.
     pub operations: Arc<hearth_metrics::Operations>,
+    /// Counts what is asked of KV namespaces.
+    pub usage: Arc<hearth_metrics::Usage>,
 }
 
 /// Serves the socket of one instance until it is dropped.
@@ -112,7 +114,10 @@ impl Capabilities {
 
     async fn ask(&self, identity: &Identity, binding: &Binding, request: Request<Body>) -> Response<Body> {
         match &binding.kind {
-            BindingKind::KvNamespace { namespace_id } => self.kv.serve(namespace_id, request).await,
+            BindingKind::KvNamespace { namespace_id } => {
+                self.usage.record(&identity.account, namespace_id, kv_action(&request));
+                self.kv.serve(namespace_id, request).await
+            }
             BindingKind::R2Bucket { bucket_name, .. } => {
                 self.r2.serve(&identity.account, bucket_name, request).await
             }
@@ -132,6 +137,18 @@ impl Capabilities {
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }
     }
+}
+
+/// Which of the counted actions a call on a KV binding is; workerd asks for a list as for the key of no name.
+fn kv_action(request: &Request<Body>) -> usize {
+    let named = request.uri().query().is_some_and(|query| query.contains("urlencoded"));
+    let name = match *request.method() {
+        Method::PUT => "write",
+        Method::DELETE => "delete",
+        Method::GET if request.uri().path() == "/" && !named => "list",
+        _ => "read",
+    };
+    ACTIONS.iter().position(|action| *action == name).unwrap_or_default()
 }
 
 /// As what a call on a binding is counted.
