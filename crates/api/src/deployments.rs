@@ -144,11 +144,6 @@ async fn check_objects(api: &Api, worker: &Worker, targets: &[Version]) -> Resul
     if namespaces.is_empty() {
         return Ok(());
     }
-    if targets.len() > 1 {
-        return Err(ApiError::not_supported(
-            "Gradual deployments of a Worker with Durable Objects, which have one version at a time, are",
-        ));
-    }
     for target in targets {
         check_classes(&target.exports, &namespaces, &[])?;
         let classes = target.bindings.iter().filter_map(Binding::own_class);

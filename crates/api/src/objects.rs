@@ -74,11 +74,38 @@ impl Call<'_> {
         bindings: &mut [Binding],
         then: Then,
     ) -> Result<PlannedObjects, ApiError> {
+        self.resolve_foreign(bindings).await?;
         let planned = self.plan_namespaces(existing, wanted, then).await?;
         if wanted.exports.is_none() {
             resolve_namespaces(&planned, bindings)?;
         }
         Ok(planned)
+    }
+
+    /// Tells bindings to other workers' classes their namespaces.
+    async fn resolve_foreign(self, bindings: &mut [Binding]) -> Result<(), ApiError> {
+        for Binding { name, kind } in bindings {
+            let BindingKind::DurableObjectNamespace {
+                class_name,
+                script_name: Some(script),
+                namespace_id,
+                ..
+            } = kind
+            else {
+                continue;
+            };
+            let found = self.api.store().namespace_by_class(&self.account.id, script, class_name).await?;
+            let Some(found) = found else {
+                return Err(ApiError::bad_request(
+                    code::OBJECT_BINDING,
+                    format!(
+                        "Cannot create binding {name} for class '{class_name}' in script '{script}' because it is not currently configured to implement Durable Objects. Deploy '{script}' with a migration for the class first."
+                    ),
+                ));
+            };
+            *namespace_id = Some(found.namespace.id.to_string());
+        }
+        Ok(())
     }
 
     async fn plan_namespaces(
@@ -143,14 +170,12 @@ impl Call<'_> {
 
 /// Tells bindings their namespaces.
 fn resolve_namespaces(planned: &PlannedObjects, bindings: &mut [Binding]) -> Result<(), ApiError> {
-    for Binding { name, kind } in bindings {
+    for Binding { kind, .. } in bindings {
         let BindingKind::DurableObjectNamespace { class_name, script_name, namespace_id, .. } = kind else {
             continue;
         };
         if script_name.is_some() {
-            return Err(ApiError::not_supported(&format!(
-                "binding {name}: bindings to another Worker's Durable Objects (`script_name`) are"
-            )));
+            continue;
         }
         let by_class = planned.after.iter().find(|namespace| namespace.class == *class_name);
         // An inherited binding follows its namespace to the class's new name.

@@ -1,6 +1,8 @@
 //! Namespaces of Durable Objects: which class of which worker has stored objects. The objects lie elsewhere, under the
 //! namespace's id.
 
+use std::collections::HashSet;
+
 use hearth_model::{AccountId, Namespace, NamespaceChange, NamespaceId, Stranger, WorkerId, WorkerName};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -111,6 +113,43 @@ impl Store {
             Ok(Stranger { worker: rows::parsed(row, "worker")?, namespace })
         };
         row.as_ref().map(stranger).transpose()
+    }
+}
+
+/// Which worker (`borrower`) has a binding to which other worker's (`lender`) namespace, in the versions that serve.
+const BORROWED: &str = "SELECT DISTINCT v.worker AS borrower, n.worker AS lender
+     FROM workers w
+     JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
+     JOIN json_each(d.split) s
+     JOIN versions v ON v.id = json_extract(s.value, '$[0]')
+     JOIN json_each(v.document, '$.bindings') b
+     JOIN object_namespaces n ON n.id = json_extract(b.value, '$.namespace_id') AND n.worker <> v.worker";
+
+impl Store {
+    /// Whether another worker, as it is deployed, has a binding to a namespace of this one.
+    pub async fn lends_objects(&self, worker: WorkerId) -> Result<bool> {
+        let sql = format!("{BORROWED} WHERE n.worker = ? LIMIT 1");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(worker.to_string())
+            .fetch_optional(&mut *self.read().await?)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The other workers to whose namespaces a worker, as it is deployed, has bindings.
+    pub async fn object_lenders(&self, worker: WorkerId) -> Result<Vec<WorkerId>> {
+        let sql = format!("{BORROWED} WHERE v.worker = ?");
+        let all = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(worker.to_string())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        all.iter().map(|row| rows::parsed(row, "lender")).collect()
+    }
+
+    /// All workers to whose namespaces others, as they are deployed, have bindings.
+    pub async fn all_object_lenders(&self) -> Result<HashSet<WorkerId>> {
+        let all = sqlx::query(BORROWED).fetch_all(&mut *self.read().await?).await?;
+        all.iter().map(|row| rows::parsed(row, "lender")).collect()
     }
 }
 

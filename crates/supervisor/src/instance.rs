@@ -17,6 +17,9 @@ use crate::connection::PooledConnection;
 pub enum Role {
     /// The worker and its Durable Objects in one process: the usual.
     Fused,
+    /// A version of a worker with Durable Objects without these: they are in another version's process, to which its
+    /// calls to them go.
+    Front,
 }
 
 /// The identity of an instance. Processes of a hot stateless worker share one.
@@ -36,6 +39,11 @@ impl InstanceKey {
     /// The usual process of a version.
     pub fn fused(worker: WorkerId, version: VersionId) -> Self {
         Self { worker, role: Role::Fused, version, shard: 0 }
+    }
+
+    /// A process of a version that leaves the worker's objects to another.
+    pub fn front(worker: WorkerId, version: VersionId) -> Self {
+        Self { role: Role::Front, ..Self::fused(worker, version) }
     }
 }
 

@@ -193,6 +193,18 @@ fn successor(key: InstanceKey) -> InstanceKey {
 }
 
 #[test]
+fn fronts_run_beside_the_owner_and_through_its_swaps() {
+    let (mut plan, old, _) = owning();
+    let front = InstanceKey::front(old.worker, VersionId::random());
+    let [Effect::Start(serial, started)] = plan.on(Event::Wanted(front), SECOND)[..] else { panic!() };
+    assert_eq!(started, front);
+    assert_eq!(plan.on(Event::Started(serial), SECOND), []);
+    let swap = plan.on(Event::Owned(old.worker, Some(successor(old))), SECOND);
+    assert!(!swap.is_empty() && !swap.contains(&Effect::Drain(serial)), "{swap:?}");
+    assert_eq!(plan.on(Event::Retired(front), 2 * SECOND), [Effect::Drain(serial)]);
+}
+
+#[test]
 fn on_storage_the_next_starts_when_the_last_is_gone() {
     let (mut plan, old, first) = owning();
     let new = successor(old);

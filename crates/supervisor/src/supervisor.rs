@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::{Instance, InstanceKey};
+use crate::instance::{Instance, InstanceKey, Role};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
 use crate::output::{Console, Source};
@@ -78,6 +78,8 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) monitored: Mutex<Monitored>,
     tracing: Tracing,
+    /// Whether others can come to its Durable Objects.
+    pub(crate) lent: bool,
     /// Ends the services of its sockets when dropped.
     _attached: Box<dyn Any + Send + Sync>,
 }
@@ -333,7 +335,7 @@ impl Shared {
         }
     }
 
-    fn running(&self, serial: Serial) -> Option<Arc<Running>> {
+    pub(crate) fn running(&self, serial: Serial) -> Option<Arc<Running>> {
         self.running.lock().get(&serial).cloned()
     }
 
@@ -458,17 +460,24 @@ impl Shared {
         serial: Serial,
         key: InstanceKey,
     ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
-        let launch = self.code.launch(key.version).await?;
+        let mut launch = self.code.launch(key.version).await?;
+        let front = key.role == Role::Front;
+        if front {
+            // Their engine runs in the host.
+            launch.workflows.clear();
+        }
         let identity = Identity::of(key, &launch);
         let tracing = self.tracing(key, &launch);
-        let purpose = Purpose::Serve { tails: tracing != Tracing::Off };
+        let lent = !front && self.owners.lent(key.worker);
+        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, front, lent };
         let flavour = match needs_experimental(&launch, &purpose) {
             true => Flavour::Experimental,
             false => Flavour::Plain,
         };
         let patience = self.config.start_timeout;
         let root = &self.config.objects;
-        let storage = Storage::lock(root, folders_of(root, &launch), patience).await.map_err(internal)?;
+        let folders = if front { Vec::new() } else { folders_of(root, &launch) };
+        let storage = Storage::lock(root, folders, patience).await.map_err(internal)?;
         let spare = self.spare(flavour, &storage).await?;
         let memory = launch.limits.process_memory_bytes();
         let limits = self.nursery.limits(memory, !storage.is_empty());
@@ -487,6 +496,7 @@ impl Shared {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug),
             monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
             tracing,
+            lent,
             _attached: self.services.attach(identity, sockets),
             process,
         };

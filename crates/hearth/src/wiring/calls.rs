@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_gateway::{RouteTable, Served};
-use hearth_model::{BindingKind, VersionChoice, WorkerName};
+use hearth_model::{Binding, BindingKind, NamespaceId, VersionChoice, WorkerName};
 use hearth_rpc::{Callee, HttpSender, Object, RouteError, Router};
 use hearth_supervisor::{
-    AcquireError, Identity, Instances, Lease, MAIN_SERVICE, RequestBody, Supervisor, binding_key,
+    AcquireError, Identity, Instances, Lease, MAIN_SERVICE, OBJECTS_ENTRYPOINT, OBJECTS_SERVICE, RequestBody,
+    Supervisor, binding_key,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use serde_json::json;
 
 /// Routes the calls of one instance.
 pub struct Calls {
@@ -30,11 +32,14 @@ struct Target<'a> {
 
 #[async_trait]
 impl Router for Calls {
-    fn is_namespace(&self, _: &str) -> bool {
-        false
+    fn is_namespace(&self, key: &str) -> bool {
+        matches!(self.binding(key), Some(Binding { kind: BindingKind::DurableObjectNamespace { .. }, .. }))
     }
 
-    async fn route(&self, key: &str, _: Option<&Object>) -> Result<Callee, RouteError> {
+    async fn route(&self, key: &str, object: Option<&Object>) -> Result<Callee, RouteError> {
+        if let Some(object) = object {
+            return self.object(key, object).await;
+        }
         let Target { binding, service, entrypoint, props } = self.target(key)?;
         let served = self.worker(binding, service)?;
         let worker = &served.worker;
@@ -48,20 +53,45 @@ impl Router for Calls {
         lease.instance().opened().await.map_err(|death| refused(service, &AcquireError::Died(death)))?;
         let lease = Arc::new(lease);
         let direct = entrypoint.is_none() && props.is_none();
-        let leaving = Arc::clone(&lease);
-        Ok(Callee {
-            leaving: Box::pin(async move { leaving.draining().await }),
-            debug_socket: lease.instance().debug_socket().to_owned(),
-            service: MAIN_SERVICE.to_owned(),
-            entrypoint: entrypoint.map(str::to_owned),
-            props_json: props.map(ToString::to_string),
-            http: direct.then(|| self.sender(served, Arc::clone(&lease))),
-            lease: Box::new(lease),
-        })
+        let http = direct.then(|| self.sender(served, Arc::clone(&lease)));
+        let props = props.map(ToString::to_string);
+        Ok(Callee { http, ..callee(lease, MAIN_SERVICE, entrypoint, props) })
     }
 }
 
 impl Calls {
+    /// The process that has an object of the namespace that a binding leads to.
+    async fn object(&self, key: &str, object: &Object) -> Result<Callee, RouteError> {
+        let unknown = || RouteError::not_found("There is no such Durable Object binding.");
+        let (binding, class, id) = match self.binding(key) {
+            Some(Binding {
+                name,
+                kind: BindingKind::DurableObjectNamespace { class_name, namespace_id: Some(id), .. },
+            }) => (name, class_name, id),
+            _ => return Err(unknown()),
+        };
+        let namespace: NamespaceId = id.parse().map_err(|_| unknown())?;
+        let lease = match self.supervisor.acquire_objects(namespace).await {
+            Ok(Some(lease)) => Arc::new(lease),
+            Ok(None) => {
+                let text = format!("The Durable Object class {class} (binding {binding}) is not deployed.");
+                return Err(RouteError::not_found(text));
+            }
+            Err(error) => return Err(refused(class, &error)),
+        };
+        lease.instance().opened().await.map_err(|death| refused(class, &AcquireError::Died(death)))?;
+        let mut props = json!({"namespace": id, "id": object.id});
+        if let Some(name) = &object.name {
+            props["name"] = name.as_str().into();
+        }
+        Ok(callee(lease, OBJECTS_SERVICE, Some(OBJECTS_ENTRYPOINT), Some(props.to_string())))
+    }
+
+    fn binding(&self, key: &str) -> Option<&Binding> {
+        let mut numbered = self.caller.bindings.iter().enumerate();
+        numbered.find(|(position, _)| binding_key(*position) == key).map(|(_, binding)| binding)
+    }
+
     /// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
     fn sender(&self, callee: Arc<Served>, lease: Arc<Lease>) -> HttpSender {
         let (table, caller) = (Arc::clone(&self.table), self.caller.key.worker);
@@ -75,9 +105,7 @@ impl Calls {
     }
 
     fn target(&self, key: &str) -> Result<Target<'_>, RouteError> {
-        let mut numbered = self.caller.bindings.iter().enumerate();
-        let found = numbered.find(|(position, _)| binding_key(*position) == key);
-        match found.map(|(_, binding)| (&binding.name, &binding.kind)) {
+        match self.binding(key).map(|binding| (&binding.name, &binding.kind)) {
             Some((binding, BindingKind::Service { service, entrypoint, props, .. })) => Ok(Target {
                 binding,
                 service,
@@ -93,6 +121,19 @@ impl Calls {
         name.and_then(|name| self.table.sibling(self.caller.key.worker, &name)).ok_or_else(|| {
             RouteError::not_found(format!("Worker {service} (binding {binding}) does not exist."))
         })
+    }
+}
+
+fn callee(lease: Arc<Lease>, service: &str, entrypoint: Option<&str>, props: Option<String>) -> Callee {
+    let leaving = Arc::clone(&lease);
+    Callee {
+        debug_socket: lease.instance().debug_socket().to_owned(),
+        service: service.to_owned(),
+        entrypoint: entrypoint.map(str::to_owned),
+        props_json: props,
+        leaving: Box::pin(async move { leaving.draining().await }),
+        lease: Box::new(lease),
+        http: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hearth_model::WorkerId;
 
 use super::{Effect, Member, Plan, Serial, Stage};
-use crate::InstanceKey;
+use crate::{InstanceKey, Role};
 
 /// Which key may run on each storage.
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ impl Owners {
         self.keys.get(&key.worker) == Some(&key)
     }
 
-    /// Whether the key may not run: another has the storage.
+    /// Whether the key may not run: another has the storage. A front needs none.
     pub(super) fn excludes(&self, key: InstanceKey) -> bool {
-        self.keys.get(&key.worker).is_some_and(|owner| *owner != key)
+        key.role == Role::Fused && self.keys.get(&key.worker).is_some_and(|owner| *owner != key)
     }
 }
 

@@ -3,16 +3,20 @@
 use hearth_model::{BindingKind, Launch};
 
 use super::super::workerd_capnp::{service_designator, worker};
-use super::{Purpose, extensions, objects, workflows};
+use super::{Purpose, extensions, links, objects, workflows};
 
 /// workerd's own module that makes the D1 API of a `fetcher` (workerd.md 1.4).
 const D1_MODULE: &str = "cloudflare-internal:d1-api";
 
 /// The bindings that Rust serves, with their positions among the bindings.
-pub(super) fn outside(launch: &Launch) -> impl Iterator<Item = (usize, &BindingKind)> {
+pub(super) fn outside<'a>(
+    launch: &'a Launch,
+    purpose: &'a Purpose<'_>,
+) -> impl Iterator<Item = (usize, &'a BindingKind)> {
     let own = |name: &str| launch.workflows.iter().any(|workflow| workflow.name == name);
     let is_outside = move |kind: &BindingKind| match kind {
         BindingKind::Workflow { workflow_name, .. } => !own(workflow_name),
+        BindingKind::DurableObjectNamespace { .. } => links::is_foreign(kind, purpose),
         _ => matches!(
             kind,
             BindingKind::Service { .. }
@@ -41,7 +45,8 @@ pub(super) fn outside_service(position: usize) -> String {
 /// The bindings of the worker's `env`.
 pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
     let numbered = launch.bindings.iter().enumerate();
-    let bindings: Vec<_> = numbered.filter(|(_, binding)| has_value(&binding.kind, launch)).collect();
+    let bindings: Vec<_> =
+        numbered.filter(|(_, binding)| has_value(&binding.kind, launch, purpose)).collect();
     // A probe's bindings lead to no data: a worker that is only looked at must not touch any.
     let target = |position| match purpose {
         Purpose::Serve { .. } => outside_service(position),
@@ -65,6 +70,7 @@ pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpos
                 wrapped(to, extensions::ANALYTICS).set_name(target(position))
             }
             BindingKind::Ratelimit { .. } => wrapped(to, extensions::RATELIMIT).set_name(target(position)),
+            kind if links::is_foreign(kind, purpose) => links::fill_binding(to, position),
             BindingKind::DurableObjectNamespace { .. } => objects::fill_binding(to, &binding.kind, launch),
             BindingKind::Workflow { workflow_name, .. } => {
                 let mut fetcher = wrapped(to, workflows::API_MODULE);
@@ -85,9 +91,10 @@ pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpos
 
 /// Whether a binding is one for the worker: an `inherit` is resolved long before, and a class of Durable Objects may be
 /// gone by now.
-fn has_value(kind: &BindingKind, launch: &Launch) -> bool {
+fn has_value(kind: &BindingKind, launch: &Launch, purpose: &Purpose<'_>) -> bool {
     match kind {
         BindingKind::Inherit { .. } => false,
+        kind if links::is_foreign(kind, purpose) => true,
         BindingKind::DurableObjectNamespace { .. } => objects::class_of(kind, launch).is_some(),
         _ => true,
     }

@@ -13,11 +13,13 @@ use super::workerd_capnp::{config, external_server, http_options, service, worke
 
 mod bindings;
 mod extensions;
+mod links;
 mod objects;
 mod workflows;
 
 pub use bindings::binding_key;
 use bindings::{fill_bindings, outside, outside_service};
+pub use links::{OBJECTS_ENTRYPOINT, OBJECTS_SERVICE};
 pub(crate) use workflows::STORAGE_FOLDER;
 pub use workflows::{BINDING_ENTRYPOINT, ENGINE_SERVICE, binding_props, instances_folder};
 
@@ -63,8 +65,9 @@ const DISPATCH_DATE: &str = "2026-11-01";
 
 /// What is built.
 pub(crate) enum Purpose<'a> {
-    /// A worker that serves. `tails`: it sends its traces to `tail.sock`.
-    Serve { tails: bool },
+    /// A worker that serves. `tails`: it sends its traces to `tail.sock`. `front`: its Durable Objects are in another
+    /// process. `lent`: other processes call those of this one.
+    Serve { tails: bool, front: bool, lent: bool },
     /// A worker that is only looked at: no way out, no bindings to others, and with an entry of ours.
     Probe(Entry<'a>),
 }
@@ -84,7 +87,7 @@ fn size_hint(launch: &Launch) -> u32 {
     let modules: usize = launch.modules.iter().map(|m| m.content.len() + m.name.len() + 64).sum();
     let bindings: usize =
         launch.bindings.iter().map(|b| serde_json::to_string(b).map_or(0, |json| json.len()) * 2 + 512).sum();
-    let objects: usize = launch.objects.iter().map(|namespace| namespace.class.len() + 128).sum();
+    let objects: usize = launch.objects.iter().map(|namespace| 2 * namespace.class.len() + 512).sum();
     u32::try_from((own + modules + bindings + objects) / 8).unwrap_or(u32::MAX / 4)
 }
 
@@ -120,6 +123,8 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
                 fill_worker(service.init_worker(), launch, purpose);
             }
             Part::Storage => objects::fill_storage(service, paths),
+            Part::Forward => links::fill_forward(service, launch, purpose),
+            Part::Enter => links::fill_enter(service, launch),
             Part::Cache => fill_cache(service, paths),
             Part::Tail => fill_tail(service, paths),
             Part::Dispatcher => fill_dispatcher(service, launch),
@@ -137,6 +142,10 @@ enum Part {
     Beat,
     Main,
     Storage,
+    /// The classes that stand for objects of other processes.
+    Forward,
+    /// The way to this process's objects for others.
+    Enter,
     Cache,
     Tail,
     Dispatcher,
@@ -151,10 +160,16 @@ enum Part {
 /// What the process needs. A probe's worker has no way to data.
 fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     let mut parts = vec![Part::Internet, Part::Beat, Part::Main];
-    let Purpose::Serve { tails } = purpose else { return parts };
+    if links::has_foreign(launch, purpose) {
+        parts.push(Part::Forward);
+    }
+    let Purpose::Serve { tails, front, lent } = purpose else { return parts };
     parts.push(Part::Cache);
-    if !launch.objects.is_empty() {
+    if !front && !launch.objects.is_empty() {
         parts.push(Part::Storage);
+        if *lent {
+            parts.push(Part::Enter);
+        }
     }
     if *tails {
         parts.push(Part::Tail);
@@ -165,8 +180,10 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     if !launch.workflows.is_empty() {
         parts.extend([Part::WorkflowEngine, Part::WorkflowStorage]);
     }
-    parts.extend(outside(launch).map(|(position, kind)| match kind {
-        BindingKind::Service { .. } | BindingKind::Workflow { .. } => Part::Call(position),
+    parts.extend(outside(launch, purpose).map(|(position, kind)| match kind {
+        BindingKind::Service { .. }
+        | BindingKind::DurableObjectNamespace { .. }
+        | BindingKind::Workflow { .. } => Part::Call(position),
         _ => Part::Capability(position),
     }));
     parts
@@ -215,9 +232,12 @@ fn fill_dispatcher(mut service: service::Builder<'_>, launch: &Launch) {
         workflows.set_name("WORKFLOWS");
         workflows.init_service().set_name(ENGINE_SERVICE);
     }
-    let mut module = worker.init_modules(1).get(0);
-    module.set_name("dispatch.js");
-    module.set_es_module(DISPATCHER);
+    set_module(worker.init_modules(1).get(0), "dispatch.js", DISPATCHER);
+}
+
+fn set_module(mut module: worker::module::Builder<'_>, name: &str, source: &str) {
+    module.set_name(name);
+    module.set_es_module(source);
 }
 
 /// Who is told of every invocation.
@@ -282,7 +302,7 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
             workflows::fill_worker(worker.reborrow(), launch);
         }
     }
-    if matches!(purpose, Purpose::Serve { tails: true }) {
+    if matches!(purpose, Purpose::Serve { tails: true, .. }) {
         worker.reborrow().init_tails(1).get(0).set_name(TAIL_SERVICE);
     }
     match &launch.format {

@@ -19,7 +19,7 @@ pub(super) fn fill_storage(mut service: service::Builder<'_>, paths: &Paths<'_>)
 /// The worker's namespaces. Those of a probe are kept in memory: a candidate on real storage would run its alarms
 /// (workerd.md 9).
 pub(super) fn fill_namespaces(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
-    if launch.objects.is_empty() {
+    if launch.objects.is_empty() || matches!(purpose, Purpose::Serve { front: true, .. }) {
         return;
     }
     let mut list = worker.reborrow().init_durable_object_namespaces(launch.objects.len() as u32);
