@@ -1,13 +1,6 @@
-#!/usr/bin/env python3
-"""Measures what SPECIFICATION.md promises of the cache: a request that is answered from it against one that a worker
-answers by itself, and single calls against `wrangler dev`.
+"""The part `cache` of `bench/events.py`: a request that is answered from the cache against one that a worker answers by
+itself, and single calls against `wrangler dev`."""
 
-    bench/cache.py [--quick]
-
-Every figure is a median of alternating rounds. Environment: HEARTH_BIN, HEARTH_WORKERD (set by the Makefile).
-"""
-
-import argparse
 import http.client
 import http.server
 import statistics
@@ -74,10 +67,8 @@ def latencies(target, op, n):
     return taken
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it works, not to quote")
-    rounds = 3 if parser.parse_args().quick else 9
+def cache(quick):
+    rounds = 3 if quick else 9
     hearth = Hearth()
     ours = hearth_target(hearth, "cache", SOURCE, [])
     dev = dev_target(SOURCE, {})
@@ -109,7 +100,3 @@ def main():
     finally:
         ours.stop()
         dev.stop()
-
-
-if __name__ == "__main__":
-    main()

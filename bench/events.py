@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what SPECIFICATION.md promises of events, beside `wrangler dev`.
 
-    bench/events.py [--quick] [only …]      only: queues
+    bench/events.py [--quick] [only …]      only: queues cache
 
 Every figure is a median of alternating rounds. Environment: HEARTH_BIN, HEARTH_WORKERD (set by the Makefile).
 """
@@ -12,6 +12,7 @@ import json
 import statistics
 import time
 
+from cache import cache
 from spine import Hearth, report
 from state import dev_target, hearth_target
 
@@ -95,7 +96,7 @@ def queues(quick):
         dev.stop()
 
 
-ALL = [queues]
+ALL = [queues, cache]
 
 
 def main():

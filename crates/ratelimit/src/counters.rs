@@ -94,6 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_over_though_an_older_one_still_lasts() {
+        let (mut counters, start) = (Counters::new(100), Instant::now());
+        counters.admit(name(1), 1, 6 * PERIOD, 1, start);
+        for (after, expected) in [(0, true), (9, false), (10, true), (11, false)] {
+            let now = start + Duration::from_secs(after);
+            assert_eq!(counters.admit(name(2), 1, PERIOD, 1, now), expected, "{after}");
+        }
+    }
+
+    #[test]
     fn a_heavy_call_counts_more() {
         let (mut counters, now) = (Counters::new(100), Instant::now());
         let answers = [2, 2, 2].map(|weight| counters.admit(name(1), 3, PERIOD, weight, now));
