@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{SinkExt as _, StreamExt as _};
 use hearth_testing::{Hearth, Project};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 struct Split {
@@ -95,7 +95,15 @@ async fn a_socket_of_a_front_lives_until_its_object_moves() {
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("one hi"));
         sockets.push(socket);
     }
-    split.deploy(40, 60).await;
+    // wrangler asks for a change that waits until nobody is in the objects, for five minutes at most.
+    let share = |id: &str, share: u32| json!({"version_id": id, "percentage": share});
+    let now = json!({
+        "strategy": "percentage",
+        "versions": [share(&split.one, 40), share(&split.two, 60)],
+        "code_update_strategy": {"mode": "immediate"},
+    });
+    let path = "/accounts/:a/workers/scripts/split/deployments";
+    split.hearth.api("POST", path, Some(now)).await.result();
     for mut socket in sockets {
         match socket.next().await.unwrap().unwrap() {
             Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1012),
