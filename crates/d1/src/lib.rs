@@ -7,7 +7,8 @@
 //! **Files.** `d1/<uuid>/database.db` below the data folder with its write-ahead log beside it; the folder is all that
 //! an engine may write. Whatever else is kept about a database lies outside of it.
 //!
-//! **Durability.** WAL, `synchronous=FULL`: what is answered is on disk. The log is only ever folded into the database
+//! **Durability.** WAL: what is answered is on disk. The engine syncs the log before it answers, once for all transactions
+//! that were asked together; SQLite does so itself before a fold. The log is only ever folded into the database
 //! by [`D1`], after the [`Archive`] has had it; a place in it is a [`Position`], which is what a bookmark says.
 
 #![forbid(unsafe_code)]

@@ -42,7 +42,7 @@ pub fn frame() -> u32 {
 pub struct Log {
     path: PathBuf,
     file: Option<File>,
-    /// Frames that are on disk.
+    /// Frames that were acknowledged, or were there before this engine.
     kept: u32,
     /// Frames that the file has room for already.
     room: u32,
@@ -54,6 +54,11 @@ impl Log {
         let mut path = database.as_os_str().to_owned();
         path.push("-wal");
         Self { path: path.into(), file: None, kept: 0, room: 0 }
+    }
+
+    /// The database was opened: what its log holds may have been acknowledged by an engine before.
+    pub fn opened(&mut self) {
+        self.kept = frame();
     }
 
     /// The log was folded, and is empty.
@@ -104,6 +109,9 @@ impl Log {
 
 /// Something that has to be on disk before anybody hears of it.
 pub trait Durable {
+    /// Whether something was committed that may not be on disk.
+    fn is_behind(&self) -> bool;
+
     /// Waits until all that was committed is on disk. Quick when it is.
     ///
     /// # Errors
@@ -112,8 +120,12 @@ pub trait Durable {
 }
 
 impl Durable for Log {
+    fn is_behind(&self) -> bool {
+        BEHIND.get()
+    }
+
     fn settle(&mut self) -> io::Result<()> {
-        if !BEHIND.get() {
+        if !self.is_behind() {
             return Ok(());
         }
         let synced = self.file().and_then(|file| file.sync_data());
@@ -137,12 +149,18 @@ mod tests {
         let database = folder.path().join("database.db");
         let path = folder.path().join("database.db-wal");
         std::fs::write(&path, vec![1; (HEADER + 5 * FRAME) as usize]).expect("writes");
+        let length = || std::fs::metadata(&path).expect("is there").len();
         let mut log = Log::of(&database);
+        committed(4);
+        log.opened();
+        log.take_back().expect("is shortened");
+        assert_eq!(length(), HEADER + 4 * FRAME, "what was there before is not this engine's to take");
+        log.settle().expect("is on disk");
         committed(3);
         log.settle().expect("is on disk");
         committed(5);
         log.take_back().expect("is shortened");
-        assert_eq!(std::fs::metadata(&path).expect("is there").len(), HEADER + 3 * FRAME);
+        assert_eq!(length(), HEADER + 3 * FRAME);
 
         // A pipe can be written to and not be synced, as a disk that fails.
         let (_reader, writer) = std::io::pipe().expect("a pipe");

@@ -90,6 +90,7 @@ impl Engine {
         let mut bytes = blank();
         bytes.extend_from_slice(text.as_bytes());
         let mut answering = answers.lock();
+        answering.log.opened();
         answering.hold(sealed(outcome, Figures::default(), bytes, size, 0)?)?;
         answering.release()?;
         drop(answering);

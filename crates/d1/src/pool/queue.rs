@@ -137,15 +137,16 @@ impl Drop for Ticket<'_> {
 /// Every kind of [`D1Error`].
 pub async fn run(shared: &Arc<Shared>, slot: &Arc<Slot>, op: Op, payload: Bytes) -> Answer {
     let until = Instant::now() + shared.config.queue_timeout;
-    let mut ticket = slot.queue.enter(op, payload, until);
-    let seat = match Arc::clone(&slot.seat).try_lock_owned() {
-        Ok(seat) => seat,
+    let (mut ticket, seat) = match Arc::clone(&slot.seat).try_lock_owned() {
+        Ok(seat) => (slot.queue.enter(op, payload, until), seat),
         Err(_) => {
+            // Before it is in the queue: once there, somebody may take it along.
             let _waiting = slot.wait(shared.config.max_queue)?;
+            let mut ticket = slot.queue.enter(op, payload, until);
             tokio::select! {
                 biased;
                 answer = ticket.answer() => return answer,
-                seat = Arc::clone(&slot.seat).lock_owned() => seat,
+                seat = Arc::clone(&slot.seat).lock_owned() => (ticket, seat),
                 () = tokio::time::sleep_until(until) => {
                     return if ticket.withdraw() { Err(D1Error::QueuedTooLong) } else { ticket.answer().await };
                 }
