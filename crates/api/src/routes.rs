@@ -9,10 +9,8 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
-use serde_json::json;
 use tower::{Layer, util::MapRequestLayer};
 
-use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
@@ -62,8 +60,6 @@ fn filter(method: &Method) -> MethodFilter {
 pub fn operations() -> Vec<Operation> {
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     let (patch, delete) = (Method::PATCH, Method::DELETE);
-    let op_get = |path, handler: MethodRouter<Api>| Operation { method: Method::GET, path, handler };
-    let empty = |path| op_get(path, on(MethodFilter::GET, || async { Reply::new(json!([])) }));
     vec![
         // Identity
         op(get.clone(), "/user", identity::user),
@@ -179,8 +175,6 @@ pub fn operations() -> Vec<Operation> {
         op(get.clone(), "/zones/{zone}/workers/routes/{route}", zones::get_route),
         op(put.clone(), "/zones/{zone}/workers/routes/{route}", zones::put_route),
         op(delete.clone(), "/zones/{zone}/workers/routes/{route}", zones::delete_route),
-        // Lists that are empty while what they list is not there: `wrangler delete` asks for each of them.
-        empty("/accounts/{account}/workers/durable_objects/namespaces"),
         // Not there yet, by name
         op(
             post.clone(),

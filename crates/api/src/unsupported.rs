@@ -6,7 +6,7 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 20] = [
+const RESOURCES: [(&str, &str); 19] = [
     ("r2-catalog", "The R2 Data Catalog is"),
     ("workflows", "Workflows are"),
     ("hyperdrive", "Hyperdrive is"),
@@ -26,7 +26,6 @@ const RESOURCES: [(&str, &str); 20] = [
     ("workers/dispatch", "Workers for Platforms is"),
     ("workers/assets", "Static assets are"),
     ("workers/observability", "This part of Workers Observability is"),
-    ("workers/durable_objects", "Durable Objects are"),
 ];
 
 /// `POST scripts/:worker/assets-upload-session`.

@@ -18,6 +18,7 @@ use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
 use hearth_metrics::{Operations, Usage};
 use hearth_model::AccountId;
+use hearth_objects::Objects;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
 use hearth_queues::Queues;
 use hearth_r2::R2;
@@ -144,6 +145,9 @@ impl Server {
         let points = Analytics::open(hearth_analytics::Config { space: space.clone(), ..points })?;
         let counts = Arc::new(Operations::default());
         let usage = Arc::new(Usage::default());
+        let folder = std::path::absolute(settings.data_dir.join(OBJECTS_FOLDER))?;
+        let config = hearth_objects::Config { folder: folder.clone(), space: space.clone() };
+        let (objects, keeper) = Objects::new(store.clone(), config);
         let capabilities = Capabilities {
             kv: kv.clone(),
             queues: queues.clone(),
@@ -154,6 +158,7 @@ impl Server {
             analytics: points.clone(),
             operations: Arc::clone(&counts),
             usage: Arc::clone(&usage),
+            objects: objects.clone(),
         };
         let services = Attach::new(
             store.clone(),
@@ -165,7 +170,7 @@ impl Server {
             settings.logs.workers != hearth_supervisor::Tails::None,
         )?;
         let supervisor = Supervisor::start(
-            processes(settings, run_dir)?,
+            processes(settings, run_dir, folder),
             jailer,
             Arc::new(Code(store.clone())),
             Arc::clone(&services) as _,
@@ -188,7 +193,10 @@ impl Server {
             configured,
             cron.clone(),
             hub.clone(),
+            objects.clone(),
         );
+        let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };
+        tokio::spawn(keeper.keep(Arc::new(alarmed), closing.clone()));
         let data_dir = settings.data_dir.clone();
         let backup = Backup {
             store: store.clone(),
@@ -197,12 +205,14 @@ impl Server {
             r2: r2.clone(),
             d1: databases.d1(),
             analytics: points.clone(),
+            objects: objects.clone(),
             data_dir,
         };
         let mut operations = backup.operations()?;
         operations.extend(kv.operations());
         operations.extend(r2.operations());
         operations.extend(points.operations());
+        operations.extend(objects.operations());
         operations.extend(cache.operations(&store));
         let config = api_config(settings, listen.port());
         let scheme = config.public_url.scheme.clone();
@@ -381,9 +391,8 @@ async fn way_out(
     Ok(Egress::new(config, policy, Arc::new(inside))?)
 }
 
-fn processes(settings: &Settings, run_dir: PathBuf) -> Result<hearth_supervisor::Config> {
+fn processes(settings: &Settings, run_dir: PathBuf, objects: PathBuf) -> hearth_supervisor::Config {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let objects = std::path::absolute(settings.data_dir.join(OBJECTS_FOLDER))?;
     let mut config = hearth_supervisor::Config::for_machine(run_dir, objects, cores, machine_memory());
     let wanted = &settings.processes;
     config.spares = wanted.spares.unwrap_or(config.spares).max(1);
@@ -393,7 +402,8 @@ fn processes(settings: &Settings, run_dir: PathBuf) -> Result<hearth_supervisor:
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
     config.tails = settings.logs.workers;
     config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
-    Ok(config)
+    config.swap_window = wanted.swap_window_ms.map_or(config.swap_window, Duration::from_millis);
+    config
 }
 
 /// Descriptors that this process may have.

@@ -113,6 +113,9 @@ pub struct Processes {
     pub max_per_worker: Option<usize>,
     /// Seconds that an unused instance stays while memory lasts. Default: 3600.
     pub idle_timeout_s: Option<u64>,
+    /// Milliseconds that requests in a worker with Durable Objects have to finish when another version takes over: those
+    /// who come meanwhile wait. Default: 1000.
+    pub swap_window_ms: Option<u64>,
 }
 
 /// Settings of the way out; networks and hosts are opened by `hearth egress allow` too.

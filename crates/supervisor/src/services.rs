@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::{AcquireError, InstanceKey};
+use crate::{AcquireError, InstanceKey, Role};
 
 /// Gives a version's code and settings when a process starts.
 #[async_trait]
@@ -30,6 +30,8 @@ pub struct Identity {
     pub name: WorkerName,
     /// The version's bindings, secrets without their text.
     pub bindings: Vec<Binding>,
+    /// Whether it runs on the storage of Durable Objects.
+    pub stores: bool,
 }
 
 impl Identity {
@@ -39,6 +41,7 @@ impl Identity {
             account: launch.account.clone(),
             name: launch.name.clone(),
             bindings: launch.bindings.iter().map(Binding::redacted).collect(),
+            stores: key.role == Role::Fused && !launch.objects.is_empty(),
         })
     }
 }

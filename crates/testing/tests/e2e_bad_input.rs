@@ -63,7 +63,6 @@ async fn bindings_to_what_is_not_there_are_refused_by_name() {
         json!({ "type": "r2_bucket", "bucket_name": "b" }),
         json!({ "type": "d1", "id": "x" }),
         json!({ "type": "queue", "queue_name": "q" }),
-        json!({ "type": "durable_object_namespace", "class_name": "C" }),
         json!({ "type": "workflow", "workflow_name": "w", "class_name": "C" }),
         json!({ "type": "hyperdrive", "id": "x" }),
         json!({ "type": "vectorize", "index_name": "x" }),

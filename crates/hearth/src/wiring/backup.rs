@@ -13,6 +13,7 @@ use hearth_analytics::Analytics;
 use hearth_api::{ApiError, Caller, Operation};
 use hearth_d1::D1;
 use hearth_kv::Kv;
+use hearth_objects::Objects;
 use hearth_queues::Queues;
 use hearth_r2::R2;
 use hearth_store::Store;
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 
 use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
-use crate::assemble::{ANALYTICS_FOLDER, D1_FOLDER, KV_FOLDER, QUEUES_FOLDER, R2_FOLDER};
+use crate::assemble::{ANALYTICS_FOLDER, D1_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER};
 
 /// Bytes of one piece of the answer.
 const PIECE: usize = 256 << 10;
@@ -42,6 +43,7 @@ pub struct Backup {
     pub r2: R2,
     pub d1: D1,
     pub analytics: Analytics,
+    pub objects: Objects,
     pub data_dir: PathBuf,
 }
 
@@ -73,6 +75,7 @@ impl Backup {
         self.r2.snapshot(&data.join(R2_FOLDER)).await.context("copying R2")?;
         copy_databases(&self.d1, &data.join(D1_FOLDER)).await.context("copying D1")?;
         self.analytics.snapshot(&data.join(ANALYTICS_FOLDER)).await.context("copying Analytics Engine")?;
+        self.objects.snapshot(&data.join(OBJECTS_FOLDER)).await.context("copying Durable Objects")?;
         Ok(folder)
     }
 }

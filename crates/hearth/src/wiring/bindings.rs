@@ -31,6 +31,8 @@ pub struct Capabilities {
     pub r2: hearth_r2::R2,
     /// D1.
     pub d1: hearth_d1::wire::Wire,
+    /// What Durable Objects store.
+    pub objects: hearth_objects::Objects,
     /// The Cache API.
     pub cache: hearth_cache::Cache,
     /// Rate limits.

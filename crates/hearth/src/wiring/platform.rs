@@ -10,6 +10,7 @@ use hearth_cron::Cron;
 use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
 use hearth_model::{CodeUpdate, Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
+use hearth_objects::Objects;
 use hearth_observe::Hub;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::{Owner, Supervisor};
@@ -32,6 +33,7 @@ pub struct Platform {
     configured: Policy,
     cron: Cron,
     hub: Hub,
+    objects: Objects,
     lanes: Vec<Mutex<()>>,
 }
 
@@ -45,9 +47,10 @@ impl Platform {
         configured: Policy,
         cron: Cron,
         hub: Hub,
+        objects: Objects,
     ) -> Arc<Self> {
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Arc::new(Self { store, table, supervisor, services, configured, cron, hub, lanes })
+        Arc::new(Self { store, table, supervisor, services, configured, cron, hub, objects, lanes })
     }
 
     /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
@@ -81,6 +84,7 @@ impl Platform {
             }
         }
         self.table.upsert_worker(new);
+        self.objects.changed();
         for version in old.into_iter().filter(|version| !current.contains(version)) {
             self.supervisor.retire(id, version);
         }
@@ -113,6 +117,7 @@ impl Platform {
                 self.hub.forget(id);
                 self.table.remove_worker(id);
                 self.supervisor.own(id, None, CodeUpdate::Immediate);
+                self.objects.changed();
                 self.supervisor.retire_worker(id);
             }
             Change::Settings(id) => self.hub.follow(&self.store.worker(id).await?),

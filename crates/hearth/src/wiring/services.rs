@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use hearth_egress::{Egress, Origin, Policy};
 use hearth_gateway::RouteTable;
+use hearth_objects::Stay;
 use hearth_observe::{Hub, Subject};
 use hearth_rpc::{RpcThreads, TailHandle, TailReceiver};
 use hearth_store::{EgressRules, Store};
@@ -50,6 +51,8 @@ struct Attached {
     _calls: hearth_rpc::ServeHandle,
     _tail: TailHandle,
     _way_out: Arc<WayOut>,
+    /// Of a worker with Durable Objects.
+    _stay: Option<Stay>,
     opening: JoinHandle<()>,
 }
 
@@ -144,6 +147,7 @@ impl Services for Attach {
             self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
         let (way_out, opening) = self.open_way_out(&identity, sockets.egress, sockets.peer);
         let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
+        let (worker, stores) = (identity.key.worker, identity.stores);
         let capabilities = self.capabilities.clone();
         let peer = sockets.peer;
         let sink = WorkerLog {
@@ -157,6 +161,7 @@ impl Services for Attach {
             _calls: hearth_rpc::serve(sockets.rpc, admits, Arc::new(calls), &self.threads),
             _tail: self.tails.serve(sockets.tail, admits, Arc::new(sink)),
             _way_out: way_out,
+            _stay: stores.then(|| self.capabilities.objects.enter(worker)),
             opening,
         })
     }
