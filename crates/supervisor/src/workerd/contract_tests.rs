@@ -291,7 +291,8 @@ async fn a_workflow_runs_on_the_engine_and_is_in_its_index() {
     let mut launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
     let workflow = Workflow::new(launch.worker, "Flow");
     launch.workflows = vec![NamedWorkflow { name: "flow".to_owned(), workflow }];
-    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false });
+    let (running, control) =
+        Running::start(&launch, &Purpose::Serve { tails: false, front: false, lent: false });
     std::fs::create_dir_all(running.path("data/workflows")).unwrap();
     control::ready(control).await.unwrap();
     let run = |operation: &str, mut arguments: serde_json::Value| -> serde_json::Value {
