@@ -14,7 +14,7 @@ fn size(bed: &Bed) -> u64 {
 async fn fill(bed: &Bed) {
     let put = |number: usize| async move {
         let value = vec![number as u8; 10_000];
-        let key = Key::new(&format!("key-{number:05}")).unwrap();
+        let key = k(&format!("key-{number:05}"));
         bed.engine.put(NS, key, Attributes::default(), incoming(&value, 10_000)).await.unwrap();
     };
     futures::stream::iter((0..KEYS).map(put)).buffer_unordered(64).collect::<Vec<()>>().await;
