@@ -236,7 +236,6 @@ impl Server {
         let metrics = wiring::metrics_router(api.clone(), queues.clone(), meters.clone(), counts, more);
         let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics);
         let engines = Engines {
-            table: Arc::clone(&table),
             supervisor: supervisor.clone(),
             platform,
             objects: settings.data_dir.join(OBJECTS_FOLDER),

@@ -96,6 +96,12 @@ impl Owners {
         owners.get(&worker).and_then(|entry| entry.owner.as_ref()).is_some_and(|owner| owner.lent)
     }
 
+    /// The version that has the worker's storage.
+    fn host(&self, worker: WorkerId) -> Option<VersionId> {
+        let owners = self.0.read();
+        owners.get(&worker)?.owner.as_ref().map(|owner| owner.version)
+    }
+
     fn turn(&self, worker: WorkerId) -> u64 {
         self.0.read().get(&worker).map_or(0, |entry| entry.turn)
     }
@@ -186,6 +192,24 @@ impl Supervisor {
             if instance.key.role == Role::Fused && lent {
                 return Ok(Some(lease));
             }
+            drop(lease);
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// A place in the process that has a worker's storage, its workflows among it; starts one if none runs. None: the
+    /// worker has no storage, or is not deployed.
+    ///
+    /// # Errors
+    /// [`AcquireError`].
+    pub async fn acquire_host(&self, worker: WorkerId) -> Result<Option<Lease>, AcquireError> {
+        loop {
+            let Some(version) = self.shared.owners.host(worker) else { return Ok(None) };
+            let lease = self.acquire(worker, version).await?;
+            if lease.instance().key.role == Role::Fused {
+                return Ok(Some(lease));
+            }
+            // The storage moved to another version meanwhile.
             drop(lease);
             tokio::time::sleep(AGAIN).await;
         }

@@ -1,10 +1,10 @@
-//! Workflows: deployed by wrangler, driven by their worker, by wrangler's every command and by REST; across
+//! Workflows: deployed by wrangler, driven by their worker, by another one, by wrangler's every command and by REST; across
 //! a kill.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_testing::{Hearth, Project};
+use hearth_testing::{Form, Hearth, Project};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -163,19 +163,34 @@ async fn wranglers_every_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_hold_is_refused() {
+async fn another_worker_binds_it_and_what_does_not_hold_is_refused() {
     let hearth = Hearth::start().await;
-    let _project = deployed(&hearth).await;
-    hearth.api("POST", ORDERS, Some(json!({ "instance_id": "far" }))).await.result();
+    let caller = hearth.app("workflows-caller");
+    let output = caller.wrangler(&["deploy"]).await.expect_failure();
+    assert!(output.contains("Deploy \"flows\" first"), "{output}");
+    deployed(&hearth).await;
+    caller.wrangler(&["deploy"]).await.expect_ok();
+    let host = hearth.host("caller");
+    assert_eq!(hearth.get(&host, "/create?id=far").await.json(), "far");
+    until(&hearth, "far", "waiting").await;
+    hearth.get(&host, "/event?id=far").await;
+    let far = until(&hearth, "far", "complete").await;
+    assert_eq!((&far["output"]["price"], &far["output"]["approval"]), (&json!(8), &json!("from afar")));
 
     let thief = hearth.app("workflows");
     thief.edit("wrangler.toml", "name = \"flows\"", "name = \"thief\"");
     let output = thief.wrangler(&["deploy"]).await.expect_failure();
     assert!(output.contains("belongs to the Worker flows"), "{output}");
-    let missing = hearth.app("workflows");
-    missing.edit("index.js", "export class Failing", "class Failing");
-    let output = missing.wrangler(&["deploy"]).await.expect_failure();
-    assert!(output.contains("\"Failing\"") && output.contains("does not export"), "{output}");
+    // wrangler looks at the exports itself; other clients do not.
+    let metadata = json!({
+        "main_module": "index.js",
+        "compatibility_date": "2026-01-01",
+        "bindings": [{ "name": "W", "type": "workflow", "workflow_name": "w", "class_name": "Missing" }],
+    });
+    let form = Form::module("export default {};").metadata(&metadata.to_string()).finish();
+    let (status, code, message) = hearth.upload("missing", form).await.error();
+    assert_eq!((status, code), (400, 10021), "{message}");
+    assert!(message.contains("\"Missing\"") && message.contains("does not export"), "{message}");
 
     let create = async |body: Value| hearth.api("POST", ORDERS, Some(body)).await;
     let (status, code, _) = create(json!({ "instance_id": "far" })).await.error();

@@ -65,7 +65,8 @@ impl Runtime for Notes {
         if unavailable {
             return Err(ProbeError::Unavailable("no spare process at /run/secret".into()));
         }
-        let handlers = ["fetch", "email"].map(str::to_owned).into_iter().take(if mail { 2 } else { 1 }).collect();
+        let handlers =
+            ["fetch", "email"].map(str::to_owned).into_iter().take(if mail { 2 } else { 1 }).collect();
         let exports = Exports { handlers, entrypoints: vec![] };
         Ok(Probed { exports, startup_time_ms: 3 })
     }

@@ -7,8 +7,8 @@ use hearth_gateway::{RouteTable, Served};
 use hearth_model::{Binding, BindingKind, NamespaceId, VersionChoice, WorkerName};
 use hearth_rpc::{Callee, HttpSender, Object, RouteError, Router};
 use hearth_supervisor::{
-    AcquireError, Identity, Instances, Lease, MAIN_SERVICE, OBJECTS_ENTRYPOINT, OBJECTS_SERVICE, RequestBody,
-    Supervisor, binding_key,
+    AcquireError, BINDING_ENTRYPOINT, ENGINE_SERVICE, Identity, Instances, Lease, MAIN_SERVICE,
+    OBJECTS_ENTRYPOINT, OBJECTS_SERVICE, RequestBody, Supervisor, binding_key, binding_props,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -39,6 +39,12 @@ impl Router for Calls {
     async fn route(&self, key: &str, object: Option<&Object>) -> Result<Callee, RouteError> {
         if let Some(object) = object {
             return self.object(key, object).await;
+        }
+        if let Some(Binding { name, kind: BindingKind::Workflow { workflow_name, script_name, .. } }) =
+            self.binding(key)
+        {
+            let owner = script_name.as_deref().unwrap_or(self.caller.name.as_str());
+            return self.workflow(name, workflow_name, owner).await;
         }
         let Target { binding, service, entrypoint, props } = self.target(key)?;
         let served = self.worker(binding, service)?;
@@ -85,6 +91,21 @@ impl Calls {
             props["name"] = name.as_str().into();
         }
         Ok(callee(lease, OBJECTS_SERVICE, Some(OBJECTS_ENTRYPOINT), Some(props.to_string())))
+    }
+
+    /// The engine of a workflow in the process that has its instances.
+    async fn workflow(&self, binding: &str, workflow: &str, owner: &str) -> Result<Callee, RouteError> {
+        let served = self.worker(binding, owner)?;
+        let lease = match self.supervisor.acquire_host(served.worker.id).await {
+            Ok(Some(lease)) => Arc::new(lease),
+            Ok(None) => {
+                let text = format!("The workflow {workflow} (binding {binding}) is not deployed.");
+                return Err(RouteError::not_found(text));
+            }
+            Err(error) => return Err(refused(owner, &error)),
+        };
+        lease.instance().opened().await.map_err(|death| refused(owner, &AcquireError::Died(death)))?;
+        Ok(callee(lease, ENGINE_SERVICE, Some(BINDING_ENTRYPOINT), Some(binding_props(workflow))))
     }
 
     fn binding(&self, key: &str) -> Option<&Binding> {

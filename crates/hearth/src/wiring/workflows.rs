@@ -1,15 +1,12 @@
-//! Workflows' API → gateway's table → supervisor: the engine beside a worker.
+//! Workflows' API → supervisor: the engine beside a worker.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_api::{Change, Runtime};
-use hearth_gateway::RouteTable;
-use hearth_model::{VersionChoice, WorkerId};
-use hearth_supervisor::{
-    Instances, SendError, Supervisor, WorkflowAnswer, instances_folder, workflows_folder,
-};
+use hearth_model::WorkerId;
+use hearth_supervisor::{SendError, Supervisor, WorkflowAnswer, instances_folder, workflows_folder};
 use hearth_workflows::{Engine, EngineError};
 use serde_json::Value;
 
@@ -17,7 +14,6 @@ use super::Platform;
 
 /// The engines of all workers.
 pub struct Engines {
-    pub table: Arc<RouteTable>,
     pub supervisor: Supervisor,
     pub platform: Arc<Platform>,
     /// Where workers' storage lies.
@@ -28,12 +24,9 @@ pub struct Engines {
 impl Engine for Engines {
     async fn call(&self, worker: WorkerId, operation: &str, arguments: Value) -> Result<Value, EngineError> {
         let unavailable = |text: &str| EngineError::Unavailable(text.to_owned());
-        let served = self.table.worker(worker);
-        let split = served.as_ref().and_then(|served| served.worker.split.as_ref());
-        let split = split.ok_or_else(|| unavailable("the worker has no deployment"))?;
-        let version = split.choose(VersionChoice::default(), rand::random());
-        let lease = self.supervisor.acquire(worker, version).await;
+        let lease = self.supervisor.acquire_host(worker).await;
         let lease = lease.map_err(|error| EngineError::Unavailable(error.to_string()))?;
+        let lease = lease.ok_or_else(|| unavailable("the worker has no deployment"))?;
         match lease.workflow(operation, &arguments).await {
             Ok(WorkflowAnswer::Result(result)) => Ok(result),
             Ok(WorkflowAnswer::Error(text)) => Err(EngineError::Refused(text)),
