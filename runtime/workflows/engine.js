@@ -104,6 +104,10 @@ export class Index extends DurableObject {
     };
   }
 
+  clear() {
+    this.ctx.storage.sql.exec("DELETE FROM instances");
+  }
+
   counts() {
     this.#forget();
     return this.ctx.storage.sql.exec("SELECT status, count(*) AS count FROM instances GROUP BY status").toArray();
@@ -113,7 +117,7 @@ export class Index extends DurableObject {
 // The API that the worker's binding speaks.
 export class WorkflowBinding extends workerd.WorkflowBinding {
   get #index() {
-    return this.env[`index:${this.ctx.props.workflow}`].getByName("index");
+    return this.env.INDEX.getByName(this.ctx.props.workflow);
   }
 
   // The index comes first: an instance that is not in it could be neither listed nor ended.
@@ -165,7 +169,7 @@ class Operations {
   }
 
   get #index() {
-    return this.#env[`index:${this.#workflow}`].getByName("index");
+    return this.#env.INDEX.getByName(this.#workflow);
   }
 
   #instance(id) {
@@ -238,6 +242,12 @@ class Operations {
     await this.#refresh(async (id, now) => {
       if (status === undefined || status === now) await this.#binding.terminate(id);
     });
+  }
+
+  // The workflow is about to be deleted.
+  async clear() {
+    await this.terminateAll({});
+    await this.#index.clear();
   }
 
   async event({ id, type, payload }) {

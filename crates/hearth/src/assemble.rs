@@ -40,7 +40,7 @@ use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
     self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, Engines, Inside,
-    Kept, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
+    Kept, Lanes, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -185,16 +185,17 @@ impl Server {
         queues.begin(consumers, closing.clone());
         let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
         let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
-        let platform = Platform::new(
-            store.clone(),
-            Arc::clone(&table),
-            supervisor.clone(),
-            Arc::clone(&services),
+        let platform = Arc::new(Platform {
+            store: store.clone(),
+            table: Arc::clone(&table),
+            supervisor: supervisor.clone(),
+            services: Arc::clone(&services),
             configured,
-            cron.clone(),
-            hub.clone(),
-            objects.clone(),
-        );
+            cron: cron.clone(),
+            hub: hub.clone(),
+            objects: objects.clone(),
+            lanes: Lanes::default(),
+        });
         let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };
         tokio::spawn(keeper.keep(Arc::new(alarmed), closing.clone()));
         let data_dir = settings.data_dir.clone();

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::WorkerId;
 
+/// How names of folders with instances begin.
+const FOLDER: &str = "workflows-";
+
 /// What an account keeps of a workflow beside its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workflow {
@@ -24,6 +27,16 @@ impl Workflow {
     /// A workflow of a class, set as Cloudflare sets one of which nothing is said.
     pub fn new(worker: WorkerId, class_name: impl Into<String>) -> Self {
         Self { worker, class_name: class_name.into(), limits: None, default_retention: None }
+    }
+
+    /// The name of the folder with the instances of all of a worker's workflows, beside those of namespaces.
+    pub fn folder(worker: WorkerId) -> String {
+        format!("{FOLDER}{worker}")
+    }
+
+    /// The worker that a folder of this name belongs to; None: it is another kind of folder.
+    pub fn owner_of(folder: &str) -> Option<WorkerId> {
+        folder.strip_prefix(FOLDER)?.parse().ok()
     }
 
     /// What a workflow's name must be, for the caller.
@@ -58,5 +71,8 @@ mod tests {
         for name in ["", "-a", "a/b", "..", "a b", "ä", &"x".repeat(65)] {
             assert!(!Workflow::is_name(name), "{name}");
         }
+        let worker = WorkerId::random();
+        assert_eq!(Workflow::owner_of(&Workflow::folder(worker)), Some(worker));
+        assert_eq!(Workflow::owner_of(&worker.to_string()), None);
     }
 }

@@ -1,8 +1,8 @@
-//! A namespace's folder, read from outside while no process has it. Everything here blocks.
+//! A folder of namespaces, read from outside while no process has it. Everything here blocks.
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
@@ -40,9 +40,21 @@ pub(crate) fn look(folder: &Path) -> io::Result<Found> {
     if !try_lock(&lock)? {
         return Ok(Found::Busy);
     }
-    let file = folder.join(ALARMS);
-    let earliest = if file.exists() { earliest(&file).map_err(io::Error::other)? } else { None };
-    Ok(Found::Read { earliest, bytes: size(folder)? })
+    let mut found: Option<i64> = None;
+    for namespace in below(folder)?.iter().map(PathBuf::as_path).chain([folder]) {
+        let file = namespace.join(ALARMS);
+        if file.exists() {
+            let earliest = earliest(&file).map_err(io::Error::other)?;
+            found = [found, earliest].into_iter().flatten().min();
+        }
+    }
+    Ok(Found::Read { earliest: found, bytes: size(folder)? })
+}
+
+/// The folders in a folder: of a worker's workflows, a namespace each.
+pub(crate) fn below(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths: io::Result<Vec<PathBuf>> = read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    Ok(paths?.into_iter().filter(|path| path.is_dir()).collect())
 }
 
 /// Whether nobody had it; then it is ours until `folder` is closed.
@@ -77,12 +89,16 @@ pub(crate) fn open(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Bytes of all files of a namespace.
+/// Bytes of all files of a namespace, and of those in folders below it.
 pub(crate) fn size(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in read_dir(folder)? {
+        let entry = entry?;
         // One that has just gone holds nothing.
-        bytes += entry?.metadata().map_or(0, |found| found.len());
+        bytes += match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path())?,
+            found => found.map_or(0, |found| found.len()),
+        };
     }
     Ok(bytes)
 }
@@ -172,6 +188,10 @@ mod tests {
             .execute_batch("INSERT INTO _cf_ALARM VALUES ('b', 5000000001, ''), ('a', 7000000000, '')")
             .unwrap();
         assert_eq!(earliest(), Some((Some(5001), true)));
+        let below = folder.path().join("miniflare-workflows-a");
+        fs::create_dir(&below).unwrap();
+        alarms(&below).execute("INSERT INTO _cf_ALARM VALUES ('c', 3000000001, '')", []).unwrap();
+        assert_eq!(earliest(), Some((Some(3001), true)), "of a workflow");
         let held = File::open(folder.path()).unwrap();
         assert!(try_lock(&held).unwrap());
         assert_eq!(earliest(), None);

@@ -1,14 +1,13 @@
 //! Looks after the folders: reads alarms when a process has gone, starts workers when one is due, removes what no worker
 //! has any more, counts what the others hold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hearth_model::{NamespaceId, WorkerId};
-use hearth_store::{OwnedNamespace, StoreError};
+use hearth_model::{AccountId, NamespaceId, WorkerId, Workflow};
+use hearth_store::StoreError;
 use rand::Rng;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +29,14 @@ const STARTS: usize = 4;
 
 /// When more are due than are started at a time, they begin within this time: after a restart all that were missed are.
 const JITTER: Duration = Duration::from_secs(2);
+
+/// A folder that somebody has.
+pub(crate) struct Owned {
+    /// Its name.
+    pub folder: String,
+    account: AccountId,
+    worker: WorkerId,
+}
 
 /// What there is to know.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +101,7 @@ fn now_ms() -> i64 {
 
 impl Objects {
     async fn first_look(&self) {
-        match self.0.store.all_namespaces().await {
+        match self.owned().await {
             Ok(all) => {
                 let workers: HashSet<WorkerId> = all.iter().map(|owned| owned.worker).collect();
                 self.adopt(&all);
@@ -126,14 +133,14 @@ impl Objects {
     /// Reads the worker's earliest alarm. False: a process that is about to go still has a folder.
     async fn look(&self, worker: WorkerId) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let mut earliest: Option<i64> = None;
-        for namespace in self.0.store.namespaces_of(worker).await? {
-            let path = self.folder_of(namespace.id);
+        for name in self.folders_of(worker).await? {
+            let path = self.folder(&name);
             match self.blocking(move || folder::look(&path)).await? {
                 // One that runs runs its alarms too, and says when it has gone.
                 Found::Busy => return Ok(self.0.state.lock().live.contains_key(&worker)),
                 Found::Read { earliest: found, bytes } => {
                     earliest = [earliest, found].into_iter().flatten().min();
-                    self.counted(namespace.id, bytes);
+                    self.counted(name, bytes);
                 }
             }
         }
@@ -174,25 +181,51 @@ impl Objects {
         let root = self.0.config.folder.clone();
         // Names first: what is made after this look is not in it.
         let names = self.blocking(move || folder::names(&root)).await?;
-        let all = self.0.store.all_namespaces().await?;
-        let kept: HashSet<NamespaceId> = all.iter().map(|owned| owned.namespace.id).collect();
+        let all = self.owned().await?;
+        let kept: HashSet<&str> = all.iter().map(|owned| owned.folder.as_str()).collect();
         self.adopt(&all);
-        let gone = names.iter().filter_map(|name| name.parse::<NamespaceId>().ok());
-        for id in gone.filter(|id| !kept.contains(id)) {
-            let path = self.folder_of(id);
+        let ours = |name: &&String| name.parse::<NamespaceId>().is_ok() || Workflow::owner_of(name).is_some();
+        for name in names.iter().filter(ours).filter(|name| !kept.contains(name.as_str())) {
+            let path = self.folder(name);
             if self.blocking(move || folder::remove(&path)).await? {
-                self.0.state.lock().sizes.remove(&id);
-                self.0.config.space.closed(&id.to_string());
-                tracing::info!(namespace = %id, "the storage of deleted Durable Objects is removed");
+                self.0.state.lock().sizes.remove(name);
+                self.0.config.space.closed(name);
+                tracing::info!(folder = name, "the storage of deleted Durable Objects is removed");
             }
         }
         Ok(())
     }
 
-    fn adopt(&self, all: &[OwnedNamespace]) {
+    fn adopt(&self, all: &[Owned]) {
         for owned in all {
-            self.0.config.space.opened(&owned.namespace.id.to_string(), &owned.account);
+            self.0.config.space.opened(&owned.folder, &owned.account);
         }
+    }
+
+    /// All folders that somebody has.
+    pub(crate) async fn owned(&self) -> Result<Vec<Owned>, StoreError> {
+        let namespaces = self.0.store.all_namespaces().await?.into_iter().map(|owned| Owned {
+            folder: owned.namespace.id.to_string(),
+            account: owned.account,
+            worker: owned.worker,
+        });
+        let workflows = self.0.store.workers_with_workflows().await?;
+        let workflows = workflows.into_iter().map(|(account, worker)| Owned {
+            folder: Workflow::folder(worker),
+            account,
+            worker,
+        });
+        Ok(namespaces.chain(workflows).collect())
+    }
+
+    /// The names of a worker's folders.
+    async fn folders_of(&self, worker: WorkerId) -> Result<Vec<String>, StoreError> {
+        let namespaces = self.0.store.namespaces_of(worker).await?;
+        let mut folders: Vec<String> = namespaces.iter().map(|namespace| namespace.id.to_string()).collect();
+        if !self.0.store.workflows_of(worker).await?.is_empty() {
+            folders.push(Workflow::folder(worker));
+        }
+        Ok(folders)
     }
 
     /// Looks at what those hold that are being written to.
@@ -206,19 +239,19 @@ impl Objects {
     }
 
     async fn measure_worker(&self, worker: WorkerId) -> Result<(), StoreError> {
-        for namespace in self.0.store.namespaces_of(worker).await? {
-            let path = self.folder_of(namespace.id);
+        for name in self.folders_of(worker).await? {
+            let path = self.folder(&name);
             match self.blocking(move || folder::size(&path)).await {
-                Ok(bytes) => self.counted(namespace.id, bytes),
-                Err(error) => tracing::warn!(%error, namespace = %namespace.id, "a folder cannot be read"),
+                Ok(bytes) => self.counted(name, bytes),
+                Err(error) => tracing::warn!(%error, folder = name, "a folder cannot be read"),
             }
         }
         Ok(())
     }
 
-    fn counted(&self, namespace: NamespaceId, bytes: u64) {
-        self.0.state.lock().sizes.insert(namespace, bytes);
-        self.0.config.space.holds(&namespace.to_string(), bytes);
+    fn counted(&self, folder: String, bytes: u64) {
+        self.0.config.space.holds(&folder, bytes);
+        self.0.state.lock().sizes.insert(folder, bytes);
     }
 
     /// Runs what blocks, a few at a time.
@@ -229,9 +262,4 @@ impl Objects {
         let _permit = self.0.readers.acquire().await.map_err(io::Error::other)?;
         tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
     }
-}
-
-/// Sizes of the namespaces, by id, and where they lie: for a copy of all.
-pub(crate) fn paths(root: &Path, all: &[OwnedNamespace]) -> HashMap<NamespaceId, std::path::PathBuf> {
-    all.iter().map(|owned| (owned.namespace.id, root.join(owned.namespace.id.to_string()))).collect()
 }

@@ -1,9 +1,10 @@
-//! What Durable Objects leave behind: alarms that are due while their worker does not run, folders whose namespace is
+//! What Durable Objects and workflows leave behind: alarms that are due while their worker does not run, folders whose namespace is
 //! gone, how much is stored, and copies of it.
 //!
 //! workerd itself keeps the objects (workerd.md 3): `<namespace>/<object>.sqlite`, facets beside it, and the alarms of the
 //! namespace in `<namespace>/metadata.sqlite`. It runs the alarms of those that it has open; here is known when it must be
-//! started for one.
+//! started for one. Instances of workflows are objects too: one folder has those of all of a worker's workflows, a
+//! namespace in each folder below.
 
 #![forbid(unsafe_code)]
 
@@ -66,8 +67,8 @@ struct State {
     alarms: Alarms,
     /// Processes of each worker that run.
     live: HashMap<WorkerId, usize>,
-    /// Bytes of each namespace, as of the last look.
-    sizes: HashMap<NamespaceId, u64>,
+    /// Bytes of each folder by its name, as of the last look.
+    sizes: HashMap<String, u64>,
 }
 
 /// Held as long as a process runs: dropped, its worker's alarms are ours.
@@ -112,7 +113,7 @@ impl Objects {
 
     /// Bytes that a namespace's objects took when it was last looked.
     pub fn bytes(&self, namespace: NamespaceId) -> Option<u64> {
-        self.0.state.lock().sizes.get(&namespace).copied()
+        self.0.state.lock().sizes.get(&namespace.to_string()).copied()
     }
 
     fn tell(&self, news: News) {
@@ -121,7 +122,11 @@ impl Objects {
     }
 
     fn folder_of(&self, namespace: NamespaceId) -> PathBuf {
-        self.0.config.folder.join(namespace.to_string())
+        self.folder(&namespace.to_string())
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.0.config.folder.join(name)
     }
 }
 

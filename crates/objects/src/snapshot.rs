@@ -12,7 +12,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use crate::{Objects, folder, keeper};
+use crate::{Objects, folder};
 
 const ALARMS: &str = "metadata.sqlite";
 
@@ -21,25 +21,35 @@ const PAGES: i32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Objects {
-    /// Copies every namespace's folder into `target`, which is made.
+    /// Copies every folder into `target`, which is made.
     ///
     /// # Errors
     /// What cannot be read or written.
     pub async fn snapshot(&self, target: &Path) -> io::Result<()> {
-        let all = self.0.store.all_namespaces().await.map_err(io::Error::other)?;
+        let all = self.owned().await.map_err(io::Error::other)?;
         fs::create_dir_all(target)?;
-        for (id, from) in keeper::paths(&self.0.config.folder, &all) {
-            let to = target.join(id.to_string());
-            self.blocking(move || copy_namespace(&from, &to)).await?;
+        for owned in all {
+            let (from, to) = (self.folder(&owned.folder), target.join(&owned.folder));
+            self.blocking(move || copy_folder(&from, &to)).await?;
         }
         Ok(())
     }
 }
 
-fn copy_namespace(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a namespace, and those in folders below it.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         return Ok(());
     }
+    copy_namespace(from, to)?;
+    for below in folder::below(from)? {
+        let Some(name) = below.file_name() else { continue };
+        copy_namespace(&below, &to.join(name))?;
+    }
+    Ok(())
+}
+
+fn copy_namespace(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     let before = to.join("before.sqlite");
     let alarms = from.join(ALARMS);
@@ -50,7 +60,7 @@ fn copy_namespace(from: &Path, to: &Path) -> io::Result<()> {
         let (source, copied) = (from.join(&name), to.join(&name));
         let is_log = name.ends_with("-wal") || name.ends_with("-shm");
         match name.ends_with(".sqlite") {
-            _ if is_log || name == ALARMS => {}
+            _ if is_log || name == ALARMS || source.is_dir() => {}
             true => copy(&source, &copied)?,
             // The index of an object's facets.
             false => match fs::copy(&source, &copied) {
@@ -118,12 +128,15 @@ mod tests {
         alarms.execute_batch(TABLE).unwrap();
         alarms.execute("INSERT INTO _cf_ALARM VALUES ('aa', 5, '')", []).unwrap();
         fs::write(from.join("aa.facets"), "index").unwrap();
-        copy_namespace(&from, &to).unwrap();
+        fs::create_dir(from.join("below")).unwrap();
+        fs::copy(from.join(ALARMS), from.join("below").join(ALARMS)).unwrap();
+        copy_folder(&from, &to).unwrap();
+        assert!(to.join("below").join(ALARMS).is_file());
         let copied = Connection::open(to.join("aa.sqlite")).unwrap();
         assert_eq!(copied.query_row("SELECT a FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
         assert_eq!(fs::read_to_string(to.join("aa.facets")).unwrap(), "index");
         let mut names = folder::names(&to).unwrap();
-        names.retain(|name| !name.contains("-"));
+        names.retain(|name| !name.contains("-") && name != "below");
         names.sort();
         assert_eq!(names, ["aa.facets", "aa.sqlite", ALARMS]);
 

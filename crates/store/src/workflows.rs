@@ -51,6 +51,22 @@ impl Store {
         self.all_resources(KIND).await?.into_iter().map(named).collect()
     }
 
+    /// The workers that have workflows, with their accounts.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`].
+    pub async fn workers_with_workflows(&self) -> Result<Vec<(AccountId, WorkerId)>> {
+        let all = self.all_resources(KIND).await?;
+        let owner = |found: Resource| {
+            let account = found.account.clone();
+            Ok((account, named(found)?.workflow.worker))
+        };
+        let mut owners: Vec<_> = all.into_iter().map(owner).collect::<Result<_>>()?;
+        owners.sort_by_key(|(_, worker)| *worker);
+        owners.dedup_by_key(|(_, worker)| *worker);
+        Ok(owners)
+    }
+
     /// A worker's workflows, by name.
     ///
     /// # Errors

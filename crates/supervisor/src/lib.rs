@@ -39,7 +39,6 @@ pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use owners::Owner;
 pub use services::{CodeSource, Identity, InstanceSockets, Peer, Services};
 pub use stats::{START_BOUNDS_US, WorkerStats};
-pub use storage::workflows_folder;
 pub use supervisor::Supervisor;
 pub use workerd::config::{
     BINDING_ENTRYPOINT, BINDING_HEADER, CACHE_KEY, ENGINE_SERVICE, MAIN_SERVICE, OBJECTS_ENTRYPOINT,

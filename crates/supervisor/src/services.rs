@@ -41,7 +41,7 @@ impl Identity {
             account: launch.account.clone(),
             name: launch.name.clone(),
             bindings: launch.bindings.iter().map(Binding::redacted).collect(),
-            stores: key.role == Role::Fused && !launch.objects.is_empty(),
+            stores: key.role == Role::Fused && launch.has_storage(),
         })
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearth_jail::Folder;
-use hearth_model::{Launch, WorkerId};
+use hearth_model::{Launch, Workflow};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::net::{
@@ -41,14 +41,9 @@ pub(crate) fn folders_of(root: &Path, launch: &Launch) -> Vec<(String, PathBuf)>
     let ids = launch.objects.iter().map(|namespace| namespace.id.to_string());
     let mut folders: Vec<_> = ids.map(|id| (id.clone(), root.join(id))).collect();
     if !launch.workflows.is_empty() {
-        folders.push((STORAGE_FOLDER.to_owned(), root.join(workflows_folder(launch.worker))));
+        folders.push((STORAGE_FOLDER.to_owned(), root.join(Workflow::folder(launch.worker))));
     }
     folders
-}
-
-/// The folder of the instances of a worker's workflows, beside those of namespaces.
-pub fn workflows_folder(worker: WorkerId) -> String {
-    format!("workflows-{worker}")
 }
 
 impl Storage {

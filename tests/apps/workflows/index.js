@@ -20,7 +20,11 @@ export class Order extends WorkflowEntrypoint {
       return attempt;
     });
     if (payload.sleep) await step.sleep("rest", payload.sleep);
-    const { payload: approval } = await step.waitForEvent("approval", { type: "approval", timeout: "10 minutes" });
+    let approval = null;
+    if (!payload.unattended) {
+      const event = await step.waitForEvent("approval", { type: "approval", timeout: "10 minutes" });
+      approval = event.payload;
+    }
     await step.do("ship", async () => ran(this.env, instanceId, "ship"));
     return { price, charged, approval, workflow: event.workflowName };
   }

@@ -28,7 +28,7 @@ pub use internal::Inside;
 pub use metrics::{Counted, Meters, Outgoing, data_points, lost_traces, router as metrics_router};
 pub use objects::Alarmed;
 pub use observe::{Seeing, follow_all};
-pub use platform::{Platform, own_all};
+pub use platform::{Lanes, Platform, own_all};
 pub use queues::{BucketEvents, Consumers};
 pub use scheduled::ScheduledRuns;
 pub use services::{Attach, parse_policy};

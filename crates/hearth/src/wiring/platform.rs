@@ -25,41 +25,35 @@ const LANES: usize = 64;
 
 /// What the API drives.
 pub struct Platform {
-    store: Store,
-    table: Arc<RouteTable>,
-    supervisor: Supervisor,
-    services: Arc<Attach>,
+    pub store: Store,
+    pub table: Arc<RouteTable>,
+    pub supervisor: Supervisor,
+    pub services: Arc<Attach>,
     /// What the configuration file opens, beside what is stored.
-    configured: Policy,
-    cron: Cron,
-    hub: Hub,
-    objects: Objects,
-    lanes: Vec<Mutex<()>>,
+    pub configured: Policy,
+    pub cron: Cron,
+    pub hub: Hub,
+    pub objects: Objects,
+    pub lanes: Lanes,
+}
+
+/// In which changes of one worker take turns.
+pub struct Lanes(Vec<Mutex<()>>);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self((0..LANES).map(|_| Mutex::new(())).collect())
+    }
 }
 
 impl Platform {
-    /// The platform over these parts.
-    pub fn new(
-        store: Store,
-        table: Arc<RouteTable>,
-        supervisor: Supervisor,
-        services: Arc<Attach>,
-        configured: Policy,
-        cron: Cron,
-        hub: Hub,
-        objects: Objects,
-    ) -> Arc<Self> {
-        let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Arc::new(Self { store, table, supervisor, services, configured, cron, hub, objects, lanes })
-    }
-
     /// Moves a worker's traffic to what the store says now: new versions start first, then the table changes, then
     /// versions that no longer have a share drain. Changes of one worker take turns, so that the last one read is the
     /// last one published.
     async fn follow(&self, id: WorkerId, update: CodeUpdate) -> Result<(), hearth_store::StoreError> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
-        let _lane = self.lanes[hasher.finish() as usize % LANES].lock().await;
+        let _lane = self.lanes.0[hasher.finish() as usize % LANES].lock().await;
 
         let Some(new) = self.store.published_worker(id).await? else {
             return Ok(());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_api::{Change, Runtime};
-use hearth_model::WorkerId;
-use hearth_supervisor::{SendError, Supervisor, WorkflowAnswer, instances_folder, workflows_folder};
+use hearth_model::{WorkerId, Workflow};
+use hearth_supervisor::{SendError, Supervisor, WorkflowAnswer, instances_folder};
 use hearth_workflows::{Engine, EngineError};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ impl Engine for Engines {
 
     async fn forget(&self, worker: WorkerId, workflow: &str) {
         self.changed(worker).await;
-        let folder = self.objects.join(workflows_folder(worker)).join(instances_folder(workflow));
+        let folder = self.objects.join(Workflow::folder(worker)).join(instances_folder(workflow));
         // The process that had it is told to leave, and the next one does not know of it.
         if let Err(error) = tokio::fs::remove_dir_all(&folder).await
             && error.kind() != std::io::ErrorKind::NotFound

@@ -104,6 +104,14 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<Reply, ApiError> {
     let found = calls.find(&account, &params).await?;
+    // A worker that does not run has no instances that do.
+    if let Err(error) = calls.call(&found, "clear", json!({})).await {
+        tracing::warn!(
+            ?error,
+            workflow = found.resource.name,
+            "instances of a deleted workflow were not ended"
+        );
+    }
     calls.api.store().delete_resource(ResourceKind::Workflow, &account.id, &found.resource.id).await?;
     calls.engine.forget(found.workflow.worker, &found.resource.name).await;
     Ok(Reply::new(json!({ "status": "ok", "success": true })))

@@ -2,7 +2,7 @@
 //!
 //! The engine is workerd's own module with an entry of ours around it, `runtime/workflows/engine.js`. Both need
 //! `--experimental`. An instance is a Durable Object in the namespace `miniflare-workflows-<name>`, which workerd makes of
-//! the worker's `workflowsEngine`; the index of a workflow's instances is one in a namespace of the engine's own.
+//! the worker's `workflowsEngine`; the index of a workflow's instances is another, in a namespace of the engine's own.
 
 use std::path::Path;
 
@@ -65,23 +65,22 @@ pub(super) fn fill_engine(mut service: service::Builder<'_>, launch: &Launch) {
     worker.reborrow().get_durable_object_storage().set_local_disk(DISK_SERVICE);
 
     let workflows = &launch.workflows;
-    let mut bindings = worker.init_bindings(2 + 2 * workflows.len() as u32);
+    let mut bindings = worker.init_bindings(3 + workflows.len() as u32);
     let mut version = bindings.reborrow().get(0);
     version.set_name("VERSION");
     version.set_text(launch.version.to_string());
     let mut settings = bindings.reborrow().get(1);
     settings.set_name("WORKFLOWS");
     settings.set_json(engine_settings(workflows).to_string());
+    let mut index = bindings.reborrow().get(2);
+    index.set_name("INDEX");
+    index.init_durable_object_namespace().set_class_name("Index");
     for (at, NamedWorkflow { name, .. }) in workflows.iter().enumerate() {
-        let at = 2 + 2 * at as u32;
-        let mut instances = bindings.reborrow().get(at);
+        let mut instances = bindings.reborrow().get(3 + at as u32);
         instances.set_name(format!("workflow:{name}"));
         let mut namespace = instances.init_durable_object_namespace();
         namespace.set_class_name(instances_folder(name));
         namespace.set_service_name(MAIN_SERVICE);
-        let mut index = bindings.reborrow().get(at + 1);
-        index.set_name(format!("index:{name}"));
-        index.init_durable_object_namespace().set_class_name("Index");
     }
 }
 
