@@ -56,12 +56,13 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes a new file in the folder, named by the time of its making.
+    /// Makes a new file in the folder, named by the time of its making or, if that is taken, by the next one.
     pub(super) fn create(folder: &Path, now_ms: i64) -> Result<Self, rusqlite::Error> {
         // The making of the file says why when this fails.
         let _ = fs::create_dir_all(folder);
-        let path = (now_ms..).map(|ms| folder.join(format!("{ms:013}.db"))).find(|path| !path.exists());
-        let path = path.expect("there is a time without a file");
+        // After all that are there, and not in the place of one that was removed: the first in order is the next to go.
+        let after = files(folder).last().map_or(0, |last| last.made_ms + 1);
+        let path = folder.join(format!("{:013}.db", now_ms.max(after)));
         // Under its name it is whole: a query may come at any moment.
         let unfinished = path.with_extension("new");
         drop(Self::open(unfinished.clone())?);

@@ -301,6 +301,8 @@ mod tests {
         // All of it at once, as after a moment in which the disk was slow.
         let flood: Vec<Record> = (0..200).flat_map(|_| records(&seen, wanted)).collect();
         shelves.write(account, &flood, 1_794_999_000_000).unwrap();
+        let (written, _) = &shelves.open[account];
+        assert!(written.path().exists(), "what comes now goes into a file that is removed already");
         let mut most = on_disk();
         for second in 0..200 {
             let at = 1_795_000_000_000 + second * 1000;
