@@ -46,6 +46,15 @@ struct Instance {
     user: Option<User>,
     /// Host folders that belong to it as long as it sees them, by their names inside.
     lent: BTreeMap<String, PathBuf>,
+    /// Its limits as a process.
+    rlimits: Rlimits,
+}
+
+/// Descriptors, and bytes of a file.
+type Rlimits = (u64, u64);
+
+fn rlimits(limits: &Limits) -> Rlimits {
+    (limits.nofile, limits.fsize_bytes)
 }
 
 /// Runs the jailer in the calling process until `socket` closes.
@@ -200,7 +209,8 @@ impl Server {
             Some(cgroups) => cgroups.usage(id),
             None => UsageReader(Source::Process { pid: raw }),
         };
-        self.instances.insert(order.id, Instance { pid, pidfd, slot, dir: order.dir, user, lent });
+        let rlimits = rlimits(&order.limits);
+        self.instances.insert(order.id, Instance { pid, pidfd, slot, dir: order.dir, user, lent, rlimits });
         Ok(Started { pid: raw, uid: user.unwrap_or_else(User::current).uid, usage })
     }
 
@@ -244,13 +254,17 @@ impl Server {
         Ok(started)
     }
 
-    fn set_limits(&self, id: &str, limits: &Limits) -> Result<()> {
+    fn set_limits(&mut self, id: &str, limits: &Limits) -> Result<()> {
         let instance = self.instance(id)?;
         if let Some(cgroups) = &self.cgroups {
             cgroups.limit(id, limits).step("setting the cgroup's limits")?;
         }
-        if self.layers.rlimits {
+        // Another user's process can be given others with a privilege only that the jailer may lack.
+        if self.layers.rlimits && instance.rlimits != rlimits(limits) {
             spawn::apply_rlimits(Some(instance.pid), limits).step("setting resource limits")?;
+            if let Some(instance) = self.instances.get_mut(id) {
+                instance.rlimits = rlimits(limits);
+            }
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ impl Nursery {
     /// Starts one process and parks it. `folders` are what it sees besides its own.
     pub(crate) async fn spawn(&self, flavour: Flavour, folders: Vec<Folder>) -> io::Result<Spare> {
         let id = unguessable();
+        let stores = !folders.is_empty();
         let dir = self.config.run_dir.join("i").join(&id);
         let [bindings, egress, rpc, tail] = tokio::task::block_in_place(|| make_folder(&dir))?;
         let listening = SOCKETS
@@ -110,7 +111,8 @@ impl Nursery {
             ],
             fds,
             folders,
-            limits: self.limits(PARKED_MEMORY, true),
+            // The limit on files can be lowered for most, and never raised: what may be shown storage later has the high one.
+            limits: self.limits(PARKED_MEMORY, self.jailer.shows_later() || stores),
         };
         let spawned = self.jailer.spawn(command).await?;
         let peer = Peer { pid: spawned.pid, uid: spawned.uid };
