@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -137,10 +137,16 @@ impl Blobs {
     }
 }
 
+/// False for what is not there any more: a deploy gives its blobs their names while this looks, another collection
+/// removes some.
 fn is_older(path: &Path, grace: Duration) -> Result<bool> {
-    let modified = fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .map_err(StoreError::io(format!("reading the time of {}", path.display())))?;
+    let modified = match fs::metadata(path).and_then(|metadata| metadata.modified()) {
+        Ok(modified) => modified,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => {
+            return Err(StoreError::io(format!("reading the time of {}", path.display()))(error));
+        }
+    };
     // A time in the future, after the clock was set back, counts as now.
     Ok(SystemTime::now().duration_since(modified).unwrap_or_default() >= grace)
 }

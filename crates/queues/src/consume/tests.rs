@@ -17,9 +17,12 @@ use super::{Undone, Workers};
 use crate::rules::{Consumer, ConsumerKind};
 use crate::{Config, Format, Outgoing, QueueSettings, Queues};
 
+/// How a batch ends.
+type End = dyn Fn(&QueueBatch) -> Result<QueueEnded, Undone> + Send + Sync;
+
 /// Handlers of which the test says how they end.
 struct Fake {
-    end: Box<dyn Fn(&QueueBatch) -> Result<QueueEnded, Undone> + Send + Sync>,
+    end: Box<End>,
     /// Each batch takes one before it ends.
     ends: Semaphore,
     running: AtomicUsize,
