@@ -70,8 +70,6 @@ pub mod code {
     pub const MIGRATION_IN_VERSION: u32 = 10211;
     /// `exports` that cannot be.
     pub const EXPORTS_RECONCILIATION: u32 = 100402;
-    /// Versions in one deployment whose objects differ.
-    pub const INCONSISTENT_EXPORTS: u32 = 100405;
     /// No such worker, on the services paths.
     pub const SERVICE_NOT_FOUND: u32 = 10090;
     /// A service binding to a worker that is not there.
