@@ -230,6 +230,23 @@ fn status(pid: u32, field: &str) -> Option<String> {
     status.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
 }
 
+/// Counts once more. The last engine to be killed may have been killed when every writer had its last answer already:
+/// then this is the request that meets its end.
+async fn works_again(hearth: &Hearth, path: &str) -> i64 {
+    for _ in 0..10 {
+        let answer = hearth.get(&hearth.host("counted"), path).await.json();
+        match answer.as_i64() {
+            Some(value) => return value,
+            None => assert_eq!(answer["error"], ENGINE_ENDED),
+        }
+    }
+    panic!("no engine runs any more");
+}
+
+/// What callers are told whose engine ends while it works.
+const ENGINE_ENDED: &str =
+    "D1_ERROR: Network connection lost. The database's process ended while it ran this request.";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_engine_loses_nothing_that_was_answered() {
     let hearth = Arc::new(Hearth::start().await);
@@ -274,16 +291,13 @@ async fn a_killed_engine_loses_nothing_that_was_answered() {
         let (id, answered, last, lost) = writer.await.expect("the writer ends");
         assert!(answered > 0, "nothing of writer {id} was answered");
         // Once more: what is there now is one more than what is kept.
-        let kept = hearth.get(&hearth.host("counted"), &format!("/count?id={id}")).await.json();
-        let kept = kept.as_i64().expect("works again") - 1;
+        let kept = works_again(&hearth, &format!("/count?id={id}")).await - 1;
         assert!(kept >= last, "writer {id} was answered {last}, and {kept} is kept");
         for (error, count) in lost {
             *errors.entry(error).or_insert(0) += count;
         }
     }
-    let expected =
-        "D1_ERROR: Network connection lost. The database's process ended while it ran this request.";
-    assert!(errors.contains_key(expected), "the callers are told: {errors:?}");
+    assert!(errors.contains_key(ENGINE_ENDED), "the callers are told: {errors:?}");
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
 
