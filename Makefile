@@ -91,7 +91,7 @@ test-unit: setup ## Unit and integration tests of every crate
 
 .PHONY: test-e2e
 test-e2e: setup-tests ## The real binary, driven by the real clients
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --bins --tests
 	@HEARTH_BIN="$(HEARTH_BIN)" scripts/cargo-test e2e
 
 # A release: a debug build hashes a gigabyte slowly.
@@ -103,7 +103,7 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 # A short run of it is part of `make test-e2e`.
 .PHONY: torture
 torture: setup-tests ## Kill the server under load, ROUNDS=200 times, and look for what was acknowledged
-	cargo build --locked --workspace --bins
+	cargo build --locked --workspace --bins --tests
 	HEARTH_BIN="$(HEARTH_BIN)" HEARTH_TORTURE_KILLS=$(or $(ROUNDS),200) cargo nextest run --locked \
 		-p hearth-testing --test e2e_torture --test e2e_queue_torture --test e2e_objects_torture --no-capture --profile heavy
 
