@@ -5,10 +5,107 @@ import { DurableObject } from "cloudflare:workers";
 import * as workerd from "workerd.js";
 
 const ENDED = new Set(["complete", "errored", "terminated"]);
+// Statuses in which no code of the instance runs.
+const STILL = new Set([...ENDED, "paused", "waiting"]);
 const AT_ONCE = 32;
+// How far ahead the alarm of an instance is at most while its code runs.
+const BEAT_MS = 10_000;
+// After a restart all that were due meanwhile are: so many of them begin at once, and each further one so much later.
+const TURN_MS = 4;
+// How often Hearth hears at most that something runs.
+const HEARD_MS = 5_000;
 
-// An instance.
+let turn = 0;
+let heard = 0;
+
+// How long who is woken now waits for its turn.
+function untilTurn() {
+  const now = Date.now();
+  turn = Math.max(turn, now - AT_ONCE * TURN_MS) + TURN_MS;
+  return Math.max(turn - now, 0);
+}
+
+// An instance. Where its process is killed, it goes on when its alarm wakes it: that starts the worker too, if need be. The
+// engine itself sets the alarm up to ten minutes ahead while code runs, and none between a wait's end and the next step.
 export class Engine extends workerd.Engine {
+  // When the alarm is that is set, as far as this process knows, and the last one that the engine asked for.
+  #due = Infinity;
+  #asked = Infinity;
+  #setAlarm;
+
+  constructor(ctx, env) {
+    super(ctx, env);
+    const { storage } = ctx;
+    this.#setAlarm = storage.setAlarm.bind(storage);
+    const deleteAlarm = storage.deleteAlarm.bind(storage);
+    storage.setAlarm = (at) => {
+      this.#asked = at;
+      this.#arm(this.#runs ? Math.min(at, Date.now() + BEAT_MS) : at);
+    };
+    storage.deleteAlarm = () => {
+      this.#due = Infinity;
+      return deleteAlarm();
+    };
+  }
+
+  get #meta() {
+    return this.ctx.storage.kv.get("meta");
+  }
+
+  get #runs() {
+    const meta = this.#meta;
+    return meta !== undefined && !STILL.has(meta.status);
+  }
+
+  // The earliest stays; one that is set again when it is due would come later.
+  #arm(at) {
+    if (this.#due <= at) return;
+    this.#due = at;
+    this.#setAlarm(at);
+  }
+
+  // What the instance waited for may have come: its code goes on before its status says so.
+  #stirred() {
+    const meta = this.#meta;
+    if (!meta || ENDED.has(meta.status) || meta.status === "paused" || meta.dormant > Date.now()) return;
+    this.#arm(Date.now() + BEAT_MS);
+  }
+
+  async alarm() {
+    // Not yet woken in this process.
+    if (this.#asked === Infinity) await scheduler.wait(untilTurn());
+    const ended = this.#asked <= Date.now();
+    this.#due = this.#asked = Infinity;
+    await super.alarm();
+    if (ended || this.#due === Infinity) this.#stirred();
+    if (this.#runs && heard + HEARD_MS < Date.now()) {
+      heard = Date.now();
+      // Hearth's process may be about to end; the next beat tells the next one.
+      await this.env.HEARTH.fetch("http://hearth/running", { method: "POST" }).catch(() => {});
+    }
+  }
+
+  sendEvent(event) {
+    super.sendEvent(event);
+    this.#stirred();
+  }
+
+  resume() {
+    super.resume();
+    this.#stirred();
+  }
+
+  restart(options) {
+    super.restart(options);
+    this.#stirred();
+  }
+
+  async terminate(options) {
+    // It may have to roll back, which a process that is killed leaves to the next alarm.
+    this.#arm(Date.now() + BEAT_MS);
+    await super.terminate(options);
+  }
+
   // Its record, the history of its steps, and the events it waited for by the name of the step; null when there is none.
   describe() {
     if (!this.exists()) return null;

@@ -42,5 +42,5 @@ pub use stats::{START_BOUNDS_US, WorkerStats};
 pub use supervisor::Supervisor;
 pub use workerd::config::{
     BINDING_ENTRYPOINT, BINDING_HEADER, CACHE_KEY, ENGINE_SERVICE, MAIN_SERVICE, OBJECTS_ENTRYPOINT,
-    OBJECTS_SERVICE, binding_key, binding_props, instances_folder,
+    OBJECTS_SERVICE, WORKFLOWS_KEY, binding_key, binding_props, instances_folder,
 };

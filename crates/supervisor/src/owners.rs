@@ -215,6 +215,17 @@ impl Supervisor {
         }
     }
 
+    /// Says that the process that has a worker's storage is in use, though no request need be in it.
+    pub fn used(&self, worker: WorkerId) {
+        let running = self.shared.running.lock();
+        let instances = running.values().map(|running| &running.instance);
+        for instance in
+            instances.filter(|instance| instance.key.worker == worker && instance.key.role == Role::Fused)
+        {
+            *instance.last_used.lock() = Instant::now();
+        }
+    }
+
     /// Whether something is in a process of the worker.
     fn is_busy(&self, worker: WorkerId) -> bool {
         let running = self.shared.running.lock();

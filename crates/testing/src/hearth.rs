@@ -192,6 +192,21 @@ impl Hearth {
         self.ended().await;
     }
 
+    /// The processes that run the server's workers, and those that wait for one: children of its jailer.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<u32> {
+        let of = |parent: u32| pids().into_iter().filter(move |pid| parent_of(*pid) == Some(parent));
+        of(self.pid()).flat_map(of).filter(|pid| is_runtime(*pid)).collect()
+    }
+
+    /// Kills all of [`Hearth::runtimes`], as the kernel does when there is no memory left; the server stays.
+    pub fn kill_runtimes(&self) {
+        for pid in self.runtimes() {
+            // One that has just ended needs no kill.
+            let _ = kill_process(to_pid(pid), Signal::KILL);
+        }
+    }
+
     /// Starts the server again on the same folder and port, after [`Hearth::stop`] or [`Hearth::kill`].
     pub async fn start_again(&mut self) {
         self.child = spawn(&self.options, self.address, self.s3, self.folder());
@@ -353,7 +368,27 @@ pub(crate) fn free_address() -> SocketAddr {
     }
 }
 
+/// Whether a process is one that runs a worker, or waits for one.
+#[must_use]
+pub fn is_runtime(pid: u32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).contains("--debug-port=")
+}
+
+fn pids() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+}
+
 fn signal(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a child has a positive pid");
-    kill_process(pid, signal).expect("the server can be signalled");
+    kill_process(to_pid(pid), signal).expect("the server can be signalled");
+}
+
+fn to_pid(pid: u32) -> Pid {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a child has a positive pid")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use hearth_testing::{Form, Hearth, tests_folder};
+use hearth_testing::{Form, Hearth, is_runtime, tests_folder};
 use serde_json::json;
 
 async fn upload(hearth: &Hearth, name: &str, source: &str, limits: serde_json::Value) {
@@ -89,32 +89,11 @@ async fn a_killed_server_leaves_no_process_behind_the_next_start() {
     let mut hearth = Hearth::start().await;
     upload(&hearth, "lasting", "export default { fetch: () => new Response('here') }", json!({})).await;
     assert_eq!(hearth.get(&hearth.host("lasting"), "/").await.text(), "here");
-    let before = runtimes(hearth.pid());
+    let before = hearth.runtimes();
     assert!(!before.is_empty(), "the worker has a process");
     hearth.kill().await;
     hearth.start_again().await;
     assert_eq!(hearth.get(&hearth.host("lasting"), "/").await.text(), "here", "the deploy was kept");
     let left: Vec<_> = before.into_iter().filter(|pid| is_runtime(*pid)).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
-}
-
-/// The runtime processes of a server: children of its jailer.
-fn runtimes(server: u32) -> Vec<u32> {
-    let of = |parent: u32| pids().into_iter().filter(move |pid| parent_of(*pid) == Some(parent));
-    of(server).flat_map(of).filter(|pid| is_runtime(*pid)).collect()
-}
-
-fn pids() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-fn is_runtime(pid: u32) -> bool {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).contains("--debug-port=")
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_testing::{Form, Hearth, Project};
+use hearth_testing::{Form, Hearth, Options, Project};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -48,6 +48,24 @@ async fn deployed(hearth: &Hearth) -> Project {
     project
 }
 
+/// Waits until a step's code has run so often. Neither the worker nor the instance is asked, which would set it going.
+async fn until_counted(hearth: &Hearth, key: &str, times: &str) {
+    let namespaces = hearth.api("GET", "/accounts/:a/storage/kv/namespaces", None).await;
+    let id = namespaces.result()[0]["id"].as_str().expect("an id").to_owned();
+    let (account, key) = (hearth.account(), key.replace('/', "%2F"));
+    let path = format!("/client/v4/accounts/{account}/storage/kv/namespaces/{id}/values/{key}");
+    let token = format!("Bearer {}", hearth.token());
+    let mut counted = String::new();
+    for _ in 0..600 {
+        counted = hearth.get_with("localhost", &path, &[("authorization", &token)]).await.text();
+        if counted == times {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{key} is not {times} but {counted}");
+}
+
 /// How often a step's code ran.
 async fn count(hearth: &Hearth, key: &str) -> Value {
     hearth.get(&hearth.host("flows"), &format!("/count?id={key}")).await.json()["result"].clone()
@@ -63,8 +81,6 @@ async fn an_instance_takes_its_steps_once_across_a_kill() {
     assert!(taken["error"].as_str().is_some_and(|error| error.contains("already exists")), "{taken}");
     let alone = json!({ "count": 1, "sleep": "3 seconds", "unattended": true });
     ask(&hearth, "create", "asleep", alone).await;
-    // A step that is killed while it runs begins again when its timeout is over, or when somebody looks at the instance;
-    // a sleep ends in time.
     for id in ["first", "asleep"] {
         while shown(&hearth, id).await["step_count"] != 3 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -74,23 +90,7 @@ async fn an_instance_takes_its_steps_once_across_a_kill() {
     hearth.kill().await;
     hearth.start_again().await;
 
-    // Nobody asks for the one that sleeps: its alarm wakes the worker.
-    let shipped = async || {
-        let namespaces = hearth.api("GET", "/accounts/:a/storage/kv/namespaces", None).await;
-        let id = namespaces.result()[0]["id"].as_str().expect("an id").to_owned();
-        let path = format!(
-            "/client/v4/accounts/{}/storage/kv/namespaces/{id}/values/asleep%2Fship",
-            hearth.account()
-        );
-        let token = format!("Bearer {}", hearth.token());
-        hearth.get_with("localhost", &path, &[("authorization", &token)]).await.text()
-    };
-    let mut patience = 300;
-    while shipped().await != "1" {
-        patience -= 1;
-        assert!(patience > 0, "no worker is started for a workflow's alarm: {}", shipped().await);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    until_counted(&hearth, "asleep/ship", "1").await;
     ask(&hearth, "event", "first", json!({ "type": "approval", "payload": { "by": "me" } })).await;
     let first = until(&hearth, "first", "complete").await;
     assert_eq!(
@@ -111,6 +111,45 @@ async fn an_instance_takes_its_steps_once_across_a_kill() {
 
     let refused = ask(&hearth, "status", "nobody", json!({})).await;
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("not_found")), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_was_running_goes_on_by_itself() {
+    let mut hearth = Hearth::start().await;
+    let _project = deployed(&hearth).await;
+    for id in ["server", "process", "deploy"] {
+        ask(&hearth, "create", id, json!({ "count": 1, "work": 20_000, "unattended": true })).await;
+        until_counted(&hearth, &format!("{id}/work"), "1").await;
+        match id {
+            "server" => {
+                hearth.kill().await;
+                hearth.start_again().await;
+            }
+            "process" => hearth.kill_runtimes(),
+            _ => {
+                let secret = json!({ "name": "ANY", "type": "secret_text", "text": "thing" });
+                let secrets = "/accounts/:a/workers/scripts/flows/secrets";
+                hearth.api("PUT", secrets, Some(secret)).await.result();
+            }
+        }
+        until_counted(&hearth, &format!("{id}/ship"), "1").await;
+        let ended = until(&hearth, id, "complete").await;
+        let work = ended["steps"].as_array().expect("steps").iter().find(|step| step["name"] == "work-1");
+        assert_eq!(work.expect("it ran")["attempts"].as_array().map(Vec::len), Some(2), "{ended}");
+        assert_eq!(count(&hearth, &format!("{id}/work")).await, "2");
+        assert_eq!(count(&hearth, &format!("{id}/price")).await, "1", "a step that completed ran again");
+    }
+}
+
+/// A process that nobody calls leaves after a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_in_which_a_step_runs_stays() {
+    let config = "[processes]\nidle-timeout-s = 20\n".to_owned();
+    let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
+    let _project = deployed(&hearth).await;
+    ask(&hearth, "create", "long", json!({ "count": 1, "work": 26_000, "unattended": true })).await;
+    until_counted(&hearth, "long/ship", "1").await;
+    assert_eq!(count(&hearth, "long/work").await, "1", "its process was stopped");
 }
 
 #[tokio::test(flavor = "multi_thread")]

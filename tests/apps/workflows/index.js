@@ -20,6 +20,12 @@ export class Order extends WorkflowEntrypoint {
       return attempt;
     });
     if (payload.sleep) await step.sleep("rest", payload.sleep);
+    if (payload.work) {
+      await step.do("work", async ({ attempt }) => {
+        await ran(this.env, instanceId, "work");
+        if (attempt === 1) await scheduler.wait(payload.work);
+      });
+    }
     let approval = null;
     if (!payload.unattended) {
       const event = await step.waitForEvent("approval", { type: "approval", timeout: "10 minutes" });

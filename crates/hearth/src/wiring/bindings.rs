@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::body::Body;
 use hearth_metrics::{ACTIONS, Kind};
 use hearth_model::{Binding, BindingKind};
-use hearth_supervisor::{BINDING_HEADER, CACHE_KEY, Identity, Peer, binding_key};
+use hearth_supervisor::{BINDING_HEADER, CACHE_KEY, Identity, Peer, Supervisor, WORKFLOWS_KEY, binding_key};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -61,12 +61,21 @@ impl Bindings {
         peer: Peer,
         identity: Arc<Identity>,
         capabilities: Capabilities,
+        supervisor: Supervisor,
     ) -> Self {
-        Self(tokio::spawn(accept(listener, peer, identity, capabilities)))
+        let asked = Arc::new(Asked { identity, capabilities, supervisor });
+        Self(tokio::spawn(accept(listener, peer, asked)))
     }
 }
 
-async fn accept(listener: UnixListener, peer: Peer, identity: Arc<Identity>, capabilities: Capabilities) {
+/// Who asks, and what answers.
+struct Asked {
+    identity: Arc<Identity>,
+    capabilities: Capabilities,
+    supervisor: Supervisor,
+}
+
+async fn accept(listener: UnixListener, peer: Peer, asked: Arc<Asked>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
@@ -76,23 +85,33 @@ async fn accept(listener: UnixListener, peer: Peer, identity: Arc<Identity>, cap
             Ok((stream, _)) if peer.admits(&stream) => stream,
             Ok(_) => continue,
             Err(error) => {
-                tracing::warn!(%error, worker = %identity.name, "a connection to a binding cannot be taken");
+                tracing::warn!(%error, worker = %asked.identity.name, "a connection to a binding cannot be taken");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
-        let (identity, capabilities) = (Arc::clone(&identity), capabilities.clone());
+        let asked = Arc::clone(&asked);
         connections.spawn(async move {
             let _place = place;
             let answer = service_fn(|request| {
-                let (identity, capabilities) = (Arc::clone(&identity), capabilities.clone());
-                async move { Ok::<_, std::convert::Infallible>(capabilities.answer(&identity, request).await) }
+                let asked = Arc::clone(&asked);
+                async move { Ok::<_, std::convert::Infallible>(asked.answer(request).await) }
             });
             let mut server = hyper::server::conn::http1::Builder::new();
             // An end in the middle is the worker's affair: its process was stopped, or it gave up.
             let _ = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer).await;
         });
+    }
+}
+
+impl Asked {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.headers().get(BINDING_HEADER).is_some_and(|key| key == WORKFLOWS_KEY) {
+            self.supervisor.used(self.identity.key.worker);
+            return Response::new(Body::empty());
+        }
+        self.capabilities.answer(&self.identity, request).await
     }
 }
 

@@ -146,7 +146,11 @@ impl Services for Attach {
         let supervisor =
             self.supervisor.get().expect("the supervisor is set before it starts anything").clone();
         let (way_out, opening) = self.open_way_out(&identity, sockets.egress, sockets.peer);
-        let calls = Calls { caller: Arc::clone(&identity), table: Arc::clone(&self.table), supervisor };
+        let calls = Calls {
+            caller: Arc::clone(&identity),
+            table: Arc::clone(&self.table),
+            supervisor: supervisor.clone(),
+        };
         let (worker, stores) = (identity.key.worker, identity.stores);
         let capabilities = self.capabilities.clone();
         let peer = sockets.peer;
@@ -157,7 +161,13 @@ impl Services for Attach {
         };
         let admits = move |stream: &_| peer.admits(stream);
         Box::new(Attached {
-            _bindings: Bindings::serve(sockets.bindings, peer, Arc::clone(&identity), capabilities),
+            _bindings: Bindings::serve(
+                sockets.bindings,
+                peer,
+                Arc::clone(&identity),
+                capabilities,
+                supervisor,
+            ),
             _calls: hearth_rpc::serve(sockets.rpc, admits, Arc::new(calls), &self.threads),
             _tail: self.tails.serve(sockets.tail, admits, Arc::new(sink)),
             _way_out: way_out,

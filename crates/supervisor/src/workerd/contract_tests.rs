@@ -277,6 +277,7 @@ async fn a_workflow_runs_on_the_engine_and_is_in_its_index() {
           async run(event, step) {
             const got = await step.do('one', async () => event.payload.n + 1);
             const { payload } = await step.waitForEvent('wait', { type: 'go' });
+            if (payload === 'work') await step.do('work', () => new Promise(() => {}));
             return [event.workflowName, got, payload];
           }
         }
@@ -318,6 +319,16 @@ async fn a_workflow_runs_on_the_engine_and_is_in_its_index() {
     assert_eq!(run("counts", json!({}))["result"], json!([{ "status": "complete", "count": 1 }]));
     let kept = Path::new("data/workflows").join(super::config::instances_folder("flow"));
     assert!(running.path(&kept.display().to_string()).is_dir());
+
+    // An alarm of ours comes while code runs, and says so: nobody else would know that the process is in use.
+    let reports = UnixListener::bind(running.path("bindings.sock")).unwrap();
+    run("create", json!({ "id": "busy" }));
+    run("event", json!({ "id": "busy", "type": "go", "payload": "work" }));
+    let (mut report, _) = reports.accept().unwrap();
+    let mut head = [0; 4096];
+    let length = report.read(&mut head).unwrap();
+    let head = String::from_utf8_lossy(&head[..length]).to_lowercase();
+    assert!(head.contains("x-hearth-binding: workflows\r\n"), "{head}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub use bindings::binding_key;
 use bindings::{fill_bindings, outside, outside_service};
 pub use links::{OBJECTS_ENTRYPOINT, OBJECTS_SERVICE};
 pub(crate) use workflows::STORAGE_FOLDER;
-pub use workflows::{BINDING_ENTRYPOINT, ENGINE_SERVICE, binding_props, instances_folder};
+pub use workflows::{BINDING_ENTRYPOINT, ENGINE_SERVICE, WORKFLOWS_KEY, binding_props, instances_folder};
 
 /// The sockets that every configuration declares. workerd refuses a `-S` name that the configuration lacks, and the
 /// other way round (workerd.md 9), and a spare is started before anybody knows what it will run.
@@ -33,7 +33,7 @@ pub const MAIN_SERVICE: &str = "main";
 /// The header that carries `request.cf` as JSON; workerd parses and removes it.
 pub(crate) const CF_HEADER: &str = "X-Hearth-CF";
 /// The header by which a request on `bindings.sock` says on which binding it is made: a [`binding_key`], or
-/// [`CACHE_KEY`].
+/// [`CACHE_KEY`], or [`WORKFLOWS_KEY`].
 pub const BINDING_HEADER: &str = "X-Hearth-Binding";
 /// What [`BINDING_HEADER`] says of the Cache API, which every worker has without a binding.
 pub const CACHE_KEY: &str = "cache";
@@ -130,6 +130,7 @@ fn fill(mut root: config::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>, p
             Part::Dispatcher => fill_dispatcher(service, launch),
             Part::WorkflowEngine => workflows::fill_engine(service, launch),
             Part::WorkflowStorage => workflows::fill_storage(service, paths.data),
+            Part::WorkflowReports => workflows::fill_reports(service, paths),
             Part::Call(position) => fill_call(service, position, paths),
             Part::Capability(position) => fill_capability(service, position, paths),
         }
@@ -151,6 +152,8 @@ enum Part {
     Dispatcher,
     WorkflowEngine,
     WorkflowStorage,
+    /// Where the engine says that it is busy.
+    WorkflowReports,
     /// Another worker, for the binding at this position.
     Call(usize),
     /// KV, R2, D1, …, for the binding at this position.
@@ -178,7 +181,7 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
         parts.push(Part::Dispatcher);
     }
     if !launch.workflows.is_empty() {
-        parts.extend([Part::WorkflowEngine, Part::WorkflowStorage]);
+        parts.extend([Part::WorkflowEngine, Part::WorkflowStorage, Part::WorkflowReports]);
     }
     parts.extend(outside(launch, purpose).map(|(position, kind)| match kind {
         BindingKind::Service { .. }

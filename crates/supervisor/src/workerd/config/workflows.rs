@@ -10,7 +10,7 @@ use hearth_model::{Launch, NamedWorkflow};
 use serde_json::{Value, json};
 
 use super::super::workerd_capnp::{service, service_designator, worker};
-use super::{DISPATCH_DATE, MAIN_SERVICE};
+use super::{DISPATCH_DATE, MAIN_SERVICE, Paths, set_binding, set_socket};
 
 /// The engine's service, as `WorkerdDebugPort.getEntrypoint` wants it.
 pub const ENGINE_SERVICE: &str = "workflows";
@@ -19,6 +19,10 @@ pub const BINDING_ENTRYPOINT: &str = "WorkflowBinding";
 /// workerd's own module that makes the API of a binding.
 pub(super) const API_MODULE: &str = "cloudflare-internal:workflows-api";
 
+/// What [`super::BINDING_HEADER`] says where the engine reports that code of an instance runs.
+pub const WORKFLOWS_KEY: &str = "workflows";
+const REPORTS_SERVICE: &str = "workflows-reports";
+
 /// The folder for it among those that the process is given.
 pub(crate) const STORAGE_FOLDER: &str = "workflows";
 const DISK_SERVICE: &str = "workflows-storage";
@@ -26,6 +30,8 @@ const ENGINE: &str = include_str!("../../../../../runtime/workflows/engine.js");
 /// Under this name the entry imports workerd's module.
 const WORKERD_ENGINE: &str = "workerd.js";
 const BUNDLED_ENGINE: &str = "/workerd/workflows.js";
+/// Bindings of the engine's service besides one for each workflow.
+const OWN_BINDINGS: u32 = 4;
 
 /// What a binding of this workflow is started with, as JSON.
 pub fn binding_props(workflow: &str) -> String {
@@ -43,6 +49,14 @@ pub(super) fn fill_storage(mut service: service::Builder<'_>, data: &Path) {
     let mut disk = service.init_disk();
     disk.set_path(data.join(STORAGE_FOLDER).to_string_lossy());
     disk.set_writable(true);
+}
+
+/// Where the engine says that it is busy.
+pub(super) fn fill_reports(mut service: service::Builder<'_>, paths: &Paths<'_>) {
+    service.set_name(REPORTS_SERVICE);
+    let mut external = service.init_external();
+    set_socket(external.reborrow(), paths, "bindings.sock");
+    set_binding(external.init_http(), WORKFLOWS_KEY);
 }
 
 /// The engine.
@@ -65,7 +79,7 @@ pub(super) fn fill_engine(mut service: service::Builder<'_>, launch: &Launch) {
     worker.reborrow().get_durable_object_storage().set_local_disk(DISK_SERVICE);
 
     let workflows = &launch.workflows;
-    let mut bindings = worker.init_bindings(3 + workflows.len() as u32);
+    let mut bindings = worker.init_bindings(OWN_BINDINGS + workflows.len() as u32);
     let mut version = bindings.reborrow().get(0);
     version.set_name("VERSION");
     version.set_text(launch.version.to_string());
@@ -75,8 +89,11 @@ pub(super) fn fill_engine(mut service: service::Builder<'_>, launch: &Launch) {
     let mut index = bindings.reborrow().get(2);
     index.set_name("INDEX");
     index.init_durable_object_namespace().set_class_name("Index");
+    let mut reports = bindings.reborrow().get(3);
+    reports.set_name("HEARTH");
+    reports.init_service().set_name(REPORTS_SERVICE);
     for (at, NamedWorkflow { name, .. }) in workflows.iter().enumerate() {
-        let mut instances = bindings.reborrow().get(3 + at as u32);
+        let mut instances = bindings.reborrow().get(OWN_BINDINGS + at as u32);
         instances.set_name(format!("workflow:{name}"));
         let mut namespace = instances.init_durable_object_namespace();
         namespace.set_class_name(instances_folder(name));
