@@ -105,7 +105,8 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 torture: setup-tests ## Kill the server under load, ROUNDS=200 times, and look for what was acknowledged
 	cargo build --locked --workspace --bins --tests
 	HEARTH_BIN="$(HEARTH_BIN)" HEARTH_TORTURE_KILLS=$(or $(ROUNDS),200) cargo nextest run --locked \
-		-p hearth-testing --test e2e_torture --test e2e_queue_torture --test e2e_objects_torture --no-capture --profile heavy
+		-p hearth-testing --test e2e_torture --test e2e_queue_torture --test e2e_objects_torture \
+		--test e2e_workflow_torture --no-capture --profile heavy
 
 # ---- measurements ------------------------------------------------------------------------------------------
 
