@@ -42,7 +42,11 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         return Ok(());
     }
     copy_namespace(from, to)?;
-    for below in folder::below(from)? {
+    let mut below = folder::below(from)?;
+    // By name, so that the index of a workflow's instances comes after them: it may know one that is not there, but what
+    // it does not know could be neither listed nor ended.
+    below.sort();
+    for below in below {
         let Some(name) = below.file_name() else { continue };
         copy_namespace(&below, &to.join(name))?;
     }

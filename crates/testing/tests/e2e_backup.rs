@@ -87,6 +87,81 @@ async fn everything_comes_back_from_a_backup_of_a_running_server() {
     assert_eq!(hearth.get(&host, "/?keep=again").await.json(), again);
 }
 
+/// Its instances wait for a while or for an event, and say how often their first step ran.
+const FLOWS: &str = "import { WorkflowEntrypoint } from 'cloudflare:workers';
+let ran = 0;
+export class Flow extends WorkflowEntrypoint {
+  async run({ payload }, step) {
+    const first = await step.do('first', async () => ++ran);
+    if (payload.sleep) await step.sleep('nap', payload.sleep);
+    const event = payload.sleep ? null : await step.waitForEvent('go', { type: 'go', timeout: '1 hour' });
+    return { first, brought: event?.payload ?? null };
+  }
+}
+export default {};";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workflows_go_on_from_a_backup() {
+    let mut hearth = Hearth::start().await;
+    let metadata = json!({
+        "main_module": "index.js", "compatibility_date": "2026-01-01",
+        "bindings": [{ "name": "FLOW", "type": "workflow", "workflow_name": "flow", "class_name": "Flow" }],
+    });
+    let form = Form::default().metadata(&metadata.to_string());
+    let form = form.part("index.js", "application/javascript+module", FLOWS);
+    hearth.upload("flows", form.finish()).await.result();
+    let base = "/accounts/:a/workflows/flow/instances";
+    let create = async |hearth: &Hearth, id: &str, params: Value| {
+        hearth.api("POST", base, Some(json!({ "instance_id": id, "params": params }))).await.result();
+    };
+    let send = async |hearth: &Hearth, id: &str, payload: &str| {
+        hearth.api("POST", &format!("{base}/{id}/events/go"), Some(json!(payload))).await.result();
+    };
+    let until = async |hearth: &Hearth, id: &str, status: &str| {
+        for _ in 0..600 {
+            let instance = hearth.api("GET", &format!("{base}/{id}"), None).await.result().clone();
+            if instance["status"] == status {
+                return instance["output"].clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{id} is not {status}");
+    };
+    create(&hearth, "ended", json!({})).await;
+    send(&hearth, "ended", "before").await;
+    let ended = until(&hearth, "ended", "complete").await;
+    create(&hearth, "waits", json!({})).await;
+    create(&hearth, "sleeps", json!({ "sleep": "3 seconds" })).await;
+    for id in ["waits", "sleeps"] {
+        until(&hearth, id, "waiting").await;
+    }
+
+    let archive = hearth.folder().join("flows.hearth");
+    let archive = archive.to_str().expect("the path is UTF-8").to_owned();
+    assert!(hearth.operator(&["backup", &archive]).contains("written"));
+    create(&hearth, "later", json!({})).await;
+    send(&hearth, "waits", "lost").await;
+    let before = until(&hearth, "waits", "complete").await;
+    assert_eq!(before["brought"], "lost");
+    hearth.kill().await;
+    std::fs::rename(hearth.data(), hearth.folder().join("lost")).expect("the data folder can be moved");
+    assert!(hearth.operator(&["restore", &archive]).contains("is as it was at 20"));
+    hearth.start_again().await;
+
+    assert_eq!(until(&hearth, "ended", "complete").await, ended);
+    until(&hearth, "waits", "waiting").await;
+    send(&hearth, "waits", "after").await;
+    let waits = until(&hearth, "waits", "complete").await;
+    assert_eq!(waits, json!({ "first": before["first"], "brought": "after" }), "its step ran again");
+    until(&hearth, "sleeps", "complete").await;
+    let listed = hearth.api("GET", base, None).await;
+    let mut ids: Vec<_> = listed.result().as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+    ids.sort_by_key(|id| id.to_string());
+    assert_eq!(ids, ["ended", "sleeps", "waits"]);
+    create(&hearth, "new", json!({})).await;
+    until(&hearth, "new", "waiting").await;
+}
+
 /// What it answers is every secret of everybody.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_answers_for_the_installation_gets_a_backup() {
