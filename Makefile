@@ -20,7 +20,7 @@ export HEARTH_WORKERD ?= $(CURDIR)/runtime/node_modules/@cloudflare/workerd-linu
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- set-up ------------------------------------------------------------------------------------------------
 
@@ -124,9 +124,14 @@ bench-state: setup-tests build ## … of KV, R2 and D1; ONLY="kv scale" picks so
 		bench/state.py $(ONLY)
 
 .PHONY: bench-events
-bench-events: setup-tests build ## … of events; ONLY="queues" picks some
+bench-events: setup-tests build ## … of queues and the cache; ONLY="queues" picks some
 	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/events.py $(ONLY)
+
+.PHONY: bench-objects
+bench-objects: setup-tests build ## … of Durable Objects; ONLY="counter" picks some
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/objects.py $(ONLY)
 
 .PHONY: bench-tail
 bench-tail: setup-tests build ## … of being watched
+	@scripts/packages bench
 	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/tail.py
