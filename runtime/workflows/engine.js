@@ -102,7 +102,7 @@ export class Engine extends workerd.Engine {
 
   async terminate(options) {
     // It may have to roll back, which a process that is killed leaves to the next alarm.
-    this.#arm(Date.now() + BEAT_MS);
+    if (this.#meta && !ENDED.has(this.#meta.status)) this.#arm(Date.now() + BEAT_MS);
     await super.terminate(options);
   }
 

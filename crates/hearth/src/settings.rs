@@ -111,7 +111,8 @@ pub struct Processes {
     pub max: Option<usize>,
     /// Most processes of one worker version. Default: the number of cores.
     pub max_per_worker: Option<usize>,
-    /// Seconds that an unused instance stays while memory lasts. Default: 3600.
+    /// Seconds that an unused instance stays while memory lasts. A step of a workflow is a use; one that takes long needs
+    /// 15 here. Default: 3600.
     pub idle_timeout_s: Option<u64>,
     /// Milliseconds that requests in a worker with Durable Objects have to finish when another version takes over: those
     /// who come meanwhile wait. Default: 1000.

@@ -141,13 +141,13 @@ async fn a_step_that_was_running_goes_on_by_itself() {
     }
 }
 
-/// A process that nobody calls leaves after a while.
+/// A process that nobody calls leaves after half a minute here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_in_which_a_step_runs_stays() {
     let config = "[processes]\nidle-timeout-s = 20\n".to_owned();
     let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
     let _project = deployed(&hearth).await;
-    ask(&hearth, "create", "long", json!({ "count": 1, "work": 26_000, "unattended": true })).await;
+    ask(&hearth, "create", "long", json!({ "count": 1, "work": 34_000, "unattended": true })).await;
     until_counted(&hearth, "long/ship", "1").await;
     assert_eq!(count(&hearth, "long/work").await, "1", "its process was stopped");
 }
