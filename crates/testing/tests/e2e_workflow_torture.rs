@@ -5,7 +5,7 @@
 //! When a result is recorded cannot be seen from outside, but it must be before the next step begins: what began before
 //! that must not begin again.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,9 +26,20 @@ const SENDERS: usize = 2;
 /// its end, and each instance was killed up to then.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How late a sleep may end: it is killed on its way to the next step now and then, and goes on ten seconds later.
+const LATE: Duration = Duration::from_secs(60);
+
 /// Kills of a run. `make torture` asks for more.
 fn kills() -> u64 {
     std::env::var("HEARTH_TORTURE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6)
+}
+
+#[derive(Clone)]
+struct Created {
+    id: String,
+    /// Milliseconds that it sleeps.
+    sleep: u64,
+    with_events: bool,
 }
 
 struct Target {
@@ -36,7 +47,7 @@ struct Target {
     host: String,
     namespace: String,
     /// Instances whose creation was answered.
-    created: Mutex<Vec<String>>,
+    created: Mutex<Vec<Created>>,
     /// Events that were not answered yet.
     due: Mutex<VecDeque<(String, usize)>>,
     /// Events that were answered.
@@ -63,7 +74,7 @@ impl Target {
             };
             let params = json!({ "sleep": sleep, "work": work, "events": with_events });
             if self.post(format!("/create/{id}"), params).await {
-                self.created.lock().push(id.clone());
+                self.created.lock().push(Created { id: id.clone(), sleep, with_events });
                 if with_events {
                     self.due.lock().push_back((id, 0));
                 }
@@ -139,21 +150,25 @@ async fn deploy(hearth: &Hearth) -> Target {
     }
 }
 
-/// What began again though a later step of its instance had begun before: from `<instance>/<step>/<time>/<unique>`.
-fn ran_too_often(ran: &[String]) -> Vec<String> {
-    let mut starts: HashMap<&str, BTreeMap<u32, Vec<u64>>> = HashMap::new();
+/// When each step of each instance began to run, in milliseconds since 1970: the time of each try.
+type Starts = HashMap<String, BTreeMap<u32, Vec<u64>>>;
+
+/// Reads what stands below `ran/`: `<instance>/<step>/<time>/<unique>`.
+fn starts(ran: &[String]) -> Starts {
+    let mut starts = Starts::new();
     for entry in ran {
-        let mut parts = entry.split('/');
-        let (instance, step, time) = (parts.next(), parts.next(), parts.next());
-        let (Some(instance), Some(Ok(step)), Some(Ok(time))) =
-            (instance, step.map(str::parse), time.map(str::parse))
-        else {
-            panic!("no worker writes {entry:?}");
-        };
-        starts.entry(instance).or_default().entry(step).or_default().push(time);
+        let parts: Vec<&str> = entry.split('/').collect();
+        let [instance, step, time, _] = parts[..] else { panic!("no worker writes {entry:?}") };
+        let (step, time) = (step.parse().expect("a number"), time.parse().expect("a time"));
+        starts.entry(instance.to_owned()).or_default().entry(step).or_default().push(time);
     }
+    starts
+}
+
+/// What began again though a later step of its instance had begun before.
+fn ran_too_often(starts: &Starts) -> Vec<String> {
     let mut faults = Vec::new();
-    for (instance, steps) in &starts {
+    for (instance, steps) in starts {
         let mut next = u64::MAX;
         for (step, times) in steps.iter().rev() {
             let again = times.iter().filter(|time| **time > next).count();
@@ -168,10 +183,19 @@ fn ran_too_often(ran: &[String]) -> Vec<String> {
     faults
 }
 
+/// How long after its time an instance woke that slept between its second step and its third.
+fn late(steps: &BTreeMap<u32, Vec<u64>>, sleep: u64) -> Duration {
+    let (Some(slept), Some(woke)) = (steps[&2].iter().max(), steps[&3].iter().min()) else {
+        return Duration::ZERO;
+    };
+    Duration::from_millis(woke.saturating_sub(slept + sleep))
+}
+
 #[test]
 fn a_step_that_runs_again_is_seen() {
     let ran = |entries: &[&str]| {
-        ran_too_often(&entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>())
+        let entries: Vec<_> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+        ran_too_often(&starts(&entries))
     };
     assert!(ran(&["a/1/10/x", "a/1/15/y", "a/2/15/z", "b/1/99/x"]).is_empty());
     assert_eq!(ran(&["a/1/10/x", "a/3/12/y", "a/1/13/z"]).len(), 1);
@@ -215,7 +239,8 @@ async fn killing_the_server_or_the_worker_loses_no_step_and_repeats_none() {
             .filter_map(|name| name.split_once('/'))
             .map(|(id, brought)| (id.to_owned(), brought.to_owned()))
             .collect();
-        let missing: Vec<_> = created.iter().filter(|id| !done.contains_key(*id)).collect();
+        let missing: Vec<_> =
+            created.iter().map(|one| &one.id).filter(|id| !done.contains_key(*id)).collect();
         if missing.is_empty() {
             break done;
         }
@@ -228,32 +253,28 @@ async fn killing_the_server_or_the_worker_loses_no_step_and_repeats_none() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     let settled = killed.elapsed();
-    let ran = target.names(&hearth, "ran/").await;
-    let mut faults = ran_too_often(&ran);
-    for id in created
-        .iter()
-        .filter(|id| id.rsplit('-').next().is_some_and(|n| n.parse().is_ok_and(|n: u64| n % 2 == 1)))
-    {
+    let starts = starts(&target.names(&hearth, "ran/").await);
+    let mut faults = ran_too_often(&starts);
+    let mut latest = Duration::ZERO;
+    for Created { id, sleep, with_events } in &created {
         let brought = EVENTS.map(|event| format!("{event} of {id}")).join("+");
-        if done[id] != brought {
+        if *with_events && done[id] != brought {
             faults.push(format!("the events of {id} brought {:?}", done[id]));
         }
+        latest = latest.max(late(&starts[id], *sleep));
     }
-    let distinct: HashSet<(&str, &str)> = ran
-        .iter()
-        .filter_map(|entry| {
-            entry.split_once('/').map(|(id, rest)| (id, rest.split('/').next().unwrap_or_default()))
-        })
-        .collect();
+    let steps = || starts.values().flat_map(BTreeMap::values);
     println!(
-        "{} kills in {:.0?}: {} instances, {} events, {} steps that ran {} times, everything done {settled:.1?} after the last kill",
+        "{} kills in {:.0?}: {} instances, {} events, {} steps that ran {} times; a sleep ended {latest:.1?} late at \
+         most, everything was done {settled:.1?} after the last kill",
         kills(),
         began.elapsed(),
         created.len(),
         target.sent.lock(),
-        distinct.len(),
-        ran.len(),
+        steps().count(),
+        steps().map(Vec::len).sum::<usize>(),
     );
     assert!(!created.is_empty() && *target.sent.lock() > 0, "too little was done");
+    assert!(latest < LATE, "a sleep ended {latest:?} late");
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
