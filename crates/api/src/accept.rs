@@ -129,7 +129,7 @@ impl Call<'_> {
         }
         self.check_services(&candidate.bindings).await?;
         self.api.check_tail_workers(self.account, self.name, &candidate.settings).await?;
-        self.check_resources(&candidate.bindings).await?;
+        self.check_resources(&mut candidate.bindings).await?;
         let mut bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
         let wanted = &candidate.objects;
         let planned = self.plan_migrations(existing.as_ref(), wanted, &mut bindings, then).await?;
@@ -223,11 +223,11 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Every binding to data leads to data of this account.
-    async fn check_resources(self, planned: &PlannedBindings) -> Result<(), ApiError> {
+    /// Every binding to data leads to data of this account. One to a queue gets the queue's id and its name of today.
+    async fn check_resources(self, planned: &mut PlannedBindings) -> Result<(), ApiError> {
         let store = self.api.store();
         let account = &self.account.id;
-        for binding in &planned.bindings {
+        for binding in &mut planned.bindings {
             let (found, error) = match &binding.kind {
                 BindingKind::KvNamespace { namespace_id } => (
                     store.resource(ResourceKind::KvNamespace, account, namespace_id).await,
@@ -251,8 +251,11 @@ impl Call<'_> {
                         binding.name
                     )),
                 ),
-                BindingKind::Queue { queue_name, .. } => (
-                    store.resource_by_name(ResourceKind::Queue, account, queue_name).await,
+                BindingKind::Queue { queue_name, queue_id, .. } => (
+                    match queue_id {
+                        Some(id) => store.resource(ResourceKind::Queue, account, id).await,
+                        None => store.resource_by_name(ResourceKind::Queue, account, queue_name).await,
+                    },
                     ApiError::bad_request(
                         code::QUEUE_NOT_FOUND,
                         format!("Queue '{queue_name}' (binding {}) does not exist.", binding.name),
@@ -260,10 +263,13 @@ impl Call<'_> {
                 ),
                 _ => continue,
             };
-            match found {
-                Ok(_) => {}
+            let found = match found {
+                Ok(found) => found,
                 Err(StoreError::NotFound { what: Entity::Resource(_), .. }) => return Err(error),
                 Err(other) => return Err(other.into()),
+            };
+            if let BindingKind::Queue { queue_name, queue_id, .. } = &mut binding.kind {
+                (*queue_name, *queue_id) = (found.name, Some(found.id));
             }
         }
         Ok(())

@@ -76,8 +76,11 @@ pub enum BindingKind {
     },
     /// The producer's side of a queue.
     Queue {
-        /// The queue's name.
+        /// The queue's name, as it was when the version was made.
         queue_name: String,
+        /// Its id, which stays when it is renamed; what an upload says of it is ignored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue_id: Option<String>,
         /// Seconds that its messages wait unless they say otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery_delay: Option<u32>,
@@ -216,8 +219,11 @@ impl Binding {
         if !SUPPORTED.contains(&kind) {
             return Err(BindingError::Unsupported { name: name.to_owned(), kind: kind.to_owned() });
         }
-        let binding: Self =
+        let mut binding: Self =
             serde_json::from_value(value.clone()).map_err(|error| malformed(&error.to_string()))?;
+        if let BindingKind::Queue { queue_id, .. } = &mut binding.kind {
+            *queue_id = None;
+        }
         match binding.kind {
             BindingKind::Ratelimit { simple, .. } if !simple.is_valid() => Err(malformed(
                 "`simple` must have a `limit` of at least 1 and a `period` of 10 or 60 seconds",

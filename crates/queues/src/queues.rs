@@ -133,15 +133,15 @@ impl Queues {
         }
     }
 
-    /// Answers a request that workerd makes on a binding to a queue. `delay` is the binding's own, in seconds.
+    /// Answers a request that workerd makes on a binding to a queue, which it names by its id. `delay` is the binding's
+    /// own, in seconds.
     pub async fn serve(
         &self,
-        account: &AccountId,
-        queue: &str,
+        queue: Option<&str>,
         delay: Option<u32>,
         request: Request<Body>,
     ) -> Response<Body> {
-        wire::serve(self, account, queue, delay, request).await
+        wire::serve(self, queue, delay, request).await
     }
 
     /// Its operations of Cloudflare's API.
@@ -294,7 +294,7 @@ impl Queues {
         Ok(changed)
     }
 
-    /// Gives a queue another name.
+    /// Gives a queue another name, also where it is another one's dead letter queue.
     ///
     /// # Errors
     /// The name is taken; there is no such queue; the store fails.
@@ -304,8 +304,26 @@ impl Queues {
         id: &str,
         name: &str,
     ) -> Result<Resource, StoreError> {
+        let before = self.name(account, id);
         let renamed = self.0.store.rename_resource(KIND, account, id, name).await?;
         self.learn(&renamed);
+        for queue in self.resources(account).await? {
+            let buries_there = |settings: &QueueSettings| {
+                let dead =
+                    settings.consumer.as_ref().and_then(|consumer| consumer.dead_letter_queue.as_ref());
+                dead.is_some() && dead == before.as_ref()
+            };
+            if !buries_there(&settings(&queue.settings)) {
+                continue;
+            }
+            self.change(account, &queue.id, |settings| -> Result<(), StoreError> {
+                if let Some(consumer) = settings.consumer.as_mut() {
+                    consumer.dead_letter_queue = Some(name.to_owned());
+                }
+                Ok(())
+            })
+            .await?;
+        }
         Ok(renamed)
     }
 

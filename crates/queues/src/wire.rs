@@ -7,7 +7,6 @@ use axum::body::{Body, to_bytes};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use hearth_model::AccountId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
@@ -33,12 +32,11 @@ const MAX_DRAINED: usize = 64 << 20;
 /// Answers one request.
 pub(crate) async fn serve(
     queues: &Queues,
-    account: &AccountId,
-    queue: &str,
+    queue: Option<&str>,
     delay: Option<u32>,
     request: Request<Body>,
 ) -> Response<Body> {
-    match answer(queues, account, queue, delay, request).await {
+    match answer(queues, queue, delay, request).await {
         Ok(answer) => {
             let mut response = Response::new(Body::from(answer.to_string()));
             response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -50,19 +48,18 @@ pub(crate) async fn serve(
 
 async fn answer(
     queues: &Queues,
-    account: &AccountId,
-    queue: &str,
+    queue: Option<&str>,
     delay: Option<u32>,
     request: Request<Body>,
 ) -> Result<Value, Refusal> {
-    let id = queues.id(account, queue).ok_or(EngineError::NoQueue)?;
+    let id = queue.ok_or(EngineError::NoQueue)?;
     let (parts, body) = request.into_parts();
     let metrics = match (parts.method, parts.uri.path()) {
         (Method::POST, "/message") => {
             let body = read(body, &parts.headers, MAX_MESSAGE).await?;
             let delay = own_delay(&parts.headers)?.or(delay);
             let format = format(parts.headers.get(FORMAT).map(HeaderValue::to_str))?;
-            queues.send_batch(&id, vec![Outgoing { format, body, delay }]).await?
+            queues.send_batch(id, vec![Outgoing { format, body, delay }]).await?
         }
         (Method::POST, "/batch") => {
             if let Err(refusal) = announced(&parts.headers) {
@@ -71,9 +68,9 @@ async fn answer(
             }
             let body = read(body, &parts.headers, MAX_BATCH_BODY).await?;
             let delay = own_delay(&parts.headers)?.or(delay);
-            queues.send_batch(&id, batch(&body, delay)?).await?
+            queues.send_batch(id, batch(&body, delay)?).await?
         }
-        (Method::GET, "/metrics") => return Ok(shown(queues.metrics(&id).await?)),
+        (Method::GET, "/metrics") => return Ok(shown(queues.metrics(id).await?)),
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, code::BAD_JSON, "no such operation")),
     };
     Ok(json!({ "metadata": { "metrics": shown(metrics) } }))

@@ -422,6 +422,55 @@ async fn a_binding_and_a_consumer_need_what_they_name() {
     assert_eq!(hearth.api("POST", QUEUES, Some(bad)).await.error().1, 100_128);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_queue_is_still_the_one_that_is_bound() {
+    let hearth = Hearth::start().await;
+    let (id, dead) = (create(&hearth, "before").await, create(&hearth, "dead-before").await);
+    let other = create(&hearth, "other").await;
+    let source = "export default {
+      async fetch(request, env) {
+        await env.Q.send(new URL(request.url).pathname);
+        return new Response('sent');
+      },
+    };";
+    // What an upload says of an id does not count.
+    let binding = json!([{ "name": "Q", "type": "queue", "queue_name": "before", "queue_id": other }]);
+    let upload = async |bindings: Value| {
+        let metadata =
+            json!({ "main_module": "index.js", "compatibility_date": "2026-01-01", "bindings": bindings });
+        let form = hearth_testing::Form::default().metadata(&metadata.to_string());
+        let form = form.part("index.js", "application/javascript+module", source);
+        hearth.upload("sender", form.finish()).await.result();
+    };
+    upload(binding).await;
+    let scripts = "/accounts/:a/workers/scripts/sender";
+    hearth.api("POST", &format!("{scripts}/subdomain"), Some(json!({ "enabled": true }))).await.result();
+    let pull = json!({ "type": "http_pull", "dead_letter_queue": "dead-before" });
+    hearth.api("POST", &format!("{QUEUES}/{id}/consumers"), Some(pull)).await.result();
+    let backlog = async || {
+        let metrics = hearth.api("GET", &format!("{QUEUES}/{id}/metrics"), None).await;
+        metrics.result()["backlog_count"].clone()
+    };
+    let send = async || hearth.get(&hearth.host("sender"), "/").await.text();
+    assert_eq!((send().await.as_str(), backlog().await), ("sent", json!(1)));
+
+    for (queue, name) in [(&id, "after"), (&dead, "dead-after")] {
+        hearth.api("PUT", &format!("{QUEUES}/{queue}"), Some(json!({ "queue_name": name }))).await.result();
+    }
+    assert_eq!((send().await.as_str(), backlog().await), ("sent", json!(2)));
+    let queue = hearth.api("GET", &format!("{QUEUES}/{id}"), None).await.result().clone();
+    assert_eq!(queue["producers"][0]["script"], "sender", "{queue}");
+    assert_eq!(queue["consumers"][0]["dead_letter_queue"], "dead-after", "{queue}");
+    let (status, code, _) = hearth.api("DELETE", &format!("{QUEUES}/{id}"), None).await.error();
+    assert_eq!((status, code), (400, 11005), "it is bound");
+    // A version that takes the binding over from the one before.
+    upload(json!([{ "name": "Q", "type": "inherit" }])).await;
+    assert_eq!((send().await.as_str(), backlog().await), ("sent", json!(3)));
+    let settings = hearth.api("GET", &format!("{scripts}/settings"), None).await.result().clone();
+    let bound = settings["bindings"].as_array().expect("bindings").iter().find(|bound| bound["name"] == "Q");
+    assert_eq!(bound.expect("it is there")["queue_name"], "after");
+}
+
 /// The consumer's worker is gone, and comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_worker_the_messages_wait_for_it() {

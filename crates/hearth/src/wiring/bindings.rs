@@ -142,8 +142,10 @@ impl Capabilities {
             BindingKind::R2Bucket { bucket_name, .. } => {
                 self.r2.serve(&identity.account, bucket_name, request).await
             }
-            BindingKind::Queue { queue_name, delivery_delay } => {
-                self.queues.serve(&identity.account, queue_name, *delivery_delay, request).await
+            BindingKind::Queue { queue_name, queue_id, delivery_delay } => {
+                // Versions from before ids were kept have the name alone.
+                let queue = queue_id.clone().or_else(|| self.queues.id(&identity.account, queue_name));
+                self.queues.serve(queue.as_deref(), *delivery_delay, request).await
             }
             BindingKind::D1 { id } => match id.parse() {
                 Ok(id) => self.d1.answer(id, request).await.map(Body::new),

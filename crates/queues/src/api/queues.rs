@@ -20,10 +20,23 @@ const RETENTION: (u32, u32) = (60, 14 * 24 * 60 * 60);
 
 /// Who sends to a queue: workers by their bindings, buckets by their notifications.
 struct Producers {
-    /// Queue's name and worker.
-    workers: Vec<(String, String)>,
+    /// Queue and worker.
+    workers: Vec<(Bound, String)>,
     /// Queue's id and bucket.
     buckets: Vec<(String, String)>,
+}
+
+/// How a binding says which queue it leads to.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Bound {
+    id: Option<String>,
+    name: String,
+}
+
+impl Bound {
+    fn is(&self, queue: &Resource) -> bool {
+        self.id.as_ref().map_or(self.name == queue.name, |id| *id == queue.id)
+    }
 }
 
 impl Producers {
@@ -37,8 +50,8 @@ impl Producers {
             let mut bound = std::collections::BTreeSet::new();
             for (version, _) in versions {
                 for binding in store.version(worker.id, *version).await?.bindings {
-                    if let BindingKind::Queue { queue_name, .. } = binding.kind {
-                        bound.insert(queue_name);
+                    if let BindingKind::Queue { queue_name: name, queue_id: id, .. } = binding.kind {
+                        bound.insert(Bound { id, name });
                     }
                 }
             }
@@ -55,7 +68,7 @@ impl Producers {
     }
 
     fn of(&self, queue: &Resource) -> Vec<Value> {
-        let workers = self.workers.iter().filter(|(name, _)| *name == queue.name);
+        let workers = self.workers.iter().filter(|(bound, _)| bound.is(queue));
         let workers =
             workers.map(|(_, script)| json!({"type": "worker", "script": script, "service": script}));
         let buckets = self.buckets.iter().filter(|(id, _)| *id == queue.id);
@@ -209,7 +222,7 @@ pub(super) async fn update(
 pub(super) async fn delete(State(rest): State<Rest>, account: InAccount, params: Params) -> Answer {
     let queue = rest.queues.resource(&account.0.id, params.get("queue")).await?;
     let producers = Producers::read(rest.queues.store(), &account.0.id).await?;
-    let bound = producers.workers.iter().filter(|(name, _)| *name == queue.name);
+    let bound = producers.workers.iter().filter(|(bound, _)| bound.is(&queue));
     let bound: Vec<&str> = bound.map(|(_, worker)| worker.as_str()).collect();
     if !bound.is_empty() {
         let message = format!(
