@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_model::{
-    AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Exports, Format, Launch,
-    LaunchModule, Limits, ModuleKind, Namespace, NamespaceId, ProbeError, Reconciled, Version, VersionId,
-    WorkerId, WorkerName,
+    AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Dialect, Exports, Format,
+    Launch, LaunchModule, Limits, ModuleKind, Namespace, NamespaceId, ProbeError, Reconciled, Version,
+    VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{
     Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Page, Release, ResourceKind,
@@ -67,10 +67,16 @@ pub(crate) struct Call<'a> {
     pub api: &'a Api,
     pub caller: &'a Caller,
     pub account: &'a Account,
+    pub dialect: Dialect,
     pub name: &'a WorkerName,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// About a worker of Cloudflare's API.
+    pub fn new(api: &'a Api, caller: &'a Caller, account: &'a Account, name: &'a WorkerName) -> Self {
+        Self { api, caller, account, dialect: Dialect::Workers, name }
+    }
+
     /// Accepts an upload. A version that is not to be deployed needs a worker that exists.
     pub async fn upload(self, form: Form, inherit: Inherit, then: Then) -> Result<Accepted, ApiError> {
         let _writer = self.api.lock(self.account, self.name).await;
@@ -144,9 +150,11 @@ impl Call<'_> {
         let others: Vec<WorkerId> = planned.others().collect();
         let PlannedObjects { changes, tag, reconciled, .. } = planned;
         let code_update = candidate.objects.code_update;
-        let make = existing
-            .is_none()
-            .then(|| NewWorker { account: self.account.id.clone(), name: self.name.clone() });
+        let make = existing.is_none().then(|| NewWorker {
+            account: self.account.id.clone(),
+            dialect: self.dialect,
+            name: self.name.clone(),
+        });
         let release = (then == Then::Deploy).then(|| self.release(&candidate.annotations, candidate.trigger));
         let mut annotations = candidate.annotations;
         annotations.insert("workers/triggered_by".to_owned(), candidate.trigger.to_owned());

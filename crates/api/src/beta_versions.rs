@@ -45,7 +45,7 @@ pub(crate) async fn post(
     })?;
     let form = to_form(document)?;
     let then = if query.flag("deploy") { Then::Deploy } else { Then::Keep };
-    let call = Call { api: &api, caller: &caller, account: &account, name: &worker.name };
+    let call = Call::new(&api, &caller, &account, &worker.name);
     let accepted = call.upload(form, inherit(&query), then).await?;
     Ok(Reply::new(show(&accepted.worker, &accepted.version)))
 }

@@ -120,7 +120,7 @@ pub(crate) async fn post(
         }
     }
     let trigger = if targets.iter().all(older) { "rollback" } else { "promotion" };
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let deployment = api.store().deploy(worker.id, split, call.release(&annotations, trigger)).await?;
     api.changed(Change::Deployed(worker.id, code_update)).await;
     Ok(Reply::new(view::deployment(&deployment)))

@@ -36,7 +36,7 @@ pub(crate) async fn put(
 ) -> Result<Reply, ApiError> {
     let name = params.worker()?;
     let form = read_form(&api, request, "metadata").await?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let accepted = call.upload(form, inherit(&query), Then::Deploy).await?;
     Ok(accepted.reply(uploaded(&accepted)))
 }
@@ -65,7 +65,7 @@ pub(crate) async fn put_content(
     let name = params.worker()?;
     let form = read_form(&api, request, "metadata").await?;
     let (worker, _writer) = api.to_write(&account, &name).await?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let previous = call.latest(Some(&worker)).await?.ok_or_else(ApiError::worker_not_found)?;
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let code = crate::upload::plan(form, &[], Inherit::Lax, today, api.config().max_upload_bytes)?;
@@ -93,7 +93,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Reply, ApiError> {
     let window = PageQuery::from_query(&query).window(PER_PAGE);
-    let Listing { items, total } = api.store().workers(&account.id, store_page(&window)).await?;
+    let Listing { items, total } = api.store().workers(&account.id, None, store_page(&window)).await?;
     let mut scripts = Vec::with_capacity(items.len());
     for worker in &items {
         let version = api.serving_version(worker.id).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn content(
     caller: Caller,
 ) -> Result<Response, ApiError> {
     let version = api.serving_version(worker.id).await?.ok_or_else(ApiError::worker_not_found)?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &worker.name };
+    let call = Call::new(&api, &caller, &account, &worker.name);
     let modules = call.modules_of(&version).await?;
     if let Format::ServiceWorker { body } = &version.format
         && let Some(script) = modules.iter().find(|module| module.name == *body)
@@ -136,7 +136,7 @@ pub(crate) async fn content_v2(
         }
         None => api.serving_version(worker.id).await?.ok_or_else(ApiError::worker_not_found)?,
     };
-    let call = Call { api: &api, caller: &caller, account: &account, name: &worker.name };
+    let call = Call::new(&api, &caller, &account, &worker.name);
     Ok(multipart::response(&version.format, &call.modules_of(&version).await?))
 }
 

@@ -126,7 +126,7 @@ async fn apply(
     if changes.is_empty() {
         return Ok(base);
     }
-    let call = Call { api, caller, account, name: &name };
+    let call = Call::new(api, caller, account, &name);
     let trigger = BTreeMap::from([("workers/triggered_by".to_owned(), "secret".to_owned())]);
     let release = call.release(&BTreeMap::new(), "secret");
     let inserted =

@@ -1,7 +1,7 @@
 //! `/workers/services/:name`: whether a worker exists, and its deletion. Not found is 10090 here.
 
 use axum::extract::State;
-use hearth_model::WorkerName;
+use hearth_model::{Dialect, WorkerName};
 use hearth_store::{Account, Entity, StoreError, Worker};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ pub(crate) fn references(services: &[WorkerName]) -> Value {
 }
 
 async fn find(api: &Api, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {
-    match api.store().worker_by_name(&account.id, name).await {
+    match api.store().worker_by_name(&account.id, Dialect::Workers, name).await {
         Err(StoreError::NotFound { what: Entity::Worker, .. }) => Err(ApiError::service_not_found()),
         other => Ok(other?),
     }

@@ -41,7 +41,7 @@ pub(crate) async fn patch(
     let document = read_document(&api, request).await?;
     let settings = ScriptSettings::read(&document)?;
     let (worker, _writer) = api.to_write(&account, &name).await?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let versioned = ["bindings", "compatibility_date", "compatibility_flags", "limits"];
     if !versioned.iter().any(|key| document.get(*key).is_some_and(|value| !value.is_null())) {
         api.check_tail_workers(&account, &name, &settings).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hearth_model::{Version, WorkerId, WorkerName};
+use hearth_model::{Dialect, Version, WorkerId, WorkerName};
 use hearth_store::{Account, Entity, Page, Store, StoreError, Worker};
 
 use crate::auth::{self, Caller};
@@ -61,21 +61,21 @@ impl Api {
         self.runtime().changed(change).await;
     }
 
-    /// A worker by name.
+    /// A worker of Cloudflare's API by name.
     ///
     /// # Errors
     /// 10007 when it does not exist.
     pub async fn worker(&self, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {
-        Ok(self.store().worker_by_name(&account.id, name).await?)
+        Ok(self.store().worker_by_name(&account.id, Dialect::Workers, name).await?)
     }
 
-    /// A worker by name, if it exists.
+    /// A worker of Cloudflare's API by name, if it exists.
     pub(crate) async fn find_worker(
         &self,
         account: &Account,
         name: &WorkerName,
     ) -> Result<Option<Worker>, ApiError> {
-        match self.store().worker_by_name(&account.id, name).await {
+        match self.store().worker_by_name(&account.id, Dialect::Workers, name).await {
             Ok(worker) => Ok(Some(worker)),
             Err(StoreError::NotFound { what: Entity::Worker, .. }) => Ok(None),
             Err(error) => Err(error.into()),

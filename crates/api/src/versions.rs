@@ -30,7 +30,7 @@ pub(crate) async fn post(
 ) -> Result<Reply, ApiError> {
     let name = params.worker()?;
     let form = read_form(&api, request, "metadata").await?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let accepted = call.upload(form, inherit(&query), Then::Keep).await?;
     Ok(accepted.reply(view::version(&accepted.worker, &accepted.version)))
 }

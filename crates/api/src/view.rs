@@ -80,6 +80,7 @@ fn percentage(share: f64) -> Value {
 pub(crate) fn script(worker: &Worker, version: Option<&Version>) -> Value {
     let mut script = json!({
         "id": worker.name,
+        "kind": worker.dialect,
         "tag": worker.id.to_string(),
         "tags": worker.tags,
         "created_on": worker.created_on.to_string(),
@@ -137,11 +138,12 @@ pub(crate) fn settings(worker: &Worker, version: Option<&Version>) -> Value {
 /// Where a worker is served without routes. `url` saves wrangler a call and replaces its workers.dev host.
 pub(crate) fn subdomain(config: &ApiConfig, account: &Account, worker: &Worker) -> Value {
     let label = account.host_label();
+    let owns = worker.dialect.owns_host();
     json!({
         "enabled": worker.subdomain.enabled,
         "previews_enabled": worker.subdomain.previews_enabled,
-        "url": config.worker_url(&worker.name, label),
-        "preview_url_suffix": config.preview_suffix(&worker.name, label),
+        "url": config.worker_url(&worker.name, label).filter(|_| owns),
+        "preview_url_suffix": config.preview_suffix(&worker.name, label).filter(|_| owns),
     })
 }
 
@@ -150,6 +152,7 @@ pub(crate) fn worker(config: &ApiConfig, account: &Account, worker: &Worker, ref
     json!({
         "id": worker.id.to_string(),
         "name": worker.name,
+        "kind": worker.dialect,
         "created_on": worker.created_on.to_string(),
         "updated_on": worker.modified_on.to_string(),
         "tags": worker.tags,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use hearth_model::{WorkerId, WorkerName};
+use hearth_model::{Dialect, WorkerId, WorkerName};
 use hearth_store::{Account, Entity, Listing, NewWorker, StoreError, Subdomain, Worker, WorkerChanges};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -42,7 +42,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Reply, ApiError> {
     let window = PageQuery::from_query(&query).window(PER_PAGE);
-    let Listing { items, total } = api.store().workers(&account.id, store_page(&window)).await?;
+    let Listing { items, total } = api.store().workers(&account.id, None, store_page(&window)).await?;
     let mut workers = Vec::with_capacity(items.len());
     for worker in &items {
         workers.push(show(&api, &account, worker).await?);
@@ -71,7 +71,10 @@ pub(crate) async fn post(
     let name: WorkerName = document.get("name").and_then(Value::as_str).unwrap_or_default().parse()?;
     let _writer = api.lock(&account, &name).await;
     api.check_tail_workers(&account, &name, &ScriptSettings::read(&document)?).await?;
-    let worker = api.store().create_worker(NewWorker { account: account.id.clone(), name }, changes).await?;
+    let worker = api
+        .store()
+        .create_worker(NewWorker { account: account.id.clone(), dialect: Dialect::Workers, name }, changes)
+        .await?;
     api.changed(Change::Worker(worker.id)).await;
     Ok(Reply::new(show(&api, &account, &worker).await?))
 }
@@ -117,7 +120,7 @@ pub(crate) async fn patch_latest(
 ) -> Result<Reply, ApiError> {
     let name = find(&api, &account, &params).await?.name;
     let (worker, _writer) = api.to_write(&account, &name).await?;
-    let call = Call { api: &api, caller: &caller, account: &account, name: &name };
+    let call = Call::new(&api, &caller, &account, &name);
     let previous = call.latest(Some(&worker)).await?.ok_or_else(ApiError::no_versions)?;
     let mut wanted = inherit_all(&previous.bindings);
     for (binding, value) in patch.env.unwrap_or_default() {
@@ -151,14 +154,17 @@ pub(crate) async fn find(api: &Api, account: &Account, params: &Params) -> Resul
     }
     let id: WorkerId = text.parse().map_err(|_| ApiError::worker_not_found())?;
     match api.store().worker(id).await {
-        Ok(worker) if worker.account == account.id => Ok(worker),
+        Ok(worker) if worker.account == account.id && worker.dialect == Dialect::Workers => Ok(worker),
         Ok(_) | Err(StoreError::NotFound { what: Entity::Worker, .. }) => Err(ApiError::worker_not_found()),
         Err(error) => Err(error.into()),
     }
 }
 
 async fn show(api: &Api, account: &Account, worker: &Worker) -> Result<Value, ApiError> {
-    let services = api.store().references(&account.id, &worker.name).await?;
+    let services = match worker.dialect {
+        Dialect::Workers => api.store().references(&account.id, &worker.name).await?,
+        _ => Vec::new(),
+    };
     let references = json!({
         "workers": services.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
         "domains": [], "durable_objects": [], "dispatch_namespace_outbounds": [], "queues": [],

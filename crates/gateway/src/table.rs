@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hearth_model::{
-    Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId, WorkerId, WorkerName,
+    Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId, WorkerId,
+    WorkerName,
 };
 use parking_lot::Mutex;
 
@@ -50,7 +51,7 @@ pub struct Match {
 pub struct Served {
     /// The worker as published.
     pub worker: PublishedWorker,
-    /// Its name as it stands in hosts: `<worker>`, or `<worker>.<account label>`.
+    /// Its name as it stands in hosts: `<worker>`, or `<worker>.<account label>`. Not every dialect's worker is found by it.
     key: Arc<str>,
     /// Version prefixes and aliases.
     previews: HashMap<Box<str>, VersionId>,
@@ -196,7 +197,7 @@ impl RouteTable {
     pub fn sibling(&self, of: WorkerId, name: &WorkerName) -> Option<Arc<Served>> {
         let snapshot = self.current.load();
         let key = host_key(name, snapshot.by_id.get(&of)?.worker.account_label.as_deref());
-        snapshot.by_key.get(&*key).cloned()
+        snapshot.by_key.get(&*key).filter(|served| served.worker.dialect == Dialect::Workers).cloned()
     }
 
     /// A call that a worker makes to another, until it is answered. None for a worker that was deleted meanwhile: nobody
@@ -286,7 +287,9 @@ impl Snapshot {
         let traffic = self.by_id.get(&worker.id).map(|old| Arc::clone(&old.traffic)).unwrap_or_default();
         self.remove(worker.id);
         let served = Arc::new(Served::new(worker, traffic));
-        self.by_key.insert(Arc::clone(&served.key), Arc::clone(&served));
+        if served.worker.dialect.owns_host() {
+            self.by_key.insert(Arc::clone(&served.key), Arc::clone(&served));
+        }
         self.by_id.insert(served.worker.id, served);
     }
 

@@ -7,6 +7,7 @@ fn published(name: &str) -> PublishedWorker {
     let version = VersionId::random();
     PublishedWorker {
         id: WorkerId::random(),
+        dialect: Dialect::Workers,
         name: name.parse::<WorkerName>().unwrap(),
         account: AccountId::random(),
         account_label: None,
@@ -48,6 +49,25 @@ fn look(table: &RouteTable, host: &str, path: &str) -> Option<(String, Option<Ve
 
 fn name(table: &RouteTable, host: &str, path: &str) -> Option<String> {
     look(table, host, path).map(|(name, ..)| name)
+}
+
+#[test]
+fn a_function_without_a_host_takes_nobody_s() {
+    let function = PublishedWorker { dialect: Dialect::Nexo, ..published("hello") };
+    let deployed = PublishedWorker { dialect: Dialect::Deploy, ..published("deployed") };
+    let (worker, caller) = (published("hello"), published("caller"));
+    let (id, of) = (worker.id, caller.id);
+    let table = table(vec![worker, caller, deployed, function.clone()], vec![]);
+    let served = || table.lookup(false, &HostName::parse("hello.localhost").unwrap(), "/");
+    assert!(matches!(served(), Target::Worker(found) if found.worker.worker.id == id));
+    table.remove_worker(function.id);
+    assert!(matches!(served(), Target::Worker(found) if found.worker.worker.id == id));
+    table.remove_worker(id);
+    table.upsert_worker(function);
+    assert!(matches!(served(), Target::Unknown));
+    // A function has the host, and is still no worker that a service binding could mean.
+    assert_eq!(name(&table, "deployed.localhost", "/").as_deref(), Some("deployed"));
+    assert!(table.sibling(of, &"deployed".parse().unwrap()).is_none());
 }
 
 #[test]

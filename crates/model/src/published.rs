@@ -1,6 +1,6 @@
 //! What the data plane knows: the part of the metadata that a request needs, as the store hands it out.
 
-use crate::{AccountId, Hostname, RoutePattern, Split, VersionId, WorkerId, WorkerName};
+use crate::{AccountId, Dialect, Hostname, RoutePattern, Split, VersionId, WorkerId, WorkerName};
 
 /// Everything that is served, loaded once at start; single entries replace it afterwards.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Published {
 pub struct PublishedWorker {
     /// Its immutable id.
     pub id: WorkerId,
+    /// The API it belongs to: not every dialect's workers have hosts below a base domain.
+    pub dialect: Dialect,
     /// Its name.
     pub name: WorkerName,
     /// The account it belongs to.

@@ -230,7 +230,9 @@ impl Hub {
                 let settings = state.settings.load();
                 let (owner, name) = settings.who.as_ref()?;
                 let told = settings.consumers.iter().map(WorkerName::folded).collect();
-                (owner == account).then(|| (name.folded(), told))
+                // Workers of other dialects may share a name with one that tells; they tell nobody.
+                let tells = owner == account && !settings.consumers.is_empty();
+                tells.then(|| (name.folded(), told))
             };
             states.values().filter_map(of).collect()
         };

@@ -185,7 +185,7 @@ async fn check_free(connection: &mut SqliteConnection, label: &str, for_default:
     }
     let worker: Option<String> = sqlx::query_scalar(
         "SELECT w.name FROM workers w JOIN accounts a ON a.id = w.account
-         WHERE a.is_default = 1 AND w.folded = ?",
+         WHERE a.is_default = 1 AND w.folded = ? AND w.dialect IN ('workers', 'deploy')",
     )
     .bind(label)
     .fetch_optional(connection)

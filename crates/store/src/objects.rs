@@ -78,7 +78,8 @@ impl Store {
         script: &str,
         class: &str,
     ) -> Result<Option<OwnedNamespace>> {
-        let sql = format!("{OWNED} WHERE w.account = ? AND w.folded = ? AND n.class = ?");
+        let sql =
+            format!("{OWNED} WHERE w.account = ? AND w.dialect = 'workers' AND w.folded = ? AND n.class = ?");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(account.as_str())
             .bind(script.to_ascii_lowercase())
@@ -99,7 +100,7 @@ impl Store {
     ) -> Result<Option<Stranger>> {
         let row = sqlx::query(
             "SELECT t.worker, t.sqlite FROM object_transfers t JOIN workers w ON w.id = t.worker
-             WHERE w.account = ? AND w.folded = ? AND t.source = ? AND t.class = ?",
+             WHERE w.account = ? AND w.dialect = 'workers' AND w.folded = ? AND t.source = ? AND t.class = ?",
         )
         .bind(account.as_str())
         .bind(script.to_ascii_lowercase())

@@ -19,7 +19,8 @@ macro_rules! workers_sql {
                     w.previews_enabled AND NOT EXISTS (SELECT 1 FROM object_namespaces n WHERE n.worker = w.id),
                     d.split,
                     (SELECT group_concat(v.id || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
-                     FROM versions v WHERE v.worker = w.id)
+                     FROM versions v WHERE v.worker = w.id),
+                    w.dialect
              FROM workers w
              JOIN accounts a ON a.id = w.account
              LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
@@ -67,6 +68,7 @@ fn worker_of(row: &SqliteRow) -> Result<PublishedWorker> {
     let versions: &str = row.try_get(7)?;
     Ok(PublishedWorker {
         id: rows::from_text(row.try_get(0)?, "id")?,
+        dialect: rows::from_text(row.try_get(8)?, "dialect")?,
         name: rows::from_text(row.try_get(1)?, "name")?,
         account: rows::from_text(row.try_get(2)?, "account")?,
         account_label: row.try_get(3)?,

@@ -5,12 +5,13 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0003_token_policies.sql"),
     include_str!("../migrations/0004_scheduled_runs.sql"),
     include_str!("../migrations/0005_objects.sql"),
+    include_str!("../migrations/0006_dialects.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with
@@ -21,12 +22,71 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     if found > known {
         return Err(StoreError::TooNew { found, known });
     }
+    if found == known {
+        return Ok(());
+    }
+    // A step that makes a table anew drops the old one, which would take along whatever refers to it.
+    sqlx::raw_sql("PRAGMA foreign_keys = OFF").execute(&mut *connection).await?;
     for (index, step) in STEPS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+        let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut *transaction).await?;
+        if !orphans.is_empty() {
+            return Err(StoreError::Corrupt(format!(
+                "step {} would leave {} orphans",
+                index + 1,
+                orphans.len()
+            )));
+        }
         let count = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {}", index + 1));
         sqlx::raw_sql(count).execute(&mut *transaction).await?;
         transaction.commit().await?;
     }
+    sqlx::raw_sql("PRAGMA foreign_keys = ON").execute(&mut *connection).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    /// A table that is made anew is dropped first, which with foreign keys in force takes along what refers to it.
+    #[tokio::test]
+    async fn what_was_there_before_a_step_is_there_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("a.db"))
+            .create_if_missing(true)
+            .foreign_keys(true);
+        let mut connection = options.connect().await.unwrap();
+        for step in &STEPS[..5] {
+            sqlx::raw_sql(*step).execute(&mut connection).await.unwrap();
+        }
+        sqlx::raw_sql(
+            "INSERT INTO accounts VALUES ('a', 'a', 'a', 1, 0);
+             INSERT INTO workers (id, account, name, folded, created_on, modified_on, last_version)
+             VALUES ('w', 'a', 'Hello', 'hello', 1, 2, 1);
+             INSERT INTO versions VALUES ('w', 1, 'v', 1, NULL, '{}');
+             INSERT INTO version_blobs VALUES ('v', 'hash');
+             PRAGMA user_version = 5;",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        migrate(&mut connection).await.unwrap();
+        let kept = "SELECT w.name || w.dialect || w.last_version || b.hash FROM workers w
+                    JOIN versions v ON v.worker = w.id JOIN version_blobs b ON b.version = v.id";
+        let kept: String = sqlx::query_scalar(kept).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(kept, "Helloworkers1hash");
+        // And they are in force again: a worker still takes its versions along.
+        sqlx::raw_sql("DELETE FROM workers").execute(&mut connection).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM version_blobs")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(left, 0);
+    }
 }

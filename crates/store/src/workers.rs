@@ -1,6 +1,6 @@
 //! Workers and their settings that are not versioned.
 
-use hearth_model::{AccountId, WorkerId, WorkerName};
+use hearth_model::{AccountId, Dialect, WorkerId, WorkerName};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -15,6 +15,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Its account.
     pub account: AccountId,
+    /// The API it belongs to.
+    pub dialect: Dialect,
     /// Its name, in the case it was first given.
     pub name: WorkerName,
     /// When it was made.
@@ -51,6 +53,8 @@ pub struct Subdomain {
 pub struct NewWorker {
     /// Whose it will be.
     pub account: AccountId,
+    /// The API it is made with.
+    pub dialect: Dialect,
     /// Its name.
     pub name: WorkerName,
 }
@@ -85,8 +89,9 @@ impl Worker {
         Err(StoreError::conflict(
             Entity::Worker,
             format!(
-                "the name `{name}` differs from that of the existing worker `{}` in case only; use that spelling, \
+                "the name `{name}` differs from that of the existing {} `{}` in case only; use that spelling, \
                  or another name",
+                self.dialect.title(),
                 self.name
             ),
         ))
@@ -97,8 +102,8 @@ impl Store {
     /// Makes a worker that has no version yet.
     ///
     /// # Errors
-    /// Account not found; conflict when there is one of that name, or when the default account's worker would take
-    /// another account's host label.
+    /// Account not found; conflict when there is one of that name, in its dialect or on its host, or when the default
+    /// account's worker would take another account's host label.
     pub async fn create_worker(&self, new: NewWorker, settings: WorkerChanges) -> Result<Worker> {
         let mut transaction = self.write().await?;
         let id = WorkerId::random();
@@ -116,30 +121,48 @@ impl Store {
         find(&mut *self.read().await?, id).await
     }
 
-    /// A worker by its name, compared without case.
+    /// A worker of a dialect by its name, compared without case.
     ///
     /// # Errors
     /// Not found.
-    pub async fn worker_by_name(&self, account: &AccountId, name: &WorkerName) -> Result<Worker> {
-        find_by_name(&mut *self.read().await?, account, name)
+    pub async fn worker_by_name(
+        &self,
+        account: &AccountId,
+        dialect: Dialect,
+        name: &WorkerName,
+    ) -> Result<Worker> {
+        find_by_name(&mut *self.read().await?, account, dialect, name)
             .await?
             .ok_or_else(|| StoreError::not_found(Entity::Worker, name))
     }
 
-    /// The workers of an account, by name.
-    pub async fn workers(&self, account: &AccountId, page: Page) -> Result<Listing<Worker>> {
+    /// The workers of an account, by name: those of one dialect, or all.
+    pub async fn workers(
+        &self,
+        account: &AccountId,
+        dialect: Option<Dialect>,
+        page: Page,
+    ) -> Result<Listing<Worker>> {
         let mut connection = self.read().await?;
         let (limit, offset) = page.bounds();
-        let items = sqlx::query("SELECT * FROM workers WHERE account = ? ORDER BY folded LIMIT ? OFFSET ?")
-            .bind(account.as_str())
-            .bind(limit)
-            .bind(offset)
-            .fetch_all(&mut *connection)
-            .await?;
-        let total = sqlx::query("SELECT count(*) AS n FROM workers WHERE account = ?")
-            .bind(account.as_str())
-            .fetch_one(&mut *connection)
-            .await?;
+        let dialect = dialect.map(Dialect::as_str);
+        let items = sqlx::query(
+            "SELECT * FROM workers WHERE account = ?1 AND (?2 IS NULL OR dialect = ?2)
+             ORDER BY folded, dialect LIMIT ?3 OFFSET ?4",
+        )
+        .bind(account.as_str())
+        .bind(dialect)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(&mut *connection)
+        .await?;
+        let total = sqlx::query(
+            "SELECT count(*) AS n FROM workers WHERE account = ?1 AND (?2 IS NULL OR dialect = ?2)",
+        )
+        .bind(account.as_str())
+        .bind(dialect)
+        .fetch_one(&mut *connection)
+        .await?;
         Ok(Listing {
             items: items.iter().map(worker_of).collect::<Result<_>>()?,
             total: rows::count(&total, "n")?,
@@ -190,7 +213,7 @@ impl Store {
         Ok(())
     }
 
-    /// The other workers of the account that bind this one as a service, in a deployed version or their newest one;
+    /// The other workers of the account that bind the worker (of Cloudflare's API) of this name as a service, in a deployed version or their newest one;
     /// by name. References go by name, so this works for a worker that does not exist too.
     pub async fn references(&self, account: &AccountId, name: &WorkerName) -> Result<Vec<WorkerName>> {
         let all = sqlx::query(
@@ -199,7 +222,7 @@ impl Store {
              JOIN versions v ON v.id = s.version
              JOIN workers w ON w.id = v.worker
              LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
-             WHERE s.service = ?1 AND w.account = ?2 AND w.folded <> ?1
+             WHERE s.service = ?1 AND w.account = ?2 AND NOT (w.dialect = 'workers' AND w.folded = ?1)
                AND (v.number = w.last_version OR instr(d.split, v.id) > 0)
              ORDER BY w.folded",
         )
@@ -214,14 +237,21 @@ impl Store {
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     id: WorkerId,
-    NewWorker { account, name }: &NewWorker,
+    NewWorker { account, dialect, name }: &NewWorker,
 ) -> Result<()> {
-    if let Some(present) = find_by_name(connection, account, name).await? {
+    if let Some(present) = find_by_name(connection, account, *dialect, name).await? {
         present.check_spelling(name)?;
-        return Err(StoreError::conflict(Entity::Worker, format!("the worker `{name}` exists already")));
+        return Err(StoreError::conflict(
+            Entity::Worker,
+            format!("the {} `{name}` exists already", dialect.title()),
+        ));
+    }
+    if dialect.owns_host() {
+        check_host(connection, account, name).await?;
     }
     let account = accounts::find(connection, account).await?;
     if account.is_default
+        && dialect.owns_host()
         && let Some(owner) = accounts::label_owner(connection, &name.folded()).await?
     {
         return Err(StoreError::conflict(
@@ -231,16 +261,35 @@ pub(crate) async fn insert(
     }
     let now = rows::now().as_microsecond();
     sqlx::query(
-        "INSERT INTO workers (id, account, name, folded, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO workers (id, account, dialect, name, folded, created_on, modified_on)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id.to_string())
     .bind(account.id.as_str())
+    .bind(dialect.as_str())
     .bind(name.as_str())
     .bind(name.folded())
     .bind(now)
     .bind(now)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Refuses a name whose host another dialect's worker has.
+async fn check_host(connection: &mut SqliteConnection, account: &AccountId, name: &WorkerName) -> Result<()> {
+    for other in Dialect::ALL.into_iter().filter(|dialect| dialect.owns_host()) {
+        if let Some(owner) = find_by_name(connection, account, other, name).await? {
+            return Err(StoreError::conflict(
+                Entity::Worker,
+                format!(
+                    "the name `{name}` is taken: its host belongs to the {} `{}`",
+                    other.title(),
+                    owner.name
+                ),
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -294,10 +343,12 @@ pub(crate) async fn find(connection: &mut SqliteConnection, id: WorkerId) -> Res
 async fn find_by_name(
     connection: &mut SqliteConnection,
     account: &AccountId,
+    dialect: Dialect,
     name: &WorkerName,
 ) -> Result<Option<Worker>> {
-    let row = sqlx::query("SELECT * FROM workers WHERE account = ? AND folded = ?")
+    let row = sqlx::query("SELECT * FROM workers WHERE account = ? AND dialect = ? AND folded = ?")
         .bind(account.as_str())
+        .bind(dialect.as_str())
         .bind(name.folded())
         .fetch_optional(connection)
         .await?;
@@ -308,6 +359,7 @@ fn worker_of(row: &SqliteRow) -> Result<Worker> {
     Ok(Worker {
         id: rows::parsed(row, "id")?,
         account: rows::parsed(row, "account")?,
+        dialect: rows::parsed(row, "dialect")?,
         name: rows::parsed(row, "name")?,
         created_on: rows::time(row, "created_on")?,
         modified_on: rows::time(row, "modified_on")?,

@@ -2,6 +2,7 @@
 
 mod support;
 
+use hearth_model::Dialect;
 use hearth_store::{Entity, NewWorker, Page, Scope, Store, StoreError, WorkerChanges};
 use support::{ADMIN, Fixture};
 
@@ -66,7 +67,11 @@ async fn a_label_is_an_accounts_or_a_default_workers_but_never_both() {
     assert_eq!(store.account(&team.id).await.unwrap(), team);
 
     let make = |name: &str| {
-        let new = NewWorker { account: fixture.account.clone(), name: name.parse().unwrap() };
+        let new = NewWorker {
+            account: fixture.account.clone(),
+            dialect: Dialect::Workers,
+            name: name.parse().unwrap(),
+        };
         store.create_worker(new, WorkerChanges::default())
     };
     let clash = make("TEAM-A").await.unwrap_err();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use hearth_model::{AccountId, Module, Split, VersionId, WorkerId};
+use hearth_model::{AccountId, Dialect, Module, Split, VersionId, WorkerId};
 use hearth_store::{
     Collected, Entity, NewModule, NewVersion, NewWorker, Page, Store, StoreError, WorkerChanges,
 };
@@ -40,7 +40,7 @@ fn first_deploy(account: &AccountId, code: Vec<Module>) -> NewVersion {
     let worker = WorkerId::random();
     let name = format!("w-{worker}").parse().unwrap();
     NewVersion {
-        make: Some(NewWorker { account: account.clone(), name }),
+        make: Some(NewWorker { account: account.clone(), dialect: Dialect::Workers, name }),
         settings: WorkerChanges { tags: Some(vec!["tag".to_owned()]), ..WorkerChanges::default() },
         ..new_version(worker, code, vec![secret("S", Some("s3cret"))])
     }
@@ -60,7 +60,7 @@ async fn a_first_deploy_leaves_no_half_of_a_worker() {
         let new = first_deploy(&fixture.account, code.clone());
         assert!(store.insert_version(new, Some(release())).await.is_err(), "{what}");
         sqlx::raw_sql("DROP TRIGGER fail").execute(&mut database).await.unwrap();
-        assert_eq!(store.workers(&fixture.account, Page::ALL).await.unwrap().total, 0, "{what}");
+        assert_eq!(store.workers(&fixture.account, None, Page::ALL).await.unwrap().total, 0, "{what}");
     }
     let new = first_deploy(&fixture.account, code);
     let inserted = store.insert_version(new, Some(release())).await.unwrap();
@@ -97,7 +97,8 @@ async fn what_was_acknowledged_survives_kill_9() {
         }
 
         let (store, account) = open(folder.path()).await;
-        let worker = store.worker_by_name(&account, &"a".parse().unwrap()).await.unwrap().id;
+        let worker =
+            store.worker_by_name(&account, Dialect::Workers, &"a".parse().unwrap()).await.unwrap().id;
         // Of more than a hundred the oldest go.
         for version in acknowledged.iter().rev().take(90) {
             let launch = store.launch(*version).await.unwrap();
@@ -107,7 +108,7 @@ async fn what_was_acknowledged_survives_kill_9() {
         let newest = store.current_deployment(worker).await.unwrap().unwrap().split;
         assert_eq!(newest, Split::all(versions[0].id), "a version and its deployment are one");
         assert!(versions.len() >= acknowledged.len().min(100));
-        for worker in store.workers(&account, Page::ALL).await.unwrap().items {
+        for worker in store.workers(&account, None, Page::ALL).await.unwrap().items {
             if worker.id != versions[0].worker {
                 assert!(store.current_deployment(worker.id).await.unwrap().is_some());
                 assert_eq!(worker.tags, ["tag"], "a worker, its version and its settings are one");

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hearth_model::{Split, WorkerId};
+use hearth_model::{Dialect, Split, WorkerId};
 use hearth_store::{
     DomainFilter, DomainSpec, DomainWrite, EgressScope, Entity, NewWorker, Page, RouteSpec, StoreError,
     Subdomain, WorkerChanges,
@@ -15,7 +15,11 @@ async fn names_are_found_without_case_and_keep_it() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
     let make = |name: &str| {
-        let new = NewWorker { account: fixture.account.clone(), name: name.parse().unwrap() };
+        let new = NewWorker {
+            account: fixture.account.clone(),
+            dialect: Dialect::Workers,
+            name: name.parse().unwrap(),
+        };
         store.create_worker(new, WorkerChanges::default())
     };
     let worker = make("envTest").await.unwrap();
@@ -24,11 +28,52 @@ async fn names_are_found_without_case_and_keep_it() {
         assert!(matches!(clash, StoreError::Conflict { what: Entity::Worker, .. }), "{clash}");
         assert!(clash.to_string().contains("`envTest`") && clash.to_string().contains(spelling), "{clash}");
     }
-    assert_eq!(store.worker_by_name(&fixture.account, &"envtest".parse().unwrap()).await.unwrap(), worker);
-    let absent = store.worker_by_name(&fixture.account, &"absent".parse().unwrap()).await.unwrap_err();
+    assert_eq!(
+        store.worker_by_name(&fixture.account, Dialect::Workers, &"envtest".parse().unwrap()).await.unwrap(),
+        worker
+    );
+    let absent = store
+        .worker_by_name(&fixture.account, Dialect::Workers, &"absent".parse().unwrap())
+        .await
+        .unwrap_err();
     assert!(absent.is_not_found(Entity::Worker) && absent.is_for_caller());
     let other = store.create_account("other").await.unwrap();
     assert_ne!(support::worker(store, &other.id, "envTest").await, worker.id);
+}
+
+#[tokio::test]
+async fn a_name_is_unique_in_its_dialect_and_a_host_has_one_owner() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let make = |dialect: Dialect, name: &str| {
+        let new = NewWorker { account: fixture.account.clone(), dialect, name: name.parse().unwrap() };
+        store.create_worker(new, WorkerChanges::default())
+    };
+    let worker = make(Dialect::Workers, "hello").await.unwrap();
+    let function = make(Dialect::Functions, "hello").await.unwrap();
+    let nexo = make(Dialect::Nexo, "Hello").await.unwrap();
+    let clash = make(Dialect::Deploy, "HELLO").await.unwrap_err().to_string();
+    assert!(clash.contains("belongs to the worker `hello`"), "{clash}");
+    make(Dialect::Deploy, "other").await.unwrap();
+    let clash = make(Dialect::Workers, "other").await.unwrap_err().to_string();
+    assert!(clash.contains("belongs to the function of /api/deploy `other`"), "{clash}");
+    assert!(make(Dialect::Nexo, "hello").await.is_err());
+    // A name without a host is nobody's label; one with a host is.
+    store.create_account("labels").await.unwrap();
+    assert!(make(Dialect::Deploy, "labels").await.unwrap_err().to_string().contains("account `labels`"));
+    make(Dialect::Functions, "labels").await.unwrap();
+
+    let name = "hello".parse().unwrap();
+    for (dialect, expected) in
+        [(Dialect::Workers, &worker), (Dialect::Functions, &function), (Dialect::Nexo, &nexo)]
+    {
+        assert_eq!(store.worker_by_name(&fixture.account, dialect, &name).await.unwrap(), *expected);
+    }
+    let absent = store.worker_by_name(&fixture.account, Dialect::Deploy, &name).await;
+    assert!(absent.unwrap_err().is_not_found(Entity::Worker));
+    let listed = |dialect| store.workers(&fixture.account, dialect, Page::ALL);
+    assert_eq!(listed(Some(Dialect::Nexo)).await.unwrap().items, [nexo]);
+    assert_eq!(listed(None).await.unwrap().total, 5);
 }
 
 #[tokio::test]
@@ -135,12 +180,17 @@ async fn workers_are_listed_in_pages_by_name() {
     for name in ["b", "C", "a"] {
         fixture.worker(name).await;
     }
-    let page = fixture.store.workers(&fixture.account, Page::numbered(1, 2)).await.unwrap();
+    let page = fixture.store.workers(&fixture.account, None, Page::numbered(1, 2)).await.unwrap();
     let names: Vec<_> = page.items.iter().map(|worker| worker.name.as_str()).collect();
     assert_eq!((names.as_slice(), page.total), (["a", "b"].as_slice(), 3));
-    assert_eq!(fixture.store.workers(&fixture.account, Page::numbered(2, 2)).await.unwrap().items.len(), 1);
-    assert!(fixture.store.workers(&fixture.account, Page::numbered(9, 2)).await.unwrap().items.is_empty());
-    assert_eq!(fixture.store.workers(&fixture.account, Page::ALL).await.unwrap().items.len(), 3);
+    assert_eq!(
+        fixture.store.workers(&fixture.account, None, Page::numbered(2, 2)).await.unwrap().items.len(),
+        1
+    );
+    assert!(
+        fixture.store.workers(&fixture.account, None, Page::numbered(9, 2)).await.unwrap().items.is_empty()
+    );
+    assert_eq!(fixture.store.workers(&fixture.account, None, Page::ALL).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_api::{ApiConfig, Change};
+use hearth_model::Dialect;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -85,7 +86,8 @@ async fn an_update_keeps_secrets_and_what_is_inherited() {
     let expected: BTreeMap<String, String> = expected.map(|(k, v)| (k.into(), v.into())).into();
     assert_eq!(hearth.notes.last_secrets(), expected);
     let account = hearth.account.parse().unwrap();
-    let worker = hearth.store.worker_by_name(&account, &"demo".parse().unwrap()).await.unwrap();
+    let worker =
+        hearth.store.worker_by_name(&account, Dialect::Workers, &"demo".parse().unwrap()).await.unwrap();
     assert_eq!(hearth.store.secret_texts(worker.id, id.parse().unwrap()).await.unwrap(), expected);
     let version = hearth.get(&format!("W/scripts/demo/versions/{id}")).await;
     assert!(

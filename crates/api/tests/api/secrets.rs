@@ -1,5 +1,6 @@
 //! Secrets: put, list, delete, bulk, and of versions.
 
+use hearth_model::Dialect;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ async fn names(hearth: &Hearth) -> Vec<String> {
 
 async fn texts(hearth: &Hearth) -> Vec<(String, String)> {
     let account = hearth.account.parse().unwrap();
-    let worker = hearth.store.worker_by_name(&account, &"demo".parse().unwrap()).await.unwrap();
+    let worker =
+        hearth.store.worker_by_name(&account, Dialect::Workers, &"demo".parse().unwrap()).await.unwrap();
     let latest = hearth.store.latest_version(worker.id).await.unwrap().unwrap();
     hearth.store.secret_texts(worker.id, latest.id).await.unwrap().into_iter().collect()
 }

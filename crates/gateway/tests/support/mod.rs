@@ -14,7 +14,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hearth_gateway::{BoxError, Config, Control, ControlBody, Gateway, RouteTable, TableConfig};
-use hearth_model::{AccountId, Published, PublishedVersion, PublishedWorker, Split, VersionId, WorkerId};
+use hearth_model::{
+    AccountId, Dialect, Published, PublishedVersion, PublishedWorker, Split, VersionId, WorkerId,
+};
 use hearth_supervisor::{AcquireError, Instance, InstanceKey, Instances, Lease};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -129,6 +131,7 @@ impl Rig {
         let version = VersionId::random();
         let worker = PublishedWorker {
             id: WorkerId::random(),
+            dialect: Dialect::Workers,
             name: name.parse().unwrap(),
             account: AccountId::random(),
             account_label: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_gateway::{RouteTable, Served};
-use hearth_model::{AccountId, VersionChoice, WorkerId, WorkerName};
+use hearth_model::{AccountId, Dialect, VersionChoice, WorkerId, WorkerName};
 use hearth_queues::{Format, Outgoing, Queues, Undone, Workers};
 use hearth_r2::{Listeners, Notification};
 use hearth_store::Store;
@@ -35,7 +35,7 @@ impl Consumers {
             return Some(served);
         }
         let name: WorkerName = script.parse().ok()?;
-        let id = self.store.worker_by_name(account, &name).await.ok()?.id;
+        let id = self.store.worker_by_name(account, Dialect::Workers, &name).await.ok()?.id;
         self.found.lock().insert(key, id);
         self.table.worker(id)
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hearth_model::{
-    AccountId, Binding, BindingKind, Compatibility, DeploymentSource, Exports, Format, Limits, Module,
-    ModuleKind, VersionId, WorkerId, WorkerName,
+    AccountId, Binding, BindingKind, Compatibility, DeploymentSource, Dialect, Exports, Format, Limits,
+    Module, ModuleKind, VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{NewModule, NewVersion, NewWorker, Origin, Release, Store, WorkerChanges};
 use sqlx::SqliteConnection;
@@ -51,10 +51,10 @@ pub async fn open(folder: &Path) -> (Store, AccountId) {
 /// The worker of that name, made when there is none.
 pub async fn worker(store: &Store, account: &AccountId, name: &str) -> WorkerId {
     let name: WorkerName = name.parse().unwrap();
-    if let Ok(worker) = store.worker_by_name(account, &name).await {
+    if let Ok(worker) = store.worker_by_name(account, Dialect::Workers, &name).await {
         return worker.id;
     }
-    let new = NewWorker { account: account.clone(), name };
+    let new = NewWorker { account: account.clone(), dialect: Dialect::Workers, name };
     store.create_worker(new, WorkerChanges::default()).await.unwrap().id
 }
 

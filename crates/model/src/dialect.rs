@@ -1,0 +1,82 @@
+//! Whose words a worker was made with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::IdError;
+
+/// The HTTP API that a worker belongs to. Each lists and names its own, so two dialects may use one name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// Cloudflare's: a worker.
+    #[default]
+    Workers,
+    /// `/api/deploy`: a function with versions and aliases in its hosts.
+    Deploy,
+    /// `/api/v1/functions`: a function in Node.js, Python or Go.
+    Functions,
+    /// `/api/functions` and `/fn/*`: a handler with a route.
+    Nexo,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Workers, Self::Deploy, Self::Functions, Self::Nexo];
+
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Workers => "workers",
+            Self::Deploy => "deploy",
+            Self::Functions => "functions",
+            Self::Nexo => "nexo",
+        }
+    }
+
+    /// Whether what it makes is served on `<name>.<base-domain>`: among these dialects a name has one owner.
+    pub fn owns_host(self) -> bool {
+        matches!(self, Self::Workers | Self::Deploy)
+    }
+
+    /// What one of its workers is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Workers => "worker",
+            Self::Deploy => "function of /api/deploy",
+            Self::Functions => "function of /api/v1/functions",
+            Self::Nexo => "function of /api/functions",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let found = Self::ALL.into_iter().find(|dialect| dialect.as_str() == text);
+        found.ok_or_else(|| IdError(format!("`{text}` is not a dialect")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_is_read_as_it_is_written() {
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.as_str().parse(), Ok(dialect));
+            assert_eq!(serde_json::to_value(dialect).unwrap(), dialect.as_str());
+        }
+        assert!("Workers".parse::<Dialect>().is_err());
+    }
+}
