@@ -285,7 +285,7 @@ impl<'a> Call<'a> {
 
     /// A worker that consumes a queue keeps its handler.
     async fn check_consumer(&self, exports: &Exports) -> Result<(), ApiError> {
-        if exports.handlers.iter().any(|handler| handler == "queue") {
+        if self.dialect != Dialect::Workers || exports.handlers.iter().any(|handler| handler == "queue") {
             return Ok(());
         }
         let queues = self.api.store().resources(ResourceKind::Queue, &self.account.id, Page::ALL).await?;
@@ -366,6 +366,8 @@ pub(crate) fn settings_changes(settings: ScriptSettings) -> WorkerChanges {
         logpush: settings.logpush,
         observability: settings.observability.map(Some),
         tail_consumers: settings.tail_consumers.map(Some),
+        subdomain: settings.subdomain,
+        dialect_settings: settings.dialect,
         ..WorkerChanges::default()
     }
 }

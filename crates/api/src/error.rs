@@ -220,8 +220,9 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+impl ApiError {
+    /// Tells the operator what the caller does not read.
+    pub fn report(&self) {
         match &self.detail {
             Some(detail) if self.status.is_server_error() => {
                 tracing::error!(code = self.code, %detail, "API call failed");
@@ -229,6 +230,12 @@ impl IntoResponse for ApiError {
             Some(detail) => tracing::info!(code = self.code, %detail, "API call refused"),
             None => {}
         }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.report();
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(meta) = self.meta {
             error["meta"] = *meta;

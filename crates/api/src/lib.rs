@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod access;
 mod auth;
 mod beta_versions;
 mod config;
@@ -27,6 +28,7 @@ mod graphql;
 mod identity;
 mod json;
 mod locks;
+mod making;
 mod multipart;
 mod named;
 mod objects;
@@ -61,10 +63,11 @@ pub use envelope::Reply;
 pub use error::{ApiError, code};
 pub use graphql::{Analytics, Ask, Conditions, analytics, refusal};
 pub use json::{Json, read};
+pub use making::Making;
 pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
 pub use params::Params;
 pub use path::PREFIX;
 pub use query::Query;
-pub use routes::{Operation, operations, router};
+pub use routes::{Operation, operations, router, to_its_end};
 pub use runtime::{Change, Runtime};
 pub use state::{Api, store_page};

@@ -15,8 +15,8 @@ use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
 use crate::{
-    auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services, settings,
-    subdomain, tokens, triggers, unsupported, versions, workers, zones,
+    access, auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services,
+    settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
 };
 
 /// One operation of the API.
@@ -188,12 +188,17 @@ pub fn operations() -> Vec<Operation> {
             unsupported::remote_dev,
         ),
         op(get.clone(), "/accounts/{account}/workers/workers/{worker}/previews", unsupported::previews),
-        op(post, "/accounts/{account}/workers/workers/{worker}/previews", unsupported::previews),
+        op(post.clone(), "/accounts/{account}/workers/workers/{worker}/previews", unsupported::previews),
         // Ours
         op(get.clone(), "/accounts/{account}/hearth/egress", egress::get_account),
         op(put.clone(), "/accounts/{account}/hearth/egress", egress::put_account),
         op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::get_worker),
         op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::put_worker),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/access", access::get),
+        op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/access", access::put),
+        op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/tokens", access::tokens),
+        op(post, "/accounts/{account}/workers/scripts/{worker}/hearth/tokens", access::create),
+        op(delete, "/accounts/{account}/workers/scripts/{worker}/hearth/tokens/{token}", access::revoke),
         op(get, "/installation/egress", egress::get_installation),
         op(put, "/installation/egress", egress::put_installation),
     ]
@@ -217,7 +222,7 @@ pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
 
 /// Runs a call that writes to its end though its client goes away: between the store's commit and the data plane
 /// there is no good moment to stop.
-async fn to_its_end(request: Request, next: Next) -> Response {
+pub async fn to_its_end(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }

@@ -10,7 +10,6 @@ use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::params::Params;
 use crate::query::Query;
-use crate::runtime::Change;
 use crate::state::Api;
 use crate::view;
 
@@ -72,10 +71,7 @@ pub(crate) async fn remove(
             ),
         ));
     }
-    api.store().delete_worker(worker.id).await?;
-    for change in [Change::WorkerGone(worker.id), Change::Routes, Change::Domains] {
-        api.changed(change).await;
-    }
+    api.remove(worker.id).await?;
     Ok(Reply::null())
 }
 

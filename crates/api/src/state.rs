@@ -52,12 +52,12 @@ impl Api {
     }
 
     /// Waits until nobody else writes to the worker.
-    pub(crate) async fn lock(&self, account: &Account, name: &WorkerName) -> impl Drop + use<> {
+    pub async fn lock(&self, account: &Account, name: &WorkerName) -> impl Drop + use<> {
         self.0.locks.worker(&account.id, name).await
     }
 
     /// Tells the data plane and waits for it.
-    pub(crate) async fn changed(&self, change: Change) {
+    pub async fn changed(&self, change: Change) {
         self.runtime().changed(change).await;
     }
 

@@ -248,6 +248,9 @@ mod tests {
         let worker = Worker {
             id: WorkerId::random(),
             account: "a".parse().unwrap(),
+            dialect: hearth_model::Dialect::Workers,
+            dialect_settings: json!({}),
+            access: hearth_model::Access::Open,
             name: "demo".parse().unwrap(),
             created_on: Timestamp::UNIX_EPOCH,
             modified_on: Timestamp::UNIX_EPOCH,

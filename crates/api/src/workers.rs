@@ -147,6 +147,12 @@ pub(crate) async fn patch_latest(
 
 /// The worker that the path names, by its name or by its id.
 pub(crate) async fn find(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
+    let worker = find_any(api, account, params).await?;
+    if worker.dialect == Dialect::Workers { Ok(worker) } else { Err(ApiError::worker_not_found()) }
+}
+
+/// The worker that the path names by its name, or what any dialect made, by its id.
+pub(crate) async fn find_any(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
     let text = params.get("worker");
     let by_name = api.find_worker(account, &params.worker()?).await?;
     if let Some(worker) = by_name {
@@ -154,7 +160,7 @@ pub(crate) async fn find(api: &Api, account: &Account, params: &Params) -> Resul
     }
     let id: WorkerId = text.parse().map_err(|_| ApiError::worker_not_found())?;
     match api.store().worker(id).await {
-        Ok(worker) if worker.account == account.id && worker.dialect == Dialect::Workers => Ok(worker),
+        Ok(worker) if worker.account == account.id => Ok(worker),
         Ok(_) | Err(StoreError::NotFound { what: Entity::Worker, .. }) => Err(ApiError::worker_not_found()),
         Err(error) => Err(error.into()),
     }

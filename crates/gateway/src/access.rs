@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::caps::Place;
 use crate::lineage::Lineage;
+use crate::public::Visit;
 use crate::ray::Ray;
 use crate::table::Served;
 
@@ -123,6 +124,7 @@ pub(crate) struct Exchange {
     line: Option<Box<Line>>,
     lease: Option<Lease>,
     place: Option<Place>,
+    visit: Option<Box<dyn Visit>>,
 }
 
 impl Exchange {
@@ -147,6 +149,7 @@ impl Exchange {
             line,
             lease: None,
             place: None,
+            visit: None,
         }
     }
 
@@ -157,6 +160,11 @@ impl Exchange {
         if let Some(line) = &mut self.line {
             line.worker = Some((Arc::clone(served), version));
         }
+    }
+
+    /// What lasts as long as it does.
+    pub(crate) fn attend(&mut self, visit: Box<dyn Visit>) {
+        self.visit = Some(visit);
     }
 
     /// The place it takes in an instance.
@@ -193,12 +201,16 @@ impl Exchange {
             line: self.line.take(),
             lease: None,
             place: self.place.take(),
+            visit: self.visit.take(),
         }
     }
 
     /// The response's head.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
+        if let Some(visit) = &mut self.visit {
+            visit.answered(status);
+        }
     }
 
     pub(crate) fn count(&mut self, bytes: usize) {

@@ -8,8 +8,8 @@ use http::{HeaderMap, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
-use crate::BoxError;
 use crate::host::HostName;
+use crate::{BoxError, PublicPaths};
 
 /// The body of a control response. An `axum::body::Body` becomes one by `boxed_unsync` of `http_body_util::BodyExt`.
 pub type ControlBody = UnsyncBoxBody<bytes::Bytes, BoxError>;
@@ -18,6 +18,11 @@ pub type ControlBody = UnsyncBoxBody<bytes::Bytes, BoxError>;
 pub trait Control: Send + Sync + 'static {
     /// Answers one request. An upgrade works as with any hyper server.
     fn call(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>>;
+
+    /// Which of its paths are workers'.
+    fn public(&self) -> Option<&dyn PublicPaths> {
+        None
+    }
 }
 
 impl<F> Control for F

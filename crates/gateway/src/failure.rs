@@ -17,6 +17,10 @@ pub(crate) enum Failure {
     UnknownHost(String),
     /// The worker exists and has no deployment.
     NotDeployed(String),
+    /// Only other workers of its account may reach the worker.
+    Internals(String),
+    /// The worker wants an access token.
+    NoToken(String),
     /// The worker died of what it did: 1101.
     Crashed,
     /// The worker died of its limits: 1102.
@@ -64,7 +68,8 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Internals(_) => StatusCode::FORBIDDEN,
+            Self::NoToken(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownHost(_) | Self::NotDeployed(_) => StatusCode::NOT_FOUND,
             Self::Crashed | Self::Loop | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Limits | Self::Overloaded | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
@@ -94,6 +99,11 @@ impl Failure {
                 )
             }
             Self::NotDeployed(worker) => format!("The worker \"{worker}\" has no deployment yet."),
+            Self::Internals(worker) => format!("Only other workers may call the worker \"{worker}\"."),
+            Self::NoToken(worker) => format!(
+                "The worker \"{worker}\" wants an access token: send one of its own as `Authorization: Bearer` or \
+                 `X-Hearth-Access-Token`."
+            ),
             Self::Crashed => "Worker threw exception: its process ended unexpectedly.".to_owned(),
             Self::Limits => "Worker exceeded resource limits.".to_owned(),
             Self::Loop => "Compute server error: workers call each other in a circle.".to_owned(),
@@ -129,6 +139,9 @@ impl Failure {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status() == StatusCode::SERVICE_UNAVAILABLE && *self != Self::Limits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if matches!(self, Self::NoToken(_)) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(self, Self::Malformed(_)) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -17,12 +17,15 @@ use crate::body::Body;
 use crate::caps::AccountCaps;
 use crate::cf::{self, Geo};
 use crate::control::{self, Control};
+use crate::door;
 use crate::failure::Failure;
 use crate::headers::{self, Client, Identity};
 use crate::host::HostName;
+use crate::proxy::body_of;
+use crate::public::Admission;
 use crate::ray::Ray;
 use crate::strict;
-use crate::table::RouteTable;
+use crate::table::{Match, RouteTable};
 use crate::{Config, ConfigError};
 
 /// Takes requests from clients to workers, and to the control host.
@@ -121,27 +124,44 @@ impl Gateway {
             return Err(fail(Failure::Malformed("the host is not valid"), &request));
         };
         let client = headers::client(connection.peer, request.headers(), &self.config.trusted_proxies);
-        if control::is_control_host(&host, connection.local.ip(), &self.config.api_hosts) {
+        let found = if control::is_control_host(&host, connection.local.ip(), &self.config.api_hosts) {
             if self.config.dev
                 && let Err(why) = control::check_local(&host, request.headers())
             {
                 return Err(fail(Failure::Forbidden(why), &request));
             }
-            request.extensions_mut().insert(client);
-            return Ok(self.control.call(request).await.map(Body::boxed));
-        }
-        let target = self.table.lookup(client.https, &host, request.uri().path());
-        let found = match target {
-            crate::Target::Worker(found) => found,
-            crate::Target::SwitchedOff | crate::Target::Unknown => {
-                let failure = Failure::UnknownHost(host.as_str().to_owned());
-                return Err(fail(failure, &request));
+            let public = self.control.public();
+            let Some(admission) =
+                public.and_then(|paths| paths.admit(request.method(), request.uri().path()))
+            else {
+                request.extensions_mut().insert(client);
+                return Ok(self.control.call(request).await.map(Body::boxed));
+            };
+            match admission.await {
+                Admission::Answer(response) => return Ok(response.map(Body::boxed)),
+                Admission::To(worker, visit) => {
+                    exchange.attend(visit);
+                    self.table.worker(worker).map(|worker| Match { worker, version: None, prefix: 0 })
+                }
+            }
+        } else {
+            match self.table.lookup(client.https, &host, request.uri().path()) {
+                crate::Target::Worker(found) => Some(found),
+                crate::Target::SwitchedOff | crate::Target::Unknown => None,
             }
         };
+        let Some(found) = found else {
+            let failure = Failure::UnknownHost(host.as_str().to_owned());
+            return Err(fail(failure, &request));
+        };
+        if let Err(failure) = door::admit(&found.worker, request.headers_mut(), None) {
+            return Err(fail(failure, &request));
+        }
         let identity = connection.identity(self, client, &request);
         let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);
         headers::clean_request_of(&mut request, trusted);
         headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
+        let request = request.map(body_of);
         self.to_worker(request, found, 0, exchange, &connection.leaving, Some(&connection.tunnel)).await
     }
 }

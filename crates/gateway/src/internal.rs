@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hearth_model::WorkerId;
+use hearth_supervisor::RequestBody;
 use http::{HeaderValue, Request, Response, Version, header};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -12,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Exchange;
 use crate::body::Body;
 use crate::cf;
+use crate::door;
 use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers::{self, Identity};
 use crate::host::HostName;
 use crate::lineage::{DEEPEST, Departure};
+use crate::proxy::body_of;
 use crate::ray::Ray;
-use crate::table::Target;
+use crate::table::{Match, Target};
 
 /// What a worker sees as the client's address when another worker calls it (Cloudflare's documentation of
 /// `CF-Connecting-IP`).
@@ -61,6 +66,30 @@ impl Gateway {
         Ok(websocket.unwrap_or_else(|_| Failure::NoResponse.response(&refusal, None)))
     }
 
+    /// A call of the control host's own to a worker, so no rule about who may come in holds. The URI is absolute. None:
+    /// there is no such worker.
+    pub async fn invoke(
+        self: &Arc<Self>,
+        worker: WorkerId,
+        mut request: Request<Bytes>,
+    ) -> Option<Response<Body>> {
+        let found = Match { worker: self.table.worker(worker)?, version: None, prefix: 0 };
+        let ray = Ray::random();
+        let mut exchange = Exchange::new(&self.others, ray, &request);
+        let ray = ray.header(&self.config.colo);
+        let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+        headers::clean_request(request.headers_mut(), false);
+        headers::set_identity(request.headers_mut(), &self.identity_of_ours(None), https, ray.clone());
+        let request = request.map(|body| match body.is_empty() {
+            true => RequestBody::Empty,
+            false => RequestBody::Boxed(Full::new(body).map_err(|never| match never {}).boxed_unsync()),
+        });
+        let leaving = CancellationToken::new();
+        let answered = self.to_worker(request, found, 0, &mut exchange, &leaving, None).await;
+        let response = answered.unwrap_or_else(|(failure, accept)| failure.response(&accept, Some(&ray)));
+        Some(self.finish(response, ray, exchange))
+    }
+
     fn internal_target(&self, caller: &Caller, request: &Request<Incoming>) -> Option<Target> {
         let host = HostName::parse(host_of(request)?)?;
         if host.is_local() || self.config.api_hosts.iter().any(|name| name.as_str() == host.as_str()) {
@@ -98,10 +127,18 @@ impl Gateway {
                 Err((Failure::Loop, accept_of(request.headers())))
             }
             Target::Worker(found) => {
+                let account = self.table.worker(caller.id).map(|caller| caller.worker.account.clone());
+                let admitted = door::admit(&found.worker, request.headers_mut(), account.as_ref());
                 self.introduce(caller, &mut request, https, via, ray.clone());
                 // The caller's instance ends its own WebSockets when it leaves, so no listener has to.
                 let leaving = CancellationToken::new();
-                self.to_worker(request, found, level, &mut exchange, &leaving, None).await
+                match admitted {
+                    Ok(()) => {
+                        let request = request.map(body_of);
+                        self.to_worker(request, found, level, &mut exchange, &leaving, None).await
+                    }
+                    Err(failure) => Err((failure, accept_of(request.headers()))),
+                }
             }
             Target::SwitchedOff | Target::Unknown => {
                 let host = host_of(&request).unwrap_or_default().to_owned();
@@ -123,12 +160,7 @@ impl Gateway {
     ) {
         let encoding = request.headers().get(header::ACCEPT_ENCODING).cloned();
         headers::clean_request_of(request, false);
-        let identity = Identity {
-            ip: WORKERS_IP,
-            peer: WORKERS_IP,
-            country: HeaderValue::from_static("XX"),
-            blob: cf::blob(&self.config.colo, Version::HTTP_11, encoding.as_ref(), &cf::Location::default()),
-        };
+        let identity = self.identity_of_ours(encoding.as_ref());
         let headers = request.headers_mut();
         headers::set_identity(headers, &identity, https, ray);
         if let Some(via) = via {
@@ -136,6 +168,16 @@ impl Gateway {
         }
         if let Ok(name) = HeaderValue::from_str(&caller.name) {
             headers.insert(headers::CF_WORKER, name);
+        }
+    }
+
+    /// Of what comes from inside of this installation.
+    fn identity_of_ours(&self, accept_encoding: Option<&HeaderValue>) -> Identity {
+        Identity {
+            ip: WORKERS_IP,
+            peer: WORKERS_IP,
+            country: HeaderValue::from_static("XX"),
+            blob: cf::blob(&self.config.colo, Version::HTTP_11, accept_encoding, &cf::Location::default()),
         }
     }
 
@@ -173,6 +215,5 @@ impl Gateway {
 }
 
 fn box_incoming(body: Incoming) -> crate::ControlBody {
-    use http_body_util::BodyExt as _;
     body.map_err(Into::into).boxed_unsync()
 }

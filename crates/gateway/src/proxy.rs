@@ -33,7 +33,7 @@ impl Gateway {
     /// Sends a cleaned request to its worker. `level` is 0 for one from outside, else how deep it is nested; `tunnel` is set when the connection becomes a WebSocket.
     pub(crate) async fn to_worker(
         self: &Arc<Self>,
-        mut request: Request<Incoming>,
+        mut request: Request<RequestBody>,
         found: Match,
         level: usize,
         exchange: &mut Exchange,
@@ -41,16 +41,9 @@ impl Gateway {
         tunnel: Option<&Arc<AtomicBool>>,
     ) -> Result<Response<Body>, Failed> {
         let worker = &found.worker.worker;
-        let choose = |split: &Split| {
-            let choice = headers::version_choice(request.headers(), worker.name.as_str());
-            split.choose(choice, if split.shares().len() > 1 { rand::random() } else { 0.0 })
-        };
-        let version = match found.version.or_else(|| worker.split.as_ref().map(choose)) {
-            Some(version) => version,
-            None => {
-                let failure = Failure::NotDeployed(worker.name.to_string());
-                return Err((failure, accept_of(request.headers())));
-            }
+        let Some(version) = version_of(&found, request.headers()) else {
+            let failure = Failure::NotDeployed(worker.name.to_string());
+            return Err((failure, accept_of(request.headers())));
         };
         let Some(place) = self.accounts.enter(&worker.account) else {
             return Err((Failure::Overloaded, accept_of(request.headers())));
@@ -162,6 +155,16 @@ impl Gateway {
     }
 }
 
+/// The version that the host names, or that the deployment chooses; None: there is no deployment.
+fn version_of(found: &Match, headers: &HeaderMap) -> Option<VersionId> {
+    let worker = &found.worker.worker;
+    let choose = |split: &Split| {
+        let choice = headers::version_choice(headers, worker.name.as_str());
+        split.choose(choice, if split.shares().len() > 1 { rand::random() } else { 0.0 })
+    };
+    found.version.or_else(|| worker.split.as_ref().map(choose))
+}
+
 /// What the treatment of a response depends on.
 struct Asked {
     method: Method,
@@ -182,18 +185,22 @@ impl Asked {
     }
 }
 
+/// A client's body on its way to an instance.
+pub(crate) fn body_of(body: Incoming) -> RequestBody {
+    match body.is_end_stream() {
+        true => RequestBody::Empty,
+        false => RequestBody::Boxed(Lingering::new(body).boxed_unsync()),
+    }
+}
+
 /// The request as the instance gets it.
-fn outgoing(request: Request<Incoming>, found: &Match) -> Request<RequestBody> {
+fn outgoing(request: Request<RequestBody>, found: &Match) -> Request<RequestBody> {
     let host = host_of(&request).and_then(|host| HeaderValue::from_str(host).ok());
     let (mut parts, body) = request.into_parts();
     if let Some(host) = host.filter(|_| !parts.headers.contains_key(header::HOST)) {
         parts.headers.insert(header::HOST, host);
     }
     parts.headers.insert(header::ACCEPT_ENCODING, ACCEPT_ENCODING);
-    let body = match body.is_end_stream() {
-        true => RequestBody::Empty,
-        false => RequestBody::Boxed(Lingering::new(body).boxed_unsync()),
-    };
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
     if found.prefix > 0 {

@@ -53,7 +53,7 @@ pub struct Served {
     pub worker: PublishedWorker,
     /// Its name as it stands in hosts: `<worker>`, or `<worker>.<account label>`. Not every dialect's worker is found by it.
     key: Arc<str>,
-    /// Version prefixes and aliases.
+    /// Versions' own names or the first digits of their ids, and aliases.
     previews: HashMap<Box<str>, VersionId>,
     /// What its requests leave in memory, whatever else of it changes.
     pub(crate) traffic: Arc<Traffic>,
@@ -65,7 +65,11 @@ impl Served {
         let mut previews = HashMap::with_capacity(worker.versions.len());
         // The newest comes first and keeps a name that several claim; an alias never hides a version.
         for version in &worker.versions {
-            previews.entry(version.id.prefix().into_boxed_str()).or_insert(version.id);
+            let name = version
+                .label
+                .as_ref()
+                .map_or_else(|| version.id.prefix(), |label| label.to_ascii_lowercase());
+            previews.entry(name.into_boxed_str()).or_insert(version.id);
         }
         for version in &worker.versions {
             if let Some(alias) = &version.alias {

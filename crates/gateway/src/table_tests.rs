@@ -1,4 +1,4 @@
-use hearth_model::{AccountId, PublishedVersion, Split, WorkerName};
+use hearth_model::{AccountId, PublishedAccess, PublishedVersion, Split, WorkerName};
 use proptest::prelude::*;
 
 use super::*;
@@ -13,8 +13,9 @@ fn published(name: &str) -> PublishedWorker {
         account_label: None,
         subdomain: true,
         previews: true,
+        access: PublishedAccess::default(),
         split: Some(Split::all(version)),
-        versions: vec![PublishedVersion { id: version, alias: None }],
+        versions: vec![PublishedVersion { id: version, label: None, alias: None }],
     }
 }
 
@@ -86,7 +87,7 @@ fn previews_are_found_by_prefix_and_alias_in_both_forms() {
     let mut worker = aliased("my-app", "pr-7");
     let newest = worker.versions[0].id;
     let older = VersionId::random();
-    worker.versions.push(PublishedVersion { id: older, alias: Some("pr-7".to_owned()) });
+    worker.versions.push(PublishedVersion { id: older, label: None, alias: Some("pr-7".to_owned()) });
     let table = table(vec![worker], vec![]);
     let hit = |version| Some(("my-app".to_owned(), Some(version), 0));
     for form in ["-", "."] {

@@ -35,6 +35,9 @@ impl Compatibility {
     /// What a worker without a date gets, as on Cloudflare: the oldest behaviour.
     pub const OLDEST: &str = "2021-11-02";
 
+    /// What code has that names no date and is not Cloudflare's: the behaviour of this year's beginning.
+    pub const FOR_DIALECTS: &str = "2026-01-01";
+
     /// Checks the form of a date and of flags against `today` (UTC).
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::IdError;
+use crate::{IdError, WorkerName};
 
 /// The HTTP API that a worker belongs to. Each lists and names its own, so two dialects may use one name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +41,11 @@ impl Dialect {
         matches!(self, Self::Workers | Self::Deploy)
     }
 
+    /// A worker's name among those of all dialects, for counts and charts: where a name has a host it has one owner.
+    pub fn qualified(self, name: &WorkerName) -> String {
+        if self.owns_host() { name.to_string() } else { format!("{self}/{name}") }
+    }
+
     /// What one of its workers is called.
     pub fn title(self) -> &'static str {
         match self {
@@ -70,6 +75,13 @@ impl FromStr for Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_qualified_name_is_one_worker_s() {
+        let name = "hello".parse().unwrap();
+        let names: Vec<_> = Dialect::ALL.into_iter().map(|dialect| dialect.qualified(&name)).collect();
+        assert_eq!(names, ["hello", "hello", "functions/hello", "nexo/hello"]);
+    }
 
     #[test]
     fn a_dialect_is_read_as_it_is_written() {

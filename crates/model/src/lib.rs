@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod binding;
 mod compatibility;
 mod cron;
@@ -23,6 +24,7 @@ mod route;
 mod version;
 mod workflow;
 
+pub use access::{Access, PublishedAccess, TokenHash};
 pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
 pub use cron::{Cron, CronError};

@@ -1,6 +1,8 @@
 //! What the data plane knows: the part of the metadata that a request needs, as the store hands it out.
 
-use crate::{AccountId, Dialect, Hostname, RoutePattern, Split, VersionId, WorkerId, WorkerName};
+use crate::{
+    AccountId, Dialect, Hostname, PublishedAccess, RoutePattern, Split, VersionId, WorkerId, WorkerName,
+};
 
 /// Everything that is served, loaded once at start; single entries replace it afterwards.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +32,8 @@ pub struct PublishedWorker {
     pub subdomain: bool,
     /// Whether its versions are served on preview hosts (wrangler's `preview_urls`).
     pub previews: bool,
+    /// Who may reach it.
+    pub access: PublishedAccess,
     /// The deployment in force; None for a worker that only has versions.
     pub split: Option<Split>,
     /// All versions, newest first.
@@ -41,6 +45,8 @@ pub struct PublishedWorker {
 pub struct PublishedVersion {
     /// Its id.
     pub id: VersionId,
+    /// Its own name in hosts, where its dialect gives it one; else the first digits of its id are.
+    pub label: Option<String>,
     /// Its preview alias. Where several versions were uploaded under one alias, the newest has it.
     pub alias: Option<String>,
 }

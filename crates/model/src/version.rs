@@ -22,7 +22,7 @@ pub struct Version {
     pub source: String,
     /// The e-mail of the token's owner.
     pub author_email: String,
-    /// `workers/message`, `workers/tag`, `workers/alias`, `workers/triggered_by`.
+    /// `workers/message`, `workers/tag`, `workers/alias`, `workers/triggered_by`, [`Self::LABEL`].
     pub annotations: BTreeMap<String, String>,
     /// Modules or a service worker.
     pub format: Format,
@@ -57,9 +57,17 @@ pub enum Format {
 }
 
 impl Version {
+    /// The annotation that holds a version's own name.
+    pub const LABEL: &str = "hearth/label";
+
     /// The alias of its preview host, if it was uploaded with one.
     pub fn alias(&self) -> Option<&str> {
         self.annotations.get("workers/alias").map(String::as_str)
+    }
+
+    /// Its own name among the worker's versions, where its dialect gives it one.
+    pub fn label(&self) -> Option<&str> {
+        self.annotations.get(Self::LABEL).map(String::as_str)
     }
 
     /// A digest of code and configuration for `ETag`s: equal versions have equal ones.

@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 
-use hearth_model::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker, WorkerId};
+use hearth_model::{
+    Published, PublishedAccess, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker,
+    TokenHash, WorkerId,
+};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::{Result, Store, rows};
+use crate::{Result, Store, StoreError, rows};
 
-/// One row a worker, with `id` and `alias` of its versions, newest first, as lines of one text: rows are what a start
+/// One row a worker, with `id`, `label` and `alias` of its versions, newest first, as lines of one text: rows are what a start
 /// with many workers spends its time on. A worker with Durable Objects has no previews, as on Cloudflare: two versions of
 /// it would share their storage.
 macro_rules! workers_sql {
@@ -18,9 +21,12 @@ macro_rules! workers_sql {
                     w.subdomain_enabled,
                     w.previews_enabled AND NOT EXISTS (SELECT 1 FROM object_namespaces n WHERE n.worker = w.id),
                     d.split,
-                    (SELECT group_concat(v.id || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
+                    (SELECT group_concat(v.id || ' ' || coalesce(v.label, '') || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
                      FROM versions v WHERE v.worker = w.id),
-                    w.dialect
+                    w.dialect,
+                    w.access,
+                    iif(w.access = 'token',
+                        (SELECT group_concat(hex(t.hash), char(10)) FROM worker_tokens t WHERE t.worker = w.id), NULL)
              FROM workers w
              JOIN accounts a ON a.id = w.account
              LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
@@ -74,6 +80,10 @@ fn worker_of(row: &SqliteRow) -> Result<PublishedWorker> {
         account_label: row.try_get(3)?,
         subdomain: row.try_get(4)?,
         previews: row.try_get(5)?,
+        access: PublishedAccess {
+            rule: rows::from_text(row.try_get(9)?, "access")?,
+            tokens: tokens_of(row.try_get(10)?)?,
+        },
         split: split.map(|split| rows::from_json(split, "split")).transpose()?,
         versions: versions_of(versions)?,
     })
@@ -83,11 +93,24 @@ fn versions_of(lines: &str) -> Result<Vec<PublishedVersion>> {
     let mut taken = HashSet::new();
     let mut versions = Vec::new();
     for line in lines.lines() {
-        let (id, alias) = line.split_once(' ').unwrap_or((line, ""));
+        let mut words = line.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (id, label, alias) = (word(), word(), word());
         let alias = (!alias.is_empty() && taken.insert(alias)).then(|| alias.to_owned());
-        versions.push(PublishedVersion { id: rows::from_text(id, "versions")?, alias });
+        let label = (!label.is_empty()).then(|| label.to_owned());
+        versions.push(PublishedVersion { id: rows::from_text(id, "versions")?, label, alias });
     }
     Ok(versions)
+}
+
+fn tokens_of(lines: Option<&str>) -> Result<Vec<TokenHash>> {
+    let read = |line: &str| {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(line, &mut hash)
+            .map_err(|error| StoreError::Corrupt(format!("the hash of an access token: {error}")))?;
+        Ok(TokenHash(hash))
+    };
+    lines.unwrap_or_default().lines().map(read).collect()
 }
 
 async fn routes(connection: &mut SqliteConnection) -> Result<Vec<PublishedRoute>> {
@@ -121,10 +144,12 @@ mod tests {
     #[test]
     fn the_newest_version_has_the_alias() {
         let ids: Vec<String> = (0..3).map(|_| hearth_model::VersionId::random().to_string()).collect();
-        let lines = format!("{} \n{} staging\n{} staging", ids[0], ids[1], ids[2]);
+        let lines = format!("{} v3 \n{}  staging\n{} v1 staging", ids[0], ids[1], ids[2]);
         let versions = versions_of(&lines).unwrap();
         let aliases: Vec<_> = versions.iter().map(|version| version.alias.as_deref()).collect();
         assert_eq!(aliases, [None, Some("staging"), None]);
+        let labels: Vec<_> = versions.iter().map(|version| version.label.as_deref()).collect();
+        assert_eq!(labels, [Some("v3"), None, Some("v1")]);
         assert_eq!(versions[2].id.to_string(), ids[2]);
     }
 }

@@ -371,11 +371,11 @@ async fn insert(connection: &mut SqliteConnection, text: &str, token: &Token) ->
     Ok(())
 }
 
-fn hash_of(token: &str) -> [u8; 32] {
+pub(crate) fn hash_of(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-fn random_token() -> String {
+pub(crate) fn random_token() -> String {
     rand::rng().sample_iter(Alphanumeric).take(GENERATED_LENGTH).map(char::from).collect()
 }
 

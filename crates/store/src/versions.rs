@@ -393,13 +393,14 @@ async fn insert_row(connection: &mut SqliteConnection, version: &Version) -> Res
     };
     let id = version.id.to_string();
     sqlx::query(
-        "INSERT INTO versions (worker, number, id, created_on, alias, document) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO versions (worker, number, id, created_on, alias, label, document) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(version.worker.to_string())
     .bind(version.number as i64)
     .bind(&id)
     .bind(version.created_on.as_microsecond())
     .bind(version.alias())
+    .bind(version.label().map(str::to_ascii_lowercase))
     .bind(rows::to_json(&document)?)
     .execute(&mut *connection)
     .await?;
@@ -471,7 +472,7 @@ async fn find(connection: &mut SqliteConnection, worker: WorkerId, id: VersionId
     version_of(&row)
 }
 
-fn version_of(row: &SqliteRow) -> Result<Version> {
+pub(crate) fn version_of(row: &SqliteRow) -> Result<Version> {
     let document: Document = rows::json(row, "document")?;
     Ok(Version {
         id: rows::parsed(row, "id")?,

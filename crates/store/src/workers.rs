@@ -1,6 +1,6 @@
 //! Workers and their settings that are not versioned.
 
-use hearth_model::{AccountId, Dialect, WorkerId, WorkerName};
+use hearth_model::{Access, AccountId, Dialect, WorkerId, WorkerName};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -17,6 +17,10 @@ pub struct Worker {
     pub account: AccountId,
     /// The API it belongs to.
     pub dialect: Dialect,
+    /// What its dialect keeps of it, in the dialect's own form.
+    pub dialect_settings: Value,
+    /// Who may reach it from outside.
+    pub access: Access,
     /// Its name, in the case it was first given.
     pub name: WorkerName,
     /// When it was made.
@@ -62,6 +66,10 @@ pub struct NewWorker {
 /// Changes to a worker; None leaves a field as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WorkerChanges {
+    /// What its dialect keeps of it, all of it.
+    pub dialect_settings: Option<Value>,
+    /// Who may reach it from outside.
+    pub access: Option<Access>,
     /// Tags, all of them.
     pub tags: Option<Vec<String>>,
     /// Whether logs are pushed.
@@ -305,6 +313,8 @@ pub(crate) async fn update(
     }
     let worker = Worker {
         modified_on: rows::now(),
+        dialect_settings: changes.dialect_settings.unwrap_or(before.dialect_settings),
+        access: changes.access.unwrap_or(before.access),
         tags: changes.tags.unwrap_or(before.tags),
         logpush: changes.logpush.unwrap_or(before.logpush),
         observability: changes.observability.unwrap_or(before.observability),
@@ -314,10 +324,13 @@ pub(crate) async fn update(
         ..before
     };
     sqlx::query(
-        "UPDATE workers SET modified_on = ?, tags = ?, logpush = ?, observability = ?, tail_consumers = ?,
-         subdomain_enabled = ?, previews_enabled = ?, migration_tag = ? WHERE id = ?",
+        "UPDATE workers SET modified_on = ?, dialect_settings = ?, access = ?, tags = ?, logpush = ?,
+         observability = ?, tail_consumers = ?, subdomain_enabled = ?, previews_enabled = ?, migration_tag = ?
+         WHERE id = ?",
     )
     .bind(worker.modified_on.as_microsecond())
+    .bind(worker.dialect_settings.to_string())
+    .bind(worker.access.as_str())
     .bind(rows::to_json(&worker.tags)?)
     .bind(worker.logpush)
     .bind(worker.observability.as_ref().map(Value::to_string))
@@ -355,11 +368,13 @@ async fn find_by_name(
     row.as_ref().map(worker_of).transpose()
 }
 
-fn worker_of(row: &SqliteRow) -> Result<Worker> {
+pub(crate) fn worker_of(row: &SqliteRow) -> Result<Worker> {
     Ok(Worker {
         id: rows::parsed(row, "id")?,
         account: rows::parsed(row, "account")?,
         dialect: rows::parsed(row, "dialect")?,
+        dialect_settings: rows::json(row, "dialect_settings")?,
+        access: rows::parsed(row, "access")?,
         name: rows::parsed(row, "name")?,
         created_on: rows::time(row, "created_on")?,
         modified_on: rows::time(row, "modified_on")?,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use hearth_model::{Binding, Split};
+use hearth_model::{Access, Binding, Split};
 use hearth_store::{Subdomain, WorkerChanges};
 use support::{Fixture, modules, new_version, release};
 
@@ -35,6 +35,16 @@ async fn a_worker_is_published_as_it_stands() {
         (published.subdomain, published.previews, published.split.as_ref()),
         (true, false, Some(&split))
     );
+    assert_eq!(published.access.rule, Access::Open);
+    let (token, _) = store.create_worker_token(worker, "ci").await.unwrap();
+    let changes = WorkerChanges { access: Some(Access::Token), ..WorkerChanges::default() };
+    store.update_worker(worker, changes).await.unwrap();
+    let guarded = store.published_worker(worker).await.unwrap().unwrap().access;
+    assert_eq!((guarded.rule, guarded.tokens.len()), (Access::Token, 1));
+    store.revoke_worker_token(worker, &token.id).await.unwrap();
+    assert!(store.revoke_worker_token(worker, &token.id).await.is_err());
+    let changes = WorkerChanges { access: Some(Access::Open), ..WorkerChanges::default() };
+    store.update_worker(worker, changes).await.unwrap();
     let listed: Vec<_> = published.versions.iter().map(|v| (v.id, v.alias.as_deref())).collect();
     assert_eq!(listed, [(versions[2], None), (versions[1], Some("staging")), (versions[0], None)]);
     assert_eq!(store.published().await.unwrap().workers, [published]);

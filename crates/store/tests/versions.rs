@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use hearth_model::{BindingKind, Split, VersionId, WorkerId};
+use hearth_model::{BindingKind, Dialect, Split, Version, VersionId, WorkerId};
 use hearth_store::{Entity, Origin, Page, StoreError};
 use sqlx::Row;
 use support::{Fixture, modules, new_version, release, secret, variable};
@@ -304,4 +304,43 @@ async fn a_hundred_versions_are_kept_and_those_of_a_hundred_deployments() {
     assert_eq!(store.deployments(worker, Page::ALL).await.unwrap().total, 100);
     let collected = store.collect_garbage(std::time::Duration::ZERO).await.unwrap();
     assert_eq!(collected.blobs, 8, "code and source map of four versions; `b` has the idle one's");
+}
+
+#[tokio::test]
+async fn versions_with_names_are_found_deleted_and_have_aliases_that_move() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let worker = fixture.worker("a").await;
+    let code = modules(store, "code").await;
+    let named = |label: &str, alias: Option<&str>| {
+        let mut new = new_version(worker, code.clone(), vec![]);
+        new.origin.annotations.insert(Version::LABEL.to_owned(), label.to_owned());
+        if let Some(alias) = alias {
+            new.origin.annotations.insert("workers/alias".to_owned(), alias.to_owned());
+        }
+        new
+    };
+    let first = store.insert_version(named("V1", Some("Test")), Some(release())).await.unwrap().version.id;
+    let second = store.insert_version(named("v2", None), Some(release())).await.unwrap().version.id;
+    assert!(store.insert_version(named("v1", None), None).await.is_err(), "names have no case");
+    assert_eq!(store.version_by_label(worker, "v1").await.unwrap().unwrap().id, first);
+    assert_eq!(store.version_by_label(worker, "v3").await.unwrap(), None);
+
+    store.move_alias(worker, second, "test").await.unwrap();
+    assert!(store.move_alias(worker, VersionId::random(), "test").await.is_err());
+    let published = store.published_worker(worker).await.unwrap().unwrap();
+    let seen: Vec<_> =
+        published.versions.iter().map(|one| (one.label.as_deref(), one.alias.as_deref())).collect();
+    assert_eq!(seen, [(Some("v2"), Some("test")), (Some("v1"), None)]);
+    assert_eq!(store.version(worker, first).await.unwrap().alias(), None);
+    assert_eq!(store.version(worker, second).await.unwrap().alias(), Some("test"));
+
+    let serves = store.delete_version(worker, second).await.unwrap_err();
+    assert!(matches!(serves, StoreError::Conflict { what: Entity::Version, .. }));
+    store.delete_version(worker, first).await.unwrap();
+    assert!(store.delete_version(worker, first).await.unwrap_err().is_not_found(Entity::Version));
+    assert_eq!(store.deployments(worker, Page::ALL).await.unwrap().total, 1, "one named what is gone");
+    let deployed = store.deployed(Dialect::Workers).await.unwrap();
+    assert_eq!(deployed, [(worker, Split::all(second))]);
+    assert!(store.deployed(Dialect::Deploy).await.unwrap().is_empty());
 }

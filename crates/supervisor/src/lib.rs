@@ -20,6 +20,7 @@ mod plan;
 mod process;
 mod services;
 mod spare;
+mod standing;
 mod stats;
 mod storage;
 mod stream;

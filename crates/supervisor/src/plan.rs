@@ -11,9 +11,11 @@ use hearth_model::WorkerId;
 use crate::{Death, InstanceKey};
 
 mod owners;
+mod pins;
 mod traces;
 
 use owners::Owners;
+use pins::Pins;
 use traces::Traces;
 pub(crate) use traces::Tracing;
 
@@ -73,6 +75,12 @@ pub(crate) enum Event {
     /// The worker has storage, and from now on only this key may run on it, once; or it has none any more. Processes
     /// that run on it leave.
     Owned(WorkerId, Option<InstanceKey>),
+    /// This version of the worker runs whether or not somebody asks for it, as long as there is room; or none does.
+    Pinned(WorkerId, Option<InstanceKey>),
+    /// Processes of the version leave, and none starts before somebody asks for one.
+    Stopped(InstanceKey),
+    /// How long an unused process of the worker stays, where it is not as long as everybody's.
+    Patience(WorkerId, Option<Duration>),
     /// Time has passed.
     Tick,
     /// Everything shall end.
@@ -103,6 +111,10 @@ pub(crate) enum Effect {
     Refuse(InstanceKey),
     /// Give it no new work.
     Drain(Serial),
+    /// Give it no new work: nobody has used it for long.
+    Suspend(Serial),
+    /// The version no longer runs without being asked for: there is no room for it.
+    Unpinned(InstanceKey),
     /// Ask it to leave, if nothing is in it.
     Terminate(Serial),
     /// End it.
@@ -149,6 +161,7 @@ pub(crate) struct Plan {
     retired: HashMap<InstanceKey, Duration>,
     traces: Traces,
     owners: Owners,
+    pins: Pins,
     next: Serial,
     spare_cores: f64,
     closing: bool,
@@ -172,6 +185,7 @@ impl Plan {
             retired: HashMap::new(),
             traces: Traces::default(),
             owners: Owners::default(),
+            pins: Pins::default(),
             next: 1,
             spare_cores: 0.0,
             closing: false,
@@ -183,7 +197,11 @@ impl Plan {
         match event {
             Event::Wanted(key) => self.wanted(key, now),
             Event::Started(serial) => self.started(serial, now),
-            Event::Listening(serial, tracing) => self.listening(serial, tracing, now),
+            Event::Listening(serial, tracing) => {
+                let mut effects = self.listening(serial, tracing, now);
+                effects.extend(self.keep_pins(now));
+                effects
+            }
             Event::Trace(worker, wanted) => {
                 self.traces.want(worker, wanted, now);
                 self.retrace(now)
@@ -200,6 +218,18 @@ impl Plan {
                 Vec::new()
             }
             Event::Owned(worker, owner) => self.owned(worker, owner, now),
+            Event::Pinned(worker, key) => {
+                self.pins.set(worker, key);
+                self.keep_pins(now)
+            }
+            Event::Stopped(key) => {
+                self.pins.stop(key);
+                self.drain_all(|member| member.key == key, now)
+            }
+            Event::Patience(worker, patience) => {
+                self.pins.be_patient(worker, patience);
+                Vec::new()
+            }
             // What it owns it leaves to another when that comes.
             Event::Retired(key) if self.owners.is_owner(key) => Vec::new(),
             Event::Retired(key) => {
@@ -224,6 +254,7 @@ impl Plan {
     }
 
     fn wanted(&mut self, key: InstanceKey, now: Duration) -> Vec<Effect> {
+        self.pins.resume(key);
         if self.of(key, Stage::Starting) + self.of(key, Stage::Serving) > 0 {
             return Vec::new();
         }
@@ -236,8 +267,8 @@ impl Plan {
         }
         let mut effects = Vec::new();
         if self.members.len() >= self.rules.max_processes {
-            match self.most_dispensable(now) {
-                Some(serial) => effects.extend(self.drain(serial, now)),
+            match self.make_room(now) {
+                Some(room) => effects.extend(room),
                 None => return vec![Effect::Refuse(key)],
             }
         }
@@ -350,14 +381,12 @@ impl Plan {
         self.retired.retain(|_, since| now.saturating_sub(*since) <= timeout);
         let stragglers: Vec<_> = self.retired.keys().copied().collect();
         let linger = self.rules.linger;
-        effects.extend(self.drain_all(
-            |m| {
-                let patience = if stragglers.contains(&m.key) { linger } else { timeout };
-                is_idle(m) && now.saturating_sub(m.load.last_used) > patience
-            },
-            now,
-        ));
+        let unused = |m: &Member| now.saturating_sub(m.load.last_used);
+        effects
+            .extend(self.drain_all(|m| stragglers.contains(&m.key) && is_idle(m) && unused(m) > linger, now));
+        effects.extend(self.suspend_idle(now));
         effects.extend(self.relieve(now));
+        effects.extend(self.keep_pins(now));
         effects.extend(self.retrace(now));
         self.failures.retain(|_, failures| now < failures.until + YOUNG);
         effects
@@ -369,11 +398,21 @@ impl Plan {
         let mut used: u64 = self.members.values().filter(|m| !leaving(m)).map(|m| m.load.memory).sum();
         let mut effects = Vec::new();
         while used > self.rules.memory_budget {
-            let Some(serial) = self.most_dispensable(now) else { break };
+            let Some(serial) = self.most_dispensable(now).or_else(|| self.unpin(now, &mut effects)) else {
+                break;
+            };
             used -= self.members[&serial].load.memory;
             effects.extend(self.drain(serial, now));
         }
         effects
+    }
+
+    /// Lets an idle process go, a pinned one only where there is no other. None: all are in use.
+    fn make_room(&mut self, now: Duration) -> Option<Vec<Effect>> {
+        let mut effects = Vec::new();
+        let serial = self.most_dispensable(now).or_else(|| self.unpin(now, &mut effects))?;
+        effects.extend(self.drain(serial, now));
+        Some(effects)
     }
 
     /// The idle instance whose absence frees most for longest: memory times the time it has been unused. One that may
@@ -382,13 +421,15 @@ impl Plan {
         let score = |m: &Member| m.load.memory as f64 * now.saturating_sub(m.load.last_used).as_secs_f64();
         self.members
             .iter()
-            .filter(|(_, m)| {
-                is_idle(m)
-                    && (m.load.served == 0 && !m.owns
-                        || now.saturating_sub(m.load.last_used) > self.rules.linger)
-            })
+            .filter(|(_, m)| self.is_dispensable(m, now) && !self.pins.holds(m.key))
             .max_by(|(_, a), (_, b)| score(a).total_cmp(&score(b)))
             .map(|(serial, _)| *serial)
+    }
+
+    /// Nothing is in it, nor is there `waitUntil` work.
+    fn is_dispensable(&self, member: &Member, now: Duration) -> bool {
+        let unused = now.saturating_sub(member.load.last_used);
+        is_idle(member) && (member.load.served == 0 && !member.owns || unused > self.rules.linger)
     }
 }
 

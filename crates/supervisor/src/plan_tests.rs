@@ -141,7 +141,7 @@ fn memory_over_budget_takes_the_longest_idle_and_never_one_in_use() {
 fn an_unused_instance_leaves_after_the_idle_timeout() {
     let (mut plan, _, serial) = serving();
     assert_eq!(plan.on(Event::Tick, 3599 * SECOND), []);
-    assert_eq!(plan.on(Event::Tick, 3601 * SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Tick, 3601 * SECOND), [Effect::Suspend(serial)]);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn storage_has_one_process_however_hot_and_who_leaves_it_is_waited_for() {
     assert_eq!(plan.on(Event::Observed(serial, hot), SECOND), []);
     // It has been idle, and is wanted again just as it begins to leave.
     plan.on(Event::Observed(serial, load(0, 100, SECOND)), SECOND);
-    assert_eq!(plan.on(Event::Tick, 3602 * SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Tick, 3602 * SECOND), [Effect::Suspend(serial)]);
     assert_eq!(plan.on(Event::Wanted(key), 3602 * SECOND), [Effect::Terminate(serial)]);
     assert!(matches!(plan.on(Event::Exited(serial), 3603 * SECOND)[..], [Effect::Start(..)]));
 }
@@ -330,12 +330,94 @@ fn a_successor_that_does_not_start_is_tried_again_later_and_the_old_one_serves()
     assert!(matches!(plan.on(Event::Tick, 3 * SECOND)[..], [Effect::Start(..)]));
 }
 
+/// A plan whose budget is `n` fresh processes, with a pinned one that serves for each of `pins`, oldest first.
+fn pinned(n: u64, pins: usize) -> (Plan, Vec<(InstanceKey, Serial)>) {
+    let mut plan = Plan::new(Rules { memory_budget: n * (10 << 20), ..rules() });
+    let mut all = Vec::new();
+    for _ in 0..pins {
+        let key = key();
+        let [Effect::Start(serial, started)] = plan.on(Event::Pinned(key.worker, Some(key)), SECOND)[..]
+        else {
+            panic!("a pinned version starts unasked")
+        };
+        assert_eq!(started, key);
+        plan.on(Event::Started(serial), SECOND);
+        plan.on(Event::Observed(serial, Load { memory: 10 << 20, ..load(0, 0, SECOND) }), SECOND);
+        all.push((key, serial));
+    }
+    (plan, all)
+}
+
+#[test]
+fn a_pinned_version_starts_stays_and_comes_back() {
+    let (mut plan, pins) = pinned(3, 1);
+    let (key, serial) = pins[0];
+    assert_eq!(plan.on(Event::Tick, 4000 * SECOND), [], "unused for longer than others stay");
+    plan.on(Event::Observed(serial, Load { memory: 1, ..load(0, 3, SECOND) }), 4000 * SECOND);
+    let [Effect::Start(again, _)] =
+        [plan.on(Event::Exited(serial), 4000 * SECOND), plan.on(Event::Tick, 4000 * SECOND)].concat()[..]
+    else {
+        panic!("it comes back when its process has died")
+    };
+    plan.on(Event::Started(again), 4000 * SECOND);
+    assert_eq!(plan.on(Event::Pinned(key.worker, None), 4001 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 9000 * SECOND), [Effect::Suspend(again)]);
+}
+
+#[test]
+fn a_pinned_version_that_is_stopped_waits_until_it_is_wanted() {
+    let (mut plan, pins) = pinned(3, 1);
+    let (key, serial) = pins[0];
+    assert_eq!(plan.on(Event::Stopped(key), 2 * SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Tick, 3 * SECOND), [Effect::Terminate(serial)]);
+    plan.on(Event::Exited(serial), 3 * SECOND);
+    assert_eq!(plan.on(Event::Tick, 4 * SECOND), []);
+    let [Effect::Start(again, _)] = plan.on(Event::Wanted(key), 5 * SECOND)[..] else { panic!() };
+    plan.on(Event::Started(again), 5 * SECOND);
+    assert_eq!(plan.on(Event::Tick, 9000 * SECOND), [], "it is pinned as before");
+}
+
+#[test]
+fn beyond_the_budget_the_oldest_loses_its_pin() {
+    let (mut plan, pins) = pinned(2, 2);
+    let third = key();
+    let effects = plan.on(Event::Pinned(third.worker, Some(third)), 2 * SECOND);
+    assert_eq!(effects, [Effect::Unpinned(pins[0].0), Effect::Drain(pins[0].1)]);
+    assert!(
+        matches!(plan.on(Event::Tick, 3 * SECOND)[..], [Effect::Terminate(_), Effect::Start(_, key)] if key == third)
+    );
+}
+
+#[test]
+fn one_that_grows_costs_the_oldest_pin_and_only_when_nothing_else_can_go() {
+    let (mut plan, pins) = pinned(4, 2);
+    let [Effect::Start(other, _)] = plan.on(Event::Wanted(key()), SECOND)[..] else { panic!() };
+    plan.on(Event::Started(other), SECOND);
+    let grown = Load { memory: 60 << 20, ..load(0, 1, SECOND) };
+    plan.on(Event::Observed(other, grown), SECOND);
+    assert_eq!(plan.on(Event::Tick, 60 * SECOND), [Effect::Drain(other)]);
+    plan.on(Event::Observed(pins[1].1, Load { in_flight: 1, ..grown }), 61 * SECOND);
+    let effects = plan.on(Event::Tick, 61 * SECOND);
+    assert!(effects.contains(&Effect::Unpinned(pins[0].0)), "{effects:?}");
+    assert!(!effects.contains(&Effect::Unpinned(pins[1].0)), "{effects:?}");
+}
+
+#[test]
+fn a_worker_may_be_less_patient_than_others() {
+    let (mut plan, key, serial) = serving();
+    plan.on(Event::Patience(key.worker, Some(5 * SECOND)), SECOND);
+    assert_eq!(plan.on(Event::Tick, 5 * SECOND), []);
+    assert_eq!(plan.on(Event::Tick, 6 * SECOND), [Effect::Suspend(serial)]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Listen(usize, bool),
     Trace(usize, bool),
     Want(usize),
     Retire(usize),
+    Pin(usize, bool),
+    Stop(usize),
     Own(usize, usize),
     Start(usize),
     Fail(usize),
@@ -350,6 +432,8 @@ fn step() -> impl Strategy<Value = Step> {
         (0..9_usize, any::<bool>()).prop_map(|(i, on)| Step::Listen(i, on)),
         (0..4_usize, any::<bool>()).prop_map(|(k, on)| Step::Trace(k, on)),
         (0..4_usize).prop_map(Step::Retire),
+        (0..4_usize, any::<bool>()).prop_map(|(k, on)| Step::Pin(k, on)),
+        (0..4_usize).prop_map(Step::Stop),
         (0..4_usize, 0..3_usize).prop_map(|(k, v)| Step::Own(k, v)),
         (0..9_usize).prop_map(Step::Start),
         (0..9_usize).prop_map(Step::Fail),
@@ -380,6 +464,8 @@ proptest! {
             let event = match step {
                 Step::Want(k) => Some(Event::Wanted(owners.get(&keys[k].worker).copied().unwrap_or(keys[k]))),
                 Step::Retire(k) => Some(Event::Retired(keys[k])),
+                Step::Pin(k, on) => Some(Event::Pinned(keys[k].worker, on.then_some(keys[k]))),
+                Step::Stop(k) => Some(Event::Stopped(keys[k])),
                 // Some workers have storage, whose owner is now this version and now that.
                 Step::Own(k, v) => {
                     let owner = [Some(keys[k]), Some(others[k]), None][v];
@@ -425,7 +511,7 @@ proptest! {
                         started.insert(serial, key);
                         alive.push(serial);
                     }
-                    Effect::Drain(serial) => {
+                    Effect::Drain(serial) | Effect::Suspend(serial) => {
                         prop_assert!(alive.contains(&serial));
                         draining.entry(serial).or_insert(now);
                     }
@@ -436,7 +522,7 @@ proptest! {
                         prop_assert!(idle || late || evicted.contains(&serial) || storage.contains_key(&serial));
                     }
                     Effect::Kill(serial, _) => prop_assert!(alive.contains(&serial)),
-                    Effect::Refuse(key) => prop_assert!(keys.contains(&key) || others.contains(&key)),
+                    Effect::Unpinned(key) | Effect::Refuse(key) => prop_assert!(keys.contains(&key) || others.contains(&key)),
                 }
             }
             prop_assert_eq!(plan.alive(), alive.len());

@@ -25,6 +25,7 @@ use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
 use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
+use crate::standing;
 use crate::stats::Tallies;
 use crate::storage::{Storage, folders_of};
 use crate::workerd::config::{Purpose, needs_experimental};
@@ -55,8 +56,10 @@ pub(crate) struct Shared {
     pub(crate) owners: Owners,
     /// Workers of which somebody wants every invocation reported.
     traced: RwLock<HashSet<WorkerId>>,
+    /// Pinned workers, as the log calls them.
+    pub(crate) pinned: Mutex<HashMap<WorkerId, String>>,
     /// A process has begun to drain, or is gone.
-    left: Notify,
+    pub(crate) left: Notify,
     pub(crate) began: Instant,
     stop: CancellationToken,
     gone: CancellationToken,
@@ -78,6 +81,8 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) monitored: Mutex<Monitored>,
     tracing: Tracing,
+    /// `<worker>:<version's tag>`, for the log.
+    pub(crate) title: String,
     /// Whether others can come to its Durable Objects.
     pub(crate) lent: bool,
     /// Ends the services of its sockets when dropped.
@@ -128,6 +133,7 @@ impl Supervisor {
             events,
             owners: Owners::default(),
             traced: RwLock::default(),
+            pinned: Mutex::default(),
             left: Notify::new(),
             stop,
         });
@@ -256,6 +262,10 @@ impl Shared {
         serving.iter().min_by_key(|instance| instance.in_flight()).cloned()
     }
 
+    pub(crate) fn serves(&self, key: InstanceKey) -> bool {
+        self.groups.read().get(&key).is_some_and(|group| !group.serving.read().is_empty())
+    }
+
     /// One that serves, of those who run the version; starts it when there is none.
     async fn instance(&self, worker: WorkerId, version: VersionId) -> Result<Arc<Instance>, AcquireError> {
         loop {
@@ -330,6 +340,11 @@ impl Shared {
                     self.left.notify_waiters();
                 }
             }
+            Effect::Suspend(serial) => {
+                self.say_suspended(serial);
+                self.apply(Effect::Drain(serial));
+            }
+            Effect::Unpinned(key) => self.say_unpinned(key),
             Effect::Terminate(serial) => self.signal(serial, Death::Stopped, Signal::Terminate),
             Effect::Kill(serial, death) => self.signal(serial, death, Signal::Kill),
         }
@@ -496,6 +511,7 @@ impl Shared {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug),
             monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
             tracing,
+            title: standing::title(&launch),
             lent,
             _attached: self.services.attach(identity, sockets),
             process,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use hearth_model::{CodeUpdate, Limits, Migrations, ObjectExport};
+use hearth_store::Subdomain;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -62,6 +63,10 @@ pub struct ScriptSettings {
     pub tail_consumers: Option<Value>,
     /// Labels; wrangler keeps its `cf:service=` and `cf:environment=` there.
     pub tags: Option<Vec<String>>,
+    /// Where the worker is served without routes. No upload says it.
+    pub subdomain: Option<Subdomain>,
+    /// What its dialect keeps of the worker. No upload says it.
+    pub dialect: Option<Value>,
 }
 
 impl ScriptSettings {
@@ -95,6 +100,7 @@ impl ScriptSettings {
             tail_consumers: consumers
                 .map(|consumers| consumers.into_iter().map(Value::Object).collect::<Value>()),
             tags: field(object, "tags")?,
+            ..Self::default()
         })
     }
 }

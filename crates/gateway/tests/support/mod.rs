@@ -15,7 +15,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hearth_gateway::{BoxError, Config, Control, ControlBody, Gateway, RouteTable, TableConfig};
 use hearth_model::{
-    AccountId, Dialect, Published, PublishedVersion, PublishedWorker, Split, VersionId, WorkerId,
+    AccountId, Dialect, Published, PublishedAccess, PublishedVersion, PublishedWorker, Split, VersionId,
+    WorkerId,
 };
 use hearth_supervisor::{AcquireError, Instance, InstanceKey, Instances, Lease};
 use http::{Request, Response};
@@ -137,8 +138,9 @@ impl Rig {
             account_label: None,
             subdomain: true,
             previews: true,
+            access: PublishedAccess::default(),
             split: Some(Split::all(version)),
-            versions: vec![PublishedVersion { id: version, alias: None }],
+            versions: vec![PublishedVersion { id: version, label: None, alias: None }],
         };
         let instance = self.instance(worker.id, version, socket);
         self.table.upsert_worker(worker.clone());

@@ -1,0 +1,152 @@
+//! What other dialects make with the same means: a version of their own code, deployed at once, and its deployments.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use hearth_model::{
+    CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, Split, VersionId, WorkerId,
+    WorkerName,
+};
+use hearth_store::{Account, Entity, Inserted, Scope, StoreError, Subdomain, Worker};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::accept::{Accepted, Call, Candidate, Then};
+use crate::auth::Caller;
+use crate::error::ApiError;
+use crate::runtime::Change;
+use crate::state::Api;
+use crate::upload::{Inherit, PlannedModule, ScriptSettings, WantedObjects, resolve_bindings, too_large};
+
+/// What a dialect makes of what it was sent.
+#[derive(Debug, Clone)]
+pub struct Making {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// The worker's name in it.
+    pub name: WorkerName,
+    /// Modules or a service worker.
+    pub format: Format,
+    /// The modules, in their order.
+    pub modules: Vec<(String, ModuleKind, Bytes)>,
+    /// Plain variables.
+    pub variables: BTreeMap<String, String>,
+    /// The version's annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Where the worker is served without routes; None: as it was.
+    pub subdomain: Option<Subdomain>,
+    /// What the dialect keeps of the worker; None: as it was.
+    pub settings: Option<Value>,
+}
+
+impl Api {
+    /// The account that a dialect without accounts acts in: the default one, or the only one that the token may touch.
+    ///
+    /// # Errors
+    /// 403 for a token that may touch no account's workers.
+    pub async fn account_of(&self, caller: &Caller) -> Result<Account, ApiError> {
+        match &caller.scope {
+            Scope::Installation => Ok(self.store().default_account().await?),
+            Scope::Accounts(ids) => {
+                let id = ids.first().ok_or_else(ApiError::forbidden)?;
+                Ok(self.store().account(id).await?)
+            }
+            Scope::R2(_) => Err(ApiError::forbidden()),
+        }
+    }
+
+    /// A dialect's worker by name, if it exists.
+    ///
+    /// # Errors
+    /// When the metadata cannot be read.
+    pub async fn find_of(
+        &self,
+        account: &Account,
+        dialect: Dialect,
+        name: &WorkerName,
+    ) -> Result<Option<Worker>, ApiError> {
+        match self.store().worker_by_name(&account.id, dialect, name).await {
+            Ok(worker) => Ok(Some(worker)),
+            Err(StoreError::NotFound { what: Entity::Worker, .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Probes the code, stores it as a version, makes the worker if it is its first, and gives it all traffic. The caller
+    /// holds the worker's lock ([`Api::lock`]).
+    ///
+    /// # Errors
+    /// 400 with what the runtime says of the code or what is wrong with a variable; 409 for a name that is taken.
+    pub async fn make(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        making: Making,
+    ) -> Result<Inserted, ApiError> {
+        let max = self.config().max_upload_bytes;
+        if making.modules.iter().map(|(_, _, content)| content.len() as u64).sum::<u64>() > max {
+            return Err(too_large(max));
+        }
+        let existing = self.find_of(account, making.dialect, &making.name).await?;
+        if let Some(worker) = &existing {
+            worker.check_spelling(&making.name)?;
+        }
+        let variable =
+            |(name, text): (&String, &String)| json!({"type": "plain_text", "name": name, "text": text});
+        let variables: Vec<Value> = making.variables.iter().map(variable).collect();
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let module = |(name, kind, content)| PlannedModule { name, kind, content };
+        let candidate = Candidate {
+            format: making.format,
+            modules: making.modules.into_iter().map(module).collect(),
+            bindings: resolve_bindings(&variables, &[], &[], Inherit::Strict)?,
+            compatibility: Compatibility::new(Some(Compatibility::FOR_DIALECTS), Vec::new(), today)?,
+            limits: Limits::default(),
+            annotations: making.annotations,
+            trigger: "upload",
+            settings: ScriptSettings {
+                subdomain: making.subdomain,
+                dialect: making.settings,
+                ..ScriptSettings::default()
+            },
+            objects: WantedObjects::default(),
+        };
+        let call = Call { api: self, caller, account, dialect: making.dialect, name: &making.name };
+        let previous = call.latest(existing.as_ref()).await?;
+        let Accepted { worker, version, deployment, .. } =
+            call.install(existing, previous, candidate, Then::Deploy).await?;
+        Ok(Inserted { worker, version, deployment })
+    }
+
+    /// Gives all traffic of a worker to one of its versions.
+    ///
+    /// # Errors
+    /// 404 for a version that is not the worker's.
+    pub async fn give_all(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        worker: &Worker,
+        version: VersionId,
+        trigger: &'static str,
+    ) -> Result<Deployment, ApiError> {
+        let call = Call { api: self, caller, account, dialect: worker.dialect, name: &worker.name };
+        let release = call.release(&BTreeMap::new(), trigger);
+        let deployment = self.store().deploy(worker.id, Split::all(version), release).await?;
+        self.changed(Change::Deployed(worker.id, CodeUpdate::default())).await;
+        Ok(deployment)
+    }
+
+    /// Deletes a worker and all that is its own. The caller holds its lock.
+    ///
+    /// # Errors
+    /// 404 when it is gone already.
+    pub async fn remove(&self, worker: WorkerId) -> Result<(), ApiError> {
+        self.store().delete_worker(worker).await?;
+        for change in [Change::WorkerGone(worker), Change::Routes, Change::Domains] {
+            self.changed(change).await;
+        }
+        Ok(())
+    }
+}
