@@ -12,8 +12,9 @@ use hearth_analytics::Analytics;
 use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
 use hearth_cache::Cache;
 use hearth_cron::Cron;
+use hearth_dialects::{deploy, nexo::Nexo};
 use hearth_egress::{Egress, Policy};
-use hearth_gateway::{Client, ControlBody, Gateway, RouteTable, TableConfig};
+use hearth_gateway::{Client, Control, ControlBody, Gateway, PublicPaths, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
 use hearth_metrics::{Operations, Usage};
@@ -39,8 +40,8 @@ use tower::ServiceExt;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, Engines, Inside,
-    Kept, Lanes, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, DialectProcesses,
+    Engines, Inside, Kept, Lanes, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
@@ -179,6 +180,7 @@ impl Server {
         wiring::follow_all(&hub, &store).await?;
         services.begin(supervisor.clone());
         wiring::own_all(&store, &table, &supervisor).await?;
+        wiring::keep_all(&store, &table, &supervisor).await?;
 
         let closing = CancellationToken::new();
         let consumers = Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone());
@@ -235,20 +237,26 @@ impl Server {
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
         ];
         let metrics = wiring::metrics_router(api.clone(), queues.clone(), meters.clone(), counts, more);
-        let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics);
+        let processes = DialectProcesses::new(supervisor.clone());
+        let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
+        let dialects = deploy::router(api.clone(), Arc::clone(&processes) as _).merge(nexo.router());
+        let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics).merge(dialects);
         let engines = Engines {
             supervisor: supervisor.clone(),
             platform,
             objects: settings.data_dir.join(OBJECTS_FOLDER),
         };
         operations.extend(hearth_workflows::operations(&api, Arc::new(engines)));
+        let v4 = hearth_api::router(api.clone(), operations);
+        let templates = hearth_dialects::templates::router(api, v4.clone());
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
-            Arc::new(control(hearth_api::router(api, operations).merge(unguarded))),
+            Arc::new(ControlHost::new(v4.merge(templates).merge(unguarded), nexo)),
         )?;
         inside.begin(Arc::clone(&gateway));
+        processes.begin(Arc::clone(&gateway));
         meters.begin(Arc::clone(&gateway));
 
         let measure = wiring::space::measure(
@@ -462,18 +470,34 @@ fn gateway_config(settings: &Settings) -> hearth_gateway::Config {
     }
 }
 
-/// The control host: the API, and what a load balancer asks.
-fn control(api: Router) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
-    let router = Router::new()
-        .route("/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
-        .merge(api);
-    // Not on the gateway's threads: what takes long here must not hold up traffic there.
-    let here = tokio::runtime::Handle::current();
-    move |mut request| {
+fn nexo_config(settings: &Settings) -> hearth_dialects::nexo::Config {
+    let defaults = hearth_dialects::nexo::Config::default();
+    let max_concurrent = settings.nexo.max_concurrent.unwrap_or(defaults.max_concurrent);
+    hearth_dialects::nexo::Config { max_concurrent }
+}
+
+/// The control host: the API, dialects, and what a load balancer asks.
+struct ControlHost {
+    router: Router,
+    nexo: Nexo,
+    /// Not on the gateway's threads: what takes long here must not hold up traffic there.
+    here: tokio::runtime::Handle,
+}
+
+impl ControlHost {
+    fn new(api: Router, nexo: Nexo) -> Self {
+        let health = || async { axum::Json(serde_json::json!({ "status": "ok" })) };
+        let router = Router::new().route("/health", get(health)).merge(api);
+        Self { router, nexo, here: tokio::runtime::Handle::current() }
+    }
+}
+
+impl Control for ControlHost {
+    fn call(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
         if let Some(client) = request.extensions().get::<Client>().copied() {
             request.extensions_mut().insert(CallerIp(client.ip));
         }
-        let answer = here.spawn(router.clone().oneshot(request.map(axum::body::Body::new)));
+        let answer = self.here.spawn(self.router.clone().oneshot(request.map(axum::body::Body::new)));
         Box::pin(async move {
             match answer.await {
                 Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
@@ -487,5 +511,9 @@ fn control(api: Router) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Resp
                 }
             }
         })
+    }
+
+    fn public(&self) -> Option<&dyn PublicPaths> {
+        Some(&self.nexo)
     }
 }

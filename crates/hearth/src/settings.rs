@@ -55,6 +55,16 @@ pub struct Settings {
     pub storage: Storage,
     /// How much what workers cache may take.
     pub cache: Cache,
+    /// Functions of `/api/functions`.
+    pub nexo: Nexo,
+}
+
+/// Settings of functions with routes (`/api/functions`, `/fn/*`).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Nexo {
+    /// Requests that they execute at a time; further ones wait up to 10 s, then get 503. Default: 100.
+    pub max_concurrent: Option<usize>,
 }
 
 /// Settings of the cache. The least recently used goes when there is no room.
@@ -180,6 +190,7 @@ impl Default for Settings {
             logs: Logs::default(),
             storage: Storage::default(),
             cache: Cache::default(),
+            nexo: Nexo::default(),
         }
     }
 }
@@ -225,6 +236,7 @@ impl Settings {
             }
         }
         self.public_url = args.public_url.clone().or(self.public_url.take());
+        self.nexo.max_concurrent = args.nexo_max_concurrent.or(self.nexo.max_concurrent);
         self.runtime = args.runtime.clone().or(self.runtime.take());
         self.isolation = args.isolation.clone().or(self.isolation.take());
         self.dev |= args.dev;

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Attach;
+use super::dialects;
 use super::services::parse_policy;
 
 /// Locks for changes of one worker at a time; workers share them by hash.
@@ -58,7 +59,8 @@ impl Platform {
         let Some(new) = self.store.published_worker(id).await? else {
             return Ok(());
         };
-        self.hub.follow(&self.store.worker(id).await?);
+        let worker = self.store.worker(id).await?;
+        self.hub.follow(&worker);
         let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
         let current = shares(Some(&new));
         let live = self.supervisor.is_live(id);
@@ -77,6 +79,7 @@ impl Platform {
                 tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
             }
         }
+        dialects::keep(&self.supervisor, &worker, &new);
         self.table.upsert_worker(new);
         self.objects.changed();
         for version in old.into_iter().filter(|version| !current.contains(version)) {
@@ -112,6 +115,8 @@ impl Platform {
                 self.table.remove_worker(id);
                 self.supervisor.own(id, None, CodeUpdate::Immediate);
                 self.objects.changed();
+                self.supervisor.unpin(id);
+                self.supervisor.set_idle_timeout(id, None);
                 self.supervisor.retire_worker(id);
             }
             Change::Settings(id) => self.hub.follow(&self.store.worker(id).await?),

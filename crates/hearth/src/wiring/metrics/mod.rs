@@ -166,7 +166,7 @@ impl Inner {
             let served = self.table.worker(id)?;
             Some(Counts {
                 id,
-                name: served.worker.name.to_string(),
+                name: served.worker.dialect.qualified(&served.worker.name),
                 account: served.worker.account.clone(),
                 traffic: traffic.remove(&Some(id)).unwrap_or_default(),
                 processes: processes.remove(&id).unwrap_or_default(),

@@ -1,0 +1,93 @@
+//! `/api/functions`, `/stats` and `/fn/*`: a function `handler(request, { env })` with a route and methods.
+//!
+//! Requests to `/fn/*` go to workers as any request does, through the gateway ([`hearth_gateway::PublicPaths`]): here is
+//! said which function has the route, and how many requests run at a time.
+
+mod api;
+mod code;
+mod routes;
+mod stats;
+mod traffic;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use hearth_api::{Api, to_its_end};
+use hearth_model::Dialect;
+use hearth_store::StoreError;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::Processes;
+use routes::Routes;
+use stats::Tally;
+
+/// How the dialect is set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Requests that functions execute at a time (`NEXO_MAX_CONCURRENT`); further ones wait up to 10 s.
+    pub max_concurrent: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_concurrent: 100 }
+    }
+}
+
+/// The dialect. Clones are the same.
+#[derive(Clone)]
+pub struct Nexo(Arc<Inner>);
+
+struct Inner {
+    api: Api,
+    processes: Arc<dyn Processes>,
+    config: Config,
+    /// Which function has which route. Written by one call at a time, under `changing`.
+    routes: parking_lot::RwLock<Routes>,
+    changing: Mutex<()>,
+    places: Arc<Semaphore>,
+    tally: Tally,
+}
+
+impl AsRef<Api> for Nexo {
+    fn as_ref(&self) -> &Api {
+        &self.0.api
+    }
+}
+
+impl Nexo {
+    /// The dialect, with the functions that are stored.
+    ///
+    /// # Errors
+    /// When the metadata cannot be read.
+    pub async fn open(api: Api, processes: Arc<dyn Processes>, config: Config) -> Result<Self, StoreError> {
+        let mut routes = Routes::default();
+        for worker in api.store().workers_of(Dialect::Nexo).await? {
+            routes.set(worker.id, view::Served::of(&worker));
+        }
+        Ok(Self(Arc::new(Inner {
+            api,
+            processes,
+            routes: routes.into(),
+            changing: Mutex::default(),
+            places: Arc::new(Semaphore::new(config.max_concurrent.clamp(1, Semaphore::MAX_PERMITS))),
+            config,
+            tally: Tally::default(),
+        })))
+    }
+
+    /// The paths of the dialect that ask for a token.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/stats", get(api::stats))
+            .route("/api/functions", get(api::list).post(api::create))
+            .route("/api/functions/{id}", get(api::get).put(api::update).delete(api::delete))
+            .route("/api/functions/{id}/invoke", post(api::invoke))
+            .route("/api/functions/{id}/stats", get(api::stats_of))
+            .layer(from_fn(to_its_end))
+            .with_state(self.clone())
+    }
+}

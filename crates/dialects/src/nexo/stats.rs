@@ -1,0 +1,134 @@
+//! What is counted of requests to functions: since the server started, of all and of each.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use hearth_model::WorkerId;
+use http::StatusCode;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+/// Durations of which percentiles are taken, of each function and of all: the latest ones.
+const SAMPLES: usize = 512;
+
+/// Counts of one function, or of all.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    total: u64,
+    errors: u64,
+    in_flight: u64,
+    micros: VecDeque<u32>,
+}
+
+impl Counts {
+    fn begin(&mut self) {
+        self.total += 1;
+        self.in_flight += 1;
+    }
+
+    fn end(&mut self, failed: bool, took: Duration) {
+        self.errors += u64::from(failed);
+        self.in_flight -= 1;
+        if self.micros.len() == SAMPLES {
+            self.micros.pop_front();
+        }
+        self.micros.push_back(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// `requests`, as `/stats` shows them.
+    pub fn requests(&self) -> Value {
+        json!({"total": self.total, "errors": self.errors, "in_flight": self.in_flight})
+    }
+
+    /// `latency_ms`: of the latest requests.
+    pub fn latency(&self) -> Value {
+        let mut sorted: Vec<u32> = self.micros.iter().copied().collect();
+        sorted.sort_unstable();
+        let at = |share: f64| {
+            let rank = (share * sorted.len() as f64).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        };
+        json!({"p50": at(0.50), "p95": at(0.95), "p99": at(0.99)})
+    }
+}
+
+/// Counts of all functions.
+#[derive(Debug)]
+pub(super) struct Tally {
+    since: Instant,
+    counts: Mutex<(Counts, HashMap<WorkerId, Counts>)>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { since: Instant::now(), counts: Mutex::default() }
+    }
+}
+
+impl Tally {
+    /// A request has come.
+    pub fn begin(&self, function: WorkerId) {
+        let mut counts = self.counts.lock();
+        counts.0.begin();
+        counts.1.entry(function).or_default().begin();
+    }
+
+    /// It has been answered, or not (None).
+    pub fn end(&self, function: WorkerId, status: Option<StatusCode>, took: Duration) {
+        let failed = status.is_none_or(|status| status.is_server_error());
+        let mut counts = self.counts.lock();
+        counts.0.end(failed, took);
+        // It may have been deleted meanwhile.
+        if let Some(counts) = counts.1.get_mut(&function) {
+            counts.end(failed, took);
+        }
+    }
+
+    /// Forgets a function.
+    pub fn forget(&self, function: WorkerId) {
+        self.counts.lock().1.remove(&function);
+    }
+
+    /// What was counted of all.
+    pub fn all(&self) -> Counts {
+        self.counts.lock().0.clone()
+    }
+
+    /// What was counted of one.
+    pub fn of(&self, function: WorkerId) -> Counts {
+        self.counts.lock().1.get(&function).cloned().unwrap_or_default()
+    }
+
+    /// Seconds since the server started.
+    pub fn uptime(&self) -> u64 {
+        self.since.elapsed().as_secs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_and_the_latest_give_the_percentiles() {
+        let tally = Tally::default();
+        let id = WorkerId::random();
+        for millis in 1..=100 {
+            tally.begin(id);
+            let status = if millis == 1 { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
+            tally.end(id, Some(status), Duration::from_millis(millis));
+        }
+        tally.begin(id);
+        assert_eq!(tally.of(id).requests(), json!({"total": 101, "errors": 1, "in_flight": 1}));
+        assert_eq!(tally.all().latency(), json!({"p50": 50.0, "p95": 95.0, "p99": 99.0}));
+        tally.forget(id);
+        tally.end(id, None, Duration::ZERO);
+        assert_eq!(tally.all().requests()["errors"], 2);
+        assert_eq!(tally.of(id).requests()["total"], 0);
+        for _ in 0..SAMPLES {
+            tally.begin(id);
+            tally.end(id, Some(StatusCode::OK), Duration::from_millis(7));
+        }
+        assert_eq!(tally.all().latency()["p99"], 7.0);
+    }
+}

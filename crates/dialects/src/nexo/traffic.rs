@@ -1,0 +1,104 @@
+//! Requests to functions: which one, in what turn, and how it went.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::BoxFuture;
+use hearth_gateway::{Admission, ControlBody, PublicPaths, Visit};
+use hearth_model::WorkerId;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::routes::Found;
+use super::{Inner, Nexo};
+
+/// How long a request waits for its turn.
+const QUEUE: Duration = Duration::from_secs(10);
+
+/// Where functions are served.
+const PREFIX: &str = "/fn";
+
+/// A request that has its turn.
+pub(super) struct Turn {
+    nexo: Arc<Inner>,
+    function: WorkerId,
+    began: Instant,
+    status: Option<StatusCode>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Nexo {
+    /// Waits for a turn, at most 10 s.
+    pub(super) async fn turn(&self, function: WorkerId) -> Option<Turn> {
+        let began = Instant::now();
+        let place = tokio::time::timeout(QUEUE, Arc::clone(&self.0.places).acquire_owned()).await;
+        let place = place.ok()?.ok()?;
+        self.0.tally.begin(function);
+        Some(Turn { nexo: Arc::clone(&self.0), function, began, status: None, _place: place })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.nexo.tally.end(self.function, self.status, self.began.elapsed());
+    }
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("function", &self.function).finish_non_exhaustive()
+    }
+}
+
+impl Visit for Turn {
+    fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl PublicPaths for Nexo {
+    fn admit(&self, method: &Method, path: &str) -> Option<BoxFuture<'static, Admission>> {
+        let route = path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        let route = if route.is_empty() { "/" } else { route };
+        let found = self.0.routes.read().find(method, route);
+        let text = format!("No function has the route {route:?}.");
+        let nexo = self.clone();
+        Some(Box::pin(async move {
+            match found {
+                Found::To(function) => match nexo.turn(function).await {
+                    Some(turn) => Admission::To(function, Box::new(turn)),
+                    None => Admission::Answer(busy()),
+                },
+                Found::Not(methods) => Admission::Answer(not_allowed(&methods)),
+                Found::Unknown => Admission::Answer(refusal(StatusCode::NOT_FOUND, &text)),
+            }
+        }))
+    }
+}
+
+fn busy() -> Response<ControlBody> {
+    let text = "Too many functions are running; the request has waited 10 s for its turn.";
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+fn not_allowed(methods: &[String]) -> Response<ControlBody> {
+    let allowed = methods.join(", ");
+    let mut response =
+        refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("The function takes {allowed} only."));
+    if let Ok(value) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+fn refusal(status: StatusCode, text: &str) -> Response<ControlBody> {
+    let body = Full::from(json!({"error": text}).to_string()).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
