@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 async fn download(args: &Args) -> Result<u64> {
-    let mut body = args.target.client().download("/installation/backup").await?;
+    let mut body = args.target.client()?.download("/installation/backup").await?;
     let unfinished = part(&args.output);
     let file = File::options()
         .write(true)

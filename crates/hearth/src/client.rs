@@ -12,18 +12,21 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::targets::Targets;
+
+/// The API of a server that listens where servers listen by default.
+const DEFAULT_API: &str = "http://localhost:8787/client/v4";
+
 /// Where the server is, and who asks.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
-    /// The server's API
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "CLOUDFLARE_API_BASE_URL",
-        default_value = "http://localhost:8787/client/v4"
-    )]
-    api: String,
-    /// API token [default: the data folder's admin-token]
+    /// The server's API [default: the environment's in use, else http://localhost:8787/client/v4]
+    #[arg(long, value_name = "URL", env = "CLOUDFLARE_API_BASE_URL")]
+    api: Option<String>,
+    /// The environment to act on, by its name, whatever else is set [default: the one in use, see `hearth env`]
+    #[arg(long, value_name = "NAME")]
+    env: Option<String>,
+    /// API token [default: the environment's, else the data folder's admin-token]
     #[arg(long, value_name = "TOKEN", env = "CLOUDFLARE_API_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The server's data folder, for its admin token
@@ -40,14 +43,26 @@ pub struct Client {
 
 impl Target {
     /// A client for this target. Without a token it relies on `--dev`.
-    pub fn client(&self) -> Client {
+    ///
+    /// # Errors
+    /// When there is no such environment.
+    pub fn client(&self) -> Result<Client> {
+        let targets = Targets::load()?;
         let stored = || std::fs::read_to_string(self.data_dir.join("admin-token")).ok();
-        let token = self.token.clone().or_else(stored).map(|token| token.trim().to_owned());
-        Client {
-            base: self.api.trim_end_matches('/').to_owned(),
-            token,
+        // A token belongs to its server: what is set for one is not sent to another.
+        let (api, token) = match (&self.env, &self.api) {
+            (Some(_), _) | (None, None) => match targets.choose(self.env.as_deref())? {
+                Some(named) if self.env.is_some() => (named.api.as_str(), named.token.clone()),
+                Some(named) => (named.api.as_str(), self.token.clone().or(named.token.clone())),
+                None => (DEFAULT_API, self.token.clone().or_else(stored)),
+            },
+            (None, Some(api)) => (api.as_str(), self.token.clone().or_else(stored)),
+        };
+        Ok(Client {
+            base: api.trim_end_matches('/').to_owned(),
+            token: token.map(|token| token.trim().to_owned()),
             http: Http::builder(TokioExecutor::new()).build_http(),
-        }
+        })
     }
 }
 
@@ -58,8 +73,35 @@ impl Client {
     /// The envelope's messages, or why there was no answer.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let response = self.send(method, path, body).await?;
+        let response = self.send(method, path, "application/json", body).await?;
         read_envelope(response).await
+    }
+
+    /// One call with a body of any kind.
+    ///
+    /// # Errors
+    /// Status and text of a refusal; 0 when there was no answer.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: Bytes,
+    ) -> Result<Value, (u16, String)> {
+        let broken = |error: anyhow::Error| (0, format!("{error:#}"));
+        let response = self.send(method, path, kind, body).await.map_err(broken)?;
+        let status = response.status().as_u16();
+        read_envelope(response).await.map_err(|error| (status, format!("{error:#}")))
+    }
+
+    /// Where the API is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The token that calls carry.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// What a path holds, as it comes.
@@ -67,7 +109,7 @@ impl Client {
     /// # Errors
     /// As [`Self::call`].
     pub async fn download(&self, path: &str) -> Result<Incoming> {
-        let response = self.send(Method::GET, path, String::new()).await?;
+        let response = self.send(Method::GET, path, "application/json", "").await?;
         if response.status() == StatusCode::OK {
             return Ok(response.into_body());
         }
@@ -75,12 +117,21 @@ impl Client {
         bail!("{path} holds nothing");
     }
 
-    async fn send(&self, method: Method, path: &str, body: String) -> Result<Response<Incoming>> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.header("content-type", "application/json").body(Full::from(body))?;
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        let request = request.body(Full::new(body.into()))?;
         let sent = self.http.request(request).await;
         sent.with_context(|| format!("no answer from {}: is `hearth serve` running there?", self.base))
     }

@@ -103,7 +103,7 @@ async fn act(action: Action) -> Result<()> {
 }
 
 async fn load(scope: &Scope) -> Result<(Policy, Client, String)> {
-    let client = scope.target.client();
+    let client = scope.target.client()?;
     let path = match (&scope.worker, &scope.account) {
         (None, None) => "/installation/egress".to_owned(),
         (None, Some(account)) => format!("/accounts/{account}/hearth/egress"),

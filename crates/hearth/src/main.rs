@@ -7,15 +7,21 @@ mod assemble;
 mod backup;
 mod client;
 mod d1_engine;
+mod deploy;
 mod doctor;
 mod egress;
+mod env;
+mod init;
 mod restore;
 mod runtime;
 mod secrets;
 mod serve;
 mod settings;
 mod tail;
+mod targets;
+mod types;
 mod upkeep;
+mod vars;
 mod wiring;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +38,7 @@ const EXAMPLES: &str = "\
 Examples:
   hearth serve --dev                         A server for this machine, no token needed locally
   hearth serve --base-domain apps.corp.test  Workers at <worker>.apps.corp.test
+  hearth init hello && hearth deploy hello   A first worker
   hearth doctor                              What this machine offers for isolation, and how to get the rest
   hearth egress allow 10.20.0.0/16           Let workers reach an intranet range
   hearth tail hello --status error           What a worker does, as it happens
@@ -43,6 +50,16 @@ enum Command {
     Serve(serve::Args),
     /// Say what this machine offers: the jail's tier, limits, the runtime.
     Doctor(doctor::Args),
+    /// Write a project to begin with.
+    Init(init::Args),
+    /// Deploy a project.
+    Deploy(deploy::Args),
+    /// Write the type of a project's environment.
+    Types(types::Args),
+    /// Name servers, and say which one commands are for.
+    Env(env::Args),
+    /// Show and change a worker's variables and secrets.
+    Vars(vars::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
     /// Show what a worker does, as it happens.
@@ -63,6 +80,11 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Init(args) => init::run(args),
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Types(args) => types::run(&args),
+        Command::Env(args) => env::run(args),
+        Command::Vars(args) => vars::run(args),
         Command::Egress(args) => egress::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),

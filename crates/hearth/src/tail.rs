@@ -94,7 +94,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 async fn follow(args: &Args) -> Result<()> {
-    let client = args.target.client();
+    let client = args.target.client()?;
     let account = client.account(args.account.as_deref()).await?;
     let tails = format!("/accounts/{account}/workers/scripts/{}/tails", args.worker);
     let tail = client.call(Method::POST, &tails, Some(&json!({ "filters": filters(args) }))).await?;

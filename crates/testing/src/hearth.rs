@@ -170,6 +170,31 @@ impl Hearth {
         text
     }
 
+    /// Runs a subcommand of `hearth` as a person would who has only a folder: nothing in the environment names a server, and
+    /// settings are kept in that folder. Returns whether it succeeded, and what it printed.
+    pub fn person(&self, folder: &Path, args: &[&str], input: &str) -> (bool, String) {
+        let mut child = Command::new(binary())
+            .args(args)
+            .current_dir(folder)
+            .env("XDG_CONFIG_HOME", folder.join("config"))
+            .env_remove("CLOUDFLARE_API_BASE_URL")
+            .env_remove("CLOUDFLARE_API_TOKEN")
+            .env_remove("CLOUDFLARE_ACCOUNT_ID")
+            .env_remove("HEARTH_DATA_DIR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        std::io::Write::write_all(&mut stdin, input.as_bytes())
+            .expect("it reads its input, or has not ended yet");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// What the server has written to its output so far.
     #[must_use]
     pub fn log(&self) -> String {

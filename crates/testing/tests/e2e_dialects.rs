@@ -2,6 +2,8 @@
 
 #[path = "e2e_dialects/access.rs"]
 mod access;
+#[path = "e2e_dialects/cli.rs"]
+mod cli;
 #[path = "e2e_dialects/deploy.rs"]
 mod deploy;
 #[path = "e2e_dialects/nexo.rs"]
