@@ -36,6 +36,12 @@ impl Destination {
         Some(Self { tls: false, host: parse_host(authority.host())?, port: authority.port_u16()? })
     }
 
+    /// From a host, a name or an address, and a port.
+    pub fn of_host(host: &str, port: u16) -> Option<Self> {
+        let bracketed = host.parse::<std::net::Ipv6Addr>().map(|ip| format!("[{ip}]"));
+        Some(Self { tls: false, host: parse_host(bracketed.as_deref().unwrap_or(host))?, port })
+    }
+
     /// The host if it is written as an address.
     pub fn ip(&self) -> Option<IpAddr> {
         match self.host {

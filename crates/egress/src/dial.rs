@@ -81,6 +81,11 @@ impl Dialer {
         Ok(stream)
     }
 
+    /// What the name servers say.
+    pub async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.resolver.resolve(name).await
+    }
+
     /// TLS over `stream`, offering HTTP/2 unless `only_http1`.
     pub async fn tls(
         &self,

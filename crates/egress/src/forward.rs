@@ -1,5 +1,6 @@
 //! One request of a worker, from its socket to its answer.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,13 @@ pub(crate) struct Instance {
     pub stop: CancellationToken,
     /// How many refusals have been written to the operator's log.
     pub refusals: Arc<Mutex<Throttle>>,
+}
+
+/// The room that a connection takes, of its instance's and of the installation's.
+#[derive(Debug)]
+pub struct Held {
+    _slot: OwnedSemaphorePermit,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// What one request is judged by; a snapshot, so that a change of rules never splits a request.
@@ -84,6 +93,44 @@ impl Instance {
             return self.fail(&call, Failure::TooManyInFlight, "max_in_flight_per_instance");
         };
         if connect { self.connect(call, request, slot).await } else { self.fetch(call, request, slot).await }
+    }
+
+    /// A connection for who speaks no HTTP here. It holds its room as long as what is beside it.
+    pub async fn dial(&self, destination: Destination) -> io::Result<(TcpStream, Held)> {
+        let call = Call {
+            origin: self.origin.load_full(),
+            installation: self.egress.policy.load_full(),
+            destination,
+        };
+        let refuse = |failure, detail: &str| {
+            self.note(&call, failure, detail);
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, detail.to_owned()))
+        };
+        if !self.rate.lock().allows(Instant::now()) {
+            return refuse(Failure::TooFast, "max_requests_per_second_per_instance");
+        }
+        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+            return refuse(Failure::TooManyInFlight, "max_in_flight_per_instance");
+        };
+        let Some(permit) = self.egress.permit().await else {
+            return refuse(Failure::Saturated, "max_connections");
+        };
+        match self.egress.dialer.tcp(&call.destination, &call.rules(&self.egress)).await {
+            Ok(stream) => Ok((stream, Held { _slot: slot, _permit: permit })),
+            Err(error) => refuse(error.failure, &error.detail),
+        }
+    }
+
+    /// Whether a name leads anywhere: by a rule, or by what the name servers say.
+    pub async fn knows(&self, name: &str) -> bool {
+        let (origin, installation) = (self.origin.load_full(), self.egress.policy.load_full());
+        let rules =
+            Rules { own: &self.egress.config.own, caller: &origin.policy, installation: &installation };
+        if rules.target(name).is_some() {
+            return true;
+        }
+        let found = timeout(self.egress.config.connect_timeout, self.egress.dialer.resolve(name)).await;
+        found.is_ok_and(|found| found.is_ok_and(|addresses| !addresses.is_empty()))
     }
 
     async fn connect(
@@ -189,6 +236,12 @@ impl Instance {
     }
 
     fn fail(&self, call: &Call, failure: Failure, detail: &str) -> Response<Body> {
+        self.note(call, failure, detail);
+        failure.response(&call.destination.to_string())
+    }
+
+    /// Tells the operator.
+    fn note(&self, call: &Call, failure: Failure, detail: &str) {
         let Origin { account, worker, version, .. } = &*call.origin;
         let destination = &call.destination;
         match failure {
@@ -205,7 +258,6 @@ impl Instance {
                 tracing::debug!(%account, %worker, %version, %destination, ?failure, detail, "egress: failed")
             }
         }
-        failure.response(&destination.to_string())
     }
 
     fn fail_dial(&self, call: &Call, error: DialError) -> Response<Body> {

@@ -40,6 +40,9 @@ mod upload;
 
 pub use cache::{Filing, Looked, ResponseCache};
 pub use config::Config;
+pub use forward::Held;
 pub use policy::{Allow, Policy, Target};
 pub use resolve::{Resolver, SystemResolver};
-pub use serve::{Body, BoxError, ConfigError, Dispatch, Egress, Internal, NoInternal, Origin, ServeHandle};
+pub use serve::{
+    Body, BoxError, ConfigError, Direct, Dispatch, Egress, Internal, NoInternal, Origin, ServeHandle,
+};

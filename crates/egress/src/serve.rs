@@ -1,6 +1,7 @@
 //! The public face: one [`Egress`] per installation, one served socket per instance.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,13 +16,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::destination::Destination;
 use crate::dial::Dialer;
-use crate::forward::Instance;
+use crate::forward::{Held, Instance};
 use crate::pool::Pool;
 use crate::rate::Rate;
 use crate::{Config, Policy, Resolver, ResponseCache, SystemResolver};
@@ -180,18 +182,28 @@ impl Egress {
         self.start_sweeping();
         let origin = Arc::new(ArcSwap::from(origin));
         let stop = CancellationToken::new();
-        let instance = Arc::new(Instance {
-            slots: Arc::new(Semaphore::new(self.config.max_in_flight_per_instance)),
-            egress: self.clone(),
-            origin: origin.clone(),
-            rate: Mutex::new(Rate::new(self.config.max_requests_per_second_per_instance)),
-            stop: stop.clone(),
-            refusals: Arc::default(),
-        });
+        let instance = Arc::new(self.instance(Arc::clone(&origin), stop.clone()));
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             let _: Infallible = accept(listener, admits, instance).await;
         }));
         ServeHandle { origin, _stop: stop.drop_guard() }
+    }
+
+    /// The way out of an instance whose connections are made for it, not on a socket of its own.
+    #[must_use]
+    pub fn direct(self: &Arc<Self>, origin: Arc<Origin>) -> Direct {
+        Direct(self.instance(Arc::new(ArcSwap::from(origin)), CancellationToken::new()))
+    }
+
+    fn instance(self: &Arc<Self>, origin: Arc<ArcSwap<Origin>>, stop: CancellationToken) -> Instance {
+        Instance {
+            slots: Arc::new(Semaphore::new(self.config.max_in_flight_per_instance)),
+            egress: self.clone(),
+            origin,
+            rate: Mutex::new(Rate::new(self.config.max_requests_per_second_per_instance)),
+            stop,
+            refusals: Arc::default(),
+        }
     }
 
     fn start_sweeping(self: &Arc<Self>) {
@@ -253,6 +265,30 @@ async fn connection(stream: UnixStream, instance: Arc<Instance>) {
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "egress: connection of an instance ended early");
+    }
+}
+
+/// The way out of one instance, connection by connection, under the same policy and limits as a served socket.
+pub struct Direct(Instance);
+
+impl Direct {
+    /// A TCP connection to a host, a name or an address. It holds its room as long as what is beside it.
+    ///
+    /// # Errors
+    /// When the host cannot be one, the policy or a limit refuses it, or nothing answers.
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<(TcpStream, Held)> {
+        let destination = Destination::of_host(host, port).ok_or(io::ErrorKind::InvalidInput)?;
+        self.0.dial(destination).await
+    }
+
+    /// Whether a name (lower case, no trailing dot) leads anywhere.
+    pub async fn knows(&self, name: &str) -> bool {
+        self.0.knows(name).await
+    }
+
+    /// Replaces what is known of the caller; from the next connection on.
+    pub fn set_origin(&self, origin: Arc<Origin>) {
+        self.0.origin.store(origin);
     }
 }
 
