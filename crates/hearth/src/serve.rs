@@ -102,6 +102,7 @@ pub fn run(args: Args) -> Result<()> {
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
         base_uid: hearth_jail::DEFAULT_BASE_UID,
+        toolchains: Vec::new(),
     };
     // Before any thread exists: the jailer is a fork of this process.
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;

@@ -133,10 +133,11 @@ impl Jailer {
     /// # Errors
     /// When the command is unusable or a step fails; the text says which.
     pub async fn spawn(&self, command: Command) -> io::Result<Spawned> {
-        let Command { id, program, dir, args, stdio, fds, folders, limits } = command;
-        let fds: Vec<BorrowedFd<'_>> = stdio.iter().chain(&fds).map(AsFd::as_fd).collect();
+        let Command { id, program, dir, args, stdio, fds, folders, limits, device } = command;
+        let fds: Vec<BorrowedFd<'_>> = stdio.iter().chain(&fds).chain(&device).map(AsFd::as_fd).collect();
         let exit = self.expect_end(&id)?;
-        let spawn = Spawn { id: id.clone(), program, dir, args, folders, limits };
+        let device = device.is_some();
+        let spawn = Spawn { id: id.clone(), program, dir, args, folders, limits, device };
         match self.ask(Order::Spawn(spawn), &fds).await {
             Ok(Done::Started(Started { pid, uid, usage })) => Ok(Spawned { pid, uid, usage, exit }),
             Ok(Done::Yes | Done::NotYet) => Err(Error::Gone.into()),
@@ -162,6 +163,11 @@ impl Jailer {
     /// When there is no such instance, or it uses more memory than the new limit.
     pub async fn set_limits(&self, id: &str, limits: Limits) -> io::Result<()> {
         self.ask(Order::SetLimits { id: id.into(), limits }, &[]).await.map(drop)
+    }
+
+    /// Whether instances can run one of [`Config::toolchains`](crate::Config::toolchains): they need a root of their own.
+    pub fn has_toolchains(&self) -> bool {
+        self.0.layers.root && self.0.layers.network
     }
 
     /// Whether a running instance can be shown a folder; where not, it has those of its [`Command`] only.

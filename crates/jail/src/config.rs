@@ -36,6 +36,29 @@ pub struct Config {
     pub installation: String,
     /// Instances get the uids from here upwards, when the jailer is root.
     pub base_uid: u32,
+    /// Further programs that instances can run, each with a root of its own. In the full tier only.
+    pub toolchains: Vec<Toolchain>,
+}
+
+/// A program that is not Hearth's or workerd's, with all that its instances see of the host. Paths inside are absolute.
+#[derive(Debug, Clone, Default)]
+pub struct Toolchain {
+    /// Which one it is.
+    pub program: Option<Program>,
+    /// Its file on the host; none where it is in a folder that is shown.
+    pub path: Option<PathBuf>,
+    /// Where its file is inside.
+    pub inside: PathBuf,
+    /// Files and folders of the host that are shown, read-only, and where.
+    pub shown: Vec<(PathBuf, PathBuf)>,
+    /// Libraries that it may load later: what they are loaded with is shown too.
+    pub modules: Vec<PathBuf>,
+    /// Small files that are written, and what stands in them.
+    pub files: Vec<(PathBuf, String)>,
+    /// Links, and where they lead.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl Default for Config {
@@ -48,6 +71,7 @@ impl Default for Config {
             tier: None,
             installation: String::new(),
             base_uid: DEFAULT_BASE_UID,
+            toolchains: Vec::new(),
         }
     }
 }
@@ -60,6 +84,32 @@ pub enum Program {
     /// Hearth itself, for work on tenants' data that must not be done beside the master key. It can make no socket: it
     /// has those that it is given. It can make none of its memory executable.
     Helper,
+    /// Node.js, with a function's code.
+    Node,
+    /// Python, with a function's code.
+    Python,
+    /// A function that was compiled: it is in a folder that the instance sees, `/data/app/function`.
+    Compiled,
+    /// The Go toolchain, which compiles functions. It alone may start further processes.
+    Go,
+}
+
+impl Program {
+    /// Whether it is one of [`Config::toolchains`].
+    pub(crate) fn is_toolchain(self) -> bool {
+        !matches!(self, Self::Runtime | Self::Helper)
+    }
+
+    /// The folder on the stage with the root of its instances.
+    pub(crate) fn root(self) -> &'static str {
+        match self {
+            Self::Runtime | Self::Helper => "root",
+            Self::Node => "root-node",
+            Self::Python => "root-python",
+            Self::Compiled => "root-compiled",
+            Self::Go => "root-go",
+        }
+    }
 }
 
 /// How strong the isolation is.
@@ -240,6 +290,8 @@ pub struct Folder {
     pub name: String,
     /// Whether the instance may change what is in it.
     pub writable: bool,
+    /// Whether the instance may execute and load what is in it.
+    pub executable: bool,
 }
 
 /// One process to start. Its environment is empty.
@@ -263,6 +315,9 @@ pub struct Command {
     pub folders: Vec<Folder>,
     /// What it may use.
     pub limits: Limits,
+    /// Where its network device is sent, see [`receive_device`](crate::receive_device); without it there is none. With a
+    /// device there are a loopback one beside it and routes for everything.
+    pub device: Option<OwnedFd>,
 }
 
 /// A process that runs.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Context, Error, Program, Result};
+use crate::config::{Context, Error, Program, Result, Toolchain};
 
 /// A program's file and what it is loaded with. Paths are the host's; libraries are at the same paths inside a jail.
 #[derive(Debug, Clone)]
@@ -13,6 +13,10 @@ pub(crate) struct Image {
     pub program: Program,
     pub path: PathBuf,
     pub libraries: Vec<PathBuf>,
+    /// Its path inside a jail.
+    pub inside: PathBuf,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
 }
 
 impl Image {
@@ -27,32 +31,31 @@ impl Image {
         let loader = loader(path).step(format!("reading the program {shown}"))?;
         let mut libraries = match &loader {
             None => Vec::new(),
-            Some(loader) => {
-                // The loader itself knows best what it would load, from caches and folders of its own.
-                let list = std::process::Command::new(loader)
-                    .arg("--list")
-                    .arg(path)
-                    .env_clear()
-                    .output()
-                    .step("listing the program's libraries")?;
-                if !list.status.success() {
-                    return Err(invalid(String::from_utf8_lossy(&list.stderr).trim()));
-                }
-                listed(&String::from_utf8_lossy(&list.stdout)).map_err(|why| invalid(&why))?
-            }
+            Some(loader) => loaded_with(loader, path).map_err(|why| invalid(&why))?,
         };
         libraries.extend(loader);
         libraries.sort();
         libraries.dedup();
-        Ok(Self { program, path: path.to_owned(), libraries })
+        let name = if program == Program::Helper { "hearth" } else { "workerd" };
+        let inside = Path::new("/bin").join(name);
+        Ok(Self { program, path: path.to_owned(), libraries, inside, env: Vec::new() })
     }
 
-    /// Its path inside a jail.
-    pub(crate) fn inside(&self) -> PathBuf {
-        Path::new("/bin").join(match self.program {
-            Program::Runtime => "workerd",
-            Program::Helper => "hearth",
-        })
+    /// Looks at the files of a toolchain. Modules that lack a library are left as they are: they fail when they are loaded.
+    pub(crate) fn of_toolchain(program: Program, toolchain: &Toolchain) -> Result<Self> {
+        let env = toolchain.env.clone();
+        let inside = toolchain.inside.clone();
+        let Some(path) = &toolchain.path else {
+            return Ok(Self { program, path: PathBuf::new(), libraries: Vec::new(), inside, env });
+        };
+        let mut image = Self { inside, env, ..Self::examine(program, path)? };
+        if let Some(loader) = loader(path).step("reading a program")? {
+            let lists = toolchain.modules.iter().filter_map(|module| loaded_with(&loader, module).ok());
+            image.libraries.extend(lists.flatten());
+            image.libraries.sort();
+            image.libraries.dedup();
+        }
+        Ok(image)
     }
 
     /// Folders of libraries where a loader without its cache would not look, joined by colons.
@@ -69,6 +72,16 @@ impl Image {
         folders.dedup();
         (!folders.is_empty()).then(|| folders.join(":"))
     }
+}
+
+/// The libraries that a file is loaded with. The loader itself knows best, from caches and folders of its own.
+fn loaded_with(loader: &Path, file: &Path) -> std::result::Result<Vec<PathBuf>, String> {
+    let list = std::process::Command::new(loader).arg("--list").arg(file).env_clear().output();
+    let list = list.map_err(|error| format!("cannot list its libraries: {error}"))?;
+    if !list.status.success() {
+        return Err(String::from_utf8_lossy(&list.stderr).trim().to_owned());
+    }
+    listed(&String::from_utf8_lossy(&list.stdout))
 }
 
 /// The libraries in what a loader printed: `name => path (address)` or `path (address)`.

@@ -23,6 +23,7 @@ mod image;
 mod landlock;
 mod leftovers;
 mod mounts;
+mod network;
 mod peer;
 mod policy;
 mod privileges;
@@ -38,8 +39,9 @@ mod wire;
 pub use client::Jailer;
 pub use config::{
     Command, Config, DEFAULT_BASE_UID, DEFAULT_UID, Error, Exit, ExitCause, Folder, InstancePaths, Layers,
-    Limits, Program, Result, Signal, Spawned, Tier,
+    Limits, Program, Result, Signal, Spawned, Tier, Toolchain,
 };
+pub use network::{ADDRESS_V4, ADDRESS_V6, DEVICE_MTU, Device, receive_device};
 pub use peer::peer_is;
 pub use privileges::{User, become_owner, drop_privileges, settle};
 pub use report::{Finding, Report, examine};

@@ -20,10 +20,15 @@ use rustix::mount::{
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use crate::config::{Context, Error, Folder, Program, Result};
+use crate::config::{Context, Error, Folder, Program, Result, Toolchain};
 use crate::image::Image;
 use crate::privileges::User;
 use crate::sys::{self, Forked, NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
+
+/// The private `/tmp` of a function, in memory that is charged to it.
+const ROOM: &std::ffi::CStr = c"mode=0700,size=64m,nr_inodes=16k";
+/// The same where a function is compiled.
+const ROOM_TO_BUILD: &std::ffi::CStr = c"mode=0700,size=1g,nr_inodes=256k";
 
 const TSC: &str = "sys/devices/system/cpu/cpu0/tsc_freq_khz";
 
@@ -130,7 +135,10 @@ impl Stage {
     pub(crate) fn show(&self, slot: u32, folder: &Folder, owners: Option<(User, User)>) -> io::Result<()> {
         let target = place(slot).join("data").join(&folder.name);
         let tree = tree(&folder.host, false)?;
-        let attributes = NO_SUID | NO_DEVICES | NO_EXEC | if folder.writable { 0 } else { READ_ONLY };
+        let attributes = NO_SUID
+            | NO_DEVICES
+            | if folder.executable { 0 } else { NO_EXEC }
+            | if folder.writable { 0 } else { READ_ONLY };
         let userns = owners.map(|(files, instance)| mapping(files, instance)).transpose()?;
         // Complete before it is attached: later changes do not travel to the instance.
         sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(AsFd::as_fd), false)?;
@@ -203,31 +211,97 @@ fn make_root(images: &[&Image], read_only: bool) -> io::Result<()> {
     for folder in ["bin", "dev", "run/hearth", "run/debug", "data"] {
         fs::create_dir_all(root.join(folder))?;
     }
-    let libraries: BTreeSet<&PathBuf> = images.iter().flat_map(|image| &image.libraries).collect();
-    for library in libraries {
-        let target = root.join(library.strip_prefix("/").unwrap_or(library));
-        fs::create_dir_all(target.parent().unwrap_or(root))?;
-        fs::copy(library, &target)?;
-        fs::set_permissions(&target, fs::Permissions::from_mode(0o555))?;
-    }
+    copy_libraries(root, images)?;
     if let Some(khz) = tsc_khz() {
         fs::create_dir_all(root.join(TSC).parent().unwrap_or(root))?;
         fs::write(root.join(TSC), format!("{khz}\n"))?;
     }
-    let programs = images.iter().map(|image| {
-        let inside = image.inside();
-        let inside = root.join(inside.strip_prefix("/").unwrap_or(&inside));
-        (image.path.as_path(), inside, READ_ONLY | NO_SUID | NO_DEVICES)
-    });
+    let programs = images
+        .iter()
+        .map(|image| (image.path.as_path(), below(root, &image.inside), READ_ONLY | NO_SUID | NO_DEVICES));
     let null = (Path::new("/dev/null"), root.join("dev/null"), READ_ONLY | NO_SUID | NO_EXEC);
     for (source, target, attributes) in programs.chain([null]) {
         fs::write(&target, "")?;
         bind(source, &target, attributes, false)?;
     }
     walkable(root)?;
+    close(root, read_only)
+}
+
+/// Makes the root of a toolchain's instances on the stage.
+pub(crate) fn make_toolchain_root(
+    program: Program,
+    image: &Image,
+    toolchain: &Toolchain,
+    read_only: bool,
+) -> io::Result<()> {
+    let root = Path::new(program.root());
+    fs::create_dir(root)?;
+    mount_tmpfs(root)?;
+    for folder in ["dev", "data", "tmp"] {
+        fs::create_dir(root.join(folder))?;
+    }
+    copy_libraries(root, &[image])?;
+    for (path, text) in &toolchain.files {
+        write_file(&below(root, path), text)?;
+    }
+    for (path, target) in &toolchain.links {
+        let path = below(root, path);
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        std::os::unix::fs::symlink(target, path)?;
+    }
+    let mut shown: Vec<(&Path, PathBuf, u64)> = Vec::new();
+    let program = toolchain.path.as_ref().map(|path| (path, &toolchain.inside));
+    for (source, inside) in toolchain.shown.iter().map(|(source, inside)| (source, inside)).chain(program) {
+        let target = below(root, inside);
+        if source.is_dir() {
+            fs::create_dir_all(&target)?
+        } else {
+            write_file(&target, "")?
+        }
+        shown.push((source, target, READ_ONLY | NO_SUID | NO_DEVICES));
+    }
+    for device in ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"] {
+        let target = below(root, Path::new(device));
+        fs::write(&target, "")?;
+        shown.push((Path::new(device), target, READ_ONLY | NO_SUID | NO_EXEC));
+    }
+    // Modes first: what is shown keeps its own.
+    walkable(root)?;
+    for (source, target, attributes) in shown {
+        bind(source, &target, attributes, false)?;
+    }
+    close(root, read_only)
+}
+
+fn close(root: &Path, read_only: bool) -> io::Result<()> {
     let mounted = open_tree(CWD, root, OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
     let closed = if read_only { READ_ONLY } else { 0 };
     sys::mount_setattr(mounted.as_fd(), closed | NO_SUID | NO_DEVICES, None, false)
+}
+
+/// Where a path inside is on the stage.
+fn below(root: &Path, inside: &Path) -> PathBuf {
+    root.join(inside.strip_prefix("/").unwrap_or(inside))
+}
+
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o444))
+}
+
+fn copy_libraries(root: &Path, images: &[&Image]) -> io::Result<()> {
+    let libraries: BTreeSet<&PathBuf> = images.iter().flat_map(|image| &image.libraries).collect();
+    for library in libraries {
+        let target = below(root, library);
+        fs::create_dir_all(target.parent().unwrap_or(root))?;
+        fs::copy(library, &target)?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o555))?;
+    }
+    Ok(())
 }
 
 /// Folders get their mode from here, not from the umask of whoever started Hearth.
@@ -258,10 +332,15 @@ fn tsc_khz() -> Option<u64> {
 
 /// Builds and enters the root of an instance; runs in the instance itself, in its own namespaces.
 pub(crate) fn enter_root(slot: u32, program: Program, read_only: bool) -> io::Result<()> {
-    let (root, place) = (Path::new("root"), place(slot));
+    let (root, place) = (Path::new(program.root()), place(slot));
     let closed = if read_only { READ_ONLY } else { 0 };
     let limits = NO_SUID | NO_DEVICES | NO_EXEC;
     attach(&tree(root, true)?, root)?;
+    if program.is_toolchain() {
+        let options = if program == Program::Go { ROOM_TO_BUILD } else { ROOM };
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("hearth", root.join("tmp"), "tmpfs", flags, options)?;
+    }
     if program == Program::Runtime {
         bind(&place.join("host/in"), &root.join("run/hearth"), limits | closed, false)?;
         bind(&place.join("host/debug"), &root.join("run/debug"), limits, false)?;
@@ -271,13 +350,15 @@ pub(crate) fn enter_root(slot: u32, program: Program, read_only: bool) -> io::Re
     std::env::set_current_dir(root)?;
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
-    std::env::set_current_dir("/")
+    // A compiler begins where what it compiles is.
+    let begins = Path::new("/data/app");
+    std::env::set_current_dir(if program == Program::Go && begins.is_dir() { begins } else { Path::new("/") })
 }
 
 /// Gives an instance's sockets and its `debug/` to the user it will be.
 pub(crate) fn hand_over(dir: &Path, program: Program, user: User) -> io::Result<()> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o711))?;
-    if program == Program::Helper {
+    if program != Program::Runtime {
         return Ok(());
     }
     fs::set_permissions(dir.join("in"), fs::Permissions::from_mode(0o711))?;

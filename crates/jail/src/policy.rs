@@ -9,6 +9,8 @@ use crate::config::{Error, Program, Result};
 
 const WORKERD: &str = include_str!("../policy/workerd.seccomp");
 const HELPER: &str = include_str!("../policy/helper.seccomp");
+const FUNCTION: &str = include_str!("../policy/function.seccomp");
+const BUILD: &str = include_str!("../policy/build.seccomp");
 
 /// A compiled policy. The kernel runs all of its filters for each call, and the strictest answer wins.
 pub(crate) struct Policy(Vec<BpfProgram>);
@@ -19,6 +21,8 @@ impl Policy {
         let text = match program {
             Program::Runtime => WORKERD,
             Program::Helper => HELPER,
+            Program::Node | Program::Python | Program::Compiled => FUNCTION,
+            Program::Go => BUILD,
         };
         compile(text, ARCH).map_err(|why| Error::Invalid(format!("system call policy: {why}")))
     }
@@ -103,8 +107,9 @@ mod tests {
 
     #[test]
     fn policies_compile_for_both_architectures() {
-        for (text, arch) in
-            [WORKERD, HELPER].into_iter().flat_map(|text| [(text, "x86_64"), (text, "aarch64")])
+        for (text, arch) in [WORKERD, HELPER, FUNCTION, BUILD]
+            .into_iter()
+            .flat_map(|text| [(text, "x86_64"), (text, "aarch64")])
         {
             let policy = compile(text, arch).unwrap_or_else(|why| panic!("{arch}: {why}"));
             assert!(policy.0.iter().all(|filter| !filter.is_empty()));

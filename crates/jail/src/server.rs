@@ -32,6 +32,7 @@ pub(crate) struct Server {
     own: User,
     runtime: (Image, Policy),
     helper: (Image, Policy),
+    toolchains: Vec<(Image, Policy)>,
     stage: Option<Stage>,
     cgroups: Option<Cgroups>,
     instances: BTreeMap<String, Instance>,
@@ -88,8 +89,19 @@ impl Server {
         } else {
             None
         };
+        let mut toolchains = Vec::new();
         let stage = if layers.root {
-            Some(Stage::new(&config.run_dir, &[&runtime.0, &helper.0], layers.read_only)?)
+            let stage = Stage::new(&config.run_dir, &[&runtime.0, &helper.0], layers.read_only)?;
+            for toolchain in &config.toolchains {
+                let Some(program) = toolchain.program.filter(|program| program.is_toolchain()) else {
+                    continue;
+                };
+                let image = Image::of_toolchain(program, toolchain)?;
+                mounts::make_toolchain_root(program, &image, toolchain, layers.read_only)
+                    .step(format!("making the root of {program:?}"))?;
+                toolchains.push((image, Policy::of(program)?));
+            }
+            Some(stage)
         } else {
             None
         };
@@ -122,7 +134,17 @@ impl Server {
                 })?;
             }
         }
-        Ok(Self { config, layers, own, runtime, helper, stage, cgroups, instances: BTreeMap::new() })
+        Ok(Self {
+            config,
+            layers,
+            own,
+            runtime,
+            helper,
+            toolchains,
+            stage,
+            cgroups,
+            instances: BTreeMap::new(),
+        })
     }
 
     fn serve(&mut self, socket: &OwnedFd) -> io::Result<()> {
@@ -188,7 +210,7 @@ impl Server {
         if inside.is_none_or(|inside| inside.components().next().is_none() || !straight(inside)) {
             return Err(Error::Invalid(format!("{} is not in the run folder", dir.display())));
         }
-        if fds.len() < 3 {
+        if fds.len() < 3 + usize::from(order.device) {
             return Err(Error::Invalid("stdin, stdout and stderr are missing".into()));
         }
         order.folders.iter().try_for_each(check_folder)?;
@@ -222,12 +244,17 @@ impl Server {
         fds: &[OwnedFd],
         lent: &mut BTreeMap<String, PathBuf>,
     ) -> Result<(Pid, OwnedFd)> {
-        let Spawn { id, program, dir, args, folders, limits } = order;
+        let Spawn { id, program, dir, args, folders, limits, device } = order;
         let (image, policy) = match program {
             Program::Runtime => &self.runtime,
             Program::Helper => &self.helper,
+            other => self.toolchain(*other)?,
         };
-        if *program == Program::Helper {
+        let (device, fds) = match fds.split_last() {
+            Some((last, others)) if *device => (Some(last), others),
+            _ => (None, fds),
+        };
+        if *program != Program::Runtime {
             fs::create_dir_all(dir).step("making the instance's folder")?;
         }
         if let Some(user) = user {
@@ -244,14 +271,32 @@ impl Server {
             stage.prepare(slot, dir).step("preparing the mounts")?;
         }
         folders.iter().try_for_each(|folder| self.bring(slot, dir, user, folder, lent))?;
-        let plan =
-            Plan { layers: self.layers, image, policy, slot, dir, args, folders, user, limits, entrance };
+        let plan = Plan {
+            layers: self.layers,
+            image,
+            policy,
+            slot,
+            dir,
+            args,
+            folders,
+            user,
+            limits,
+            entrance,
+            device,
+        };
         let started = spawn::spawn(&plan, fds)?;
         if let Some(stage) = &self.stage {
             stage.started(slot).step("taking the instance's folder off the stage")?;
         }
         leftovers::note(dir, started.0.as_raw_nonzero().get()).step("noting the process")?;
         Ok(started)
+    }
+
+    fn toolchain(&self, program: Program) -> Result<&(Image, Policy)> {
+        let found = self.toolchains.iter().find(|(image, _)| image.program == program);
+        found.ok_or_else(|| {
+            Error::Invalid(format!("{program:?} is not there in this tier or on this machine"))
+        })
     }
 
     fn set_limits(&mut self, id: &str, limits: &Limits) -> Result<()> {

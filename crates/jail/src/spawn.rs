@@ -18,7 +18,7 @@ use crate::image::Image;
 use crate::policy::Policy;
 use crate::privileges::{self, User};
 use crate::sys::{self, Forked};
-use crate::{landlock, mounts};
+use crate::{landlock, mounts, network};
 
 /// What a new process becomes.
 pub(crate) struct Plan<'a> {
@@ -33,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub user: Option<User>,
     pub limits: &'a Limits,
     pub entrance: Option<Entrance>,
+    /// Where its network device is sent.
+    pub device: Option<&'a OwnedFd>,
 }
 
 /// Starts it and waits until its program executes.
@@ -130,6 +132,10 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
             door.write_all(b"0").step("entering the cgroup")?;
         }
     }
+    if let Some(to) = plan.device.filter(|_| layers.network) {
+        // As who forked: on many machines only root may open the device.
+        network::bring_up(to).step("making its network device")?;
+    }
     take_owner(plan).step("taking its uid")?;
     if layers.namespaces {
         if layers.cgroup {
@@ -221,7 +227,7 @@ pub(crate) fn apply_rlimits(pid: Option<Pid>, limits: &Limits) -> io::Result<()>
 
 fn execution(plan: &Plan<'_>) -> Result<Execution> {
     let zero = |_| Error::Invalid("a path or an argument holds a zero byte".into());
-    let path = if plan.layers.root { plan.image.inside() } else { plan.image.path.clone() };
+    let path = if plan.layers.root { &plan.image.inside } else { &plan.image.path };
     let path = CString::new(path.as_os_str().as_bytes()).map_err(zero)?;
     let args = plan.args.iter().map(|arg| CString::new(arg.as_bytes()).map_err(zero));
     let args = std::iter::once(Ok(path.clone())).chain(args).collect::<Result<_>>()?;
@@ -230,6 +236,12 @@ fn execution(plan: &Plan<'_>) -> Result<Execution> {
         && let Some(folders) = plan.image.library_path()
     {
         env.push(CString::new(format!("LD_LIBRARY_PATH={folders}")).map_err(zero)?);
+    }
+    for (name, value) in &plan.image.env {
+        env.push(CString::new(format!("{name}={value}")).map_err(zero)?);
+    }
+    for (name, value) in &plan.image.env {
+        env.push(CString::new(format!("{name}={value}")).map_err(zero)?);
     }
     Ok((path, args, env))
 }

@@ -194,3 +194,171 @@ pub(crate) fn close_all_but(kept: &OwnedFd) -> io::Result<()> {
     }
     close_from(kept + 1, false)
 }
+
+/// `struct ifreq` of the kernel: a name and 24 bytes that depend on the request.
+#[repr(C)]
+struct InterfaceRequest {
+    name: [u8; 16],
+    value: [u8; 24],
+}
+
+/// `struct in6_ifreq`.
+#[repr(C)]
+struct AddressV6 {
+    address: [u8; 16],
+    prefix: u32,
+    interface: i32,
+}
+
+/// `struct rtentry`.
+#[repr(C)]
+struct RouteV4 {
+    pad1: libc::c_ulong,
+    dst: [u8; 16],
+    gateway: [u8; 16],
+    mask: [u8; 16],
+    flags: libc::c_ushort,
+    pad2: libc::c_short,
+    pad3: libc::c_ulong,
+    pad4: *const libc::c_void,
+    metric: libc::c_short,
+    device: *const libc::c_char,
+    mtu: libc::c_ulong,
+    window: libc::c_ulong,
+    irtt: libc::c_ushort,
+}
+
+/// `struct in6_rtmsg`.
+#[repr(C)]
+struct RouteV6 {
+    dst: [u8; 16],
+    src: [u8; 16],
+    gateway: [u8; 16],
+    kind: u32,
+    dst_len: u16,
+    src_len: u16,
+    metric: u32,
+    info: libc::c_ulong,
+    flags: u32,
+    interface: i32,
+}
+
+/// `_IOW('T', 202, int)` of `linux/if_tun.h`.
+const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
+
+impl InterfaceRequest {
+    fn new(name: &str) -> Self {
+        let mut request = Self { name: [0; 16], value: [0; 24] };
+        request.name[..name.len()].copy_from_slice(name.as_bytes());
+        request
+    }
+
+    fn with_number(name: &str, number: i32) -> Self {
+        let mut request = Self::new(name);
+        request.value[..4].copy_from_slice(&number.to_ne_bytes());
+        request
+    }
+
+    fn with_flags(name: &str, flags: libc::c_int) -> Self {
+        Self::with_number(name, flags)
+    }
+
+    fn with_address(name: &str, address: std::net::Ipv4Addr) -> Self {
+        let mut request = Self::new(name);
+        request.value[..16].copy_from_slice(&socket_address(address));
+        request
+    }
+}
+
+/// `struct sockaddr_in`.
+fn socket_address(address: std::net::Ipv4Addr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+    bytes[4..8].copy_from_slice(&address.octets());
+    bytes
+}
+
+/// A control request that the kernel reads or writes `argument` for.
+fn control<T>(fd: &OwnedFd, request: libc::c_ulong, argument: &mut T) -> io::Result<()> {
+    // SAFETY: every caller passes the structure that the request names, which lives through the call.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, std::ptr::from_mut(argument)) }.into()).map(drop)
+}
+
+fn control_socket(family: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: plain integers.
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }.into())?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Switches the loopback device of the calling process's network namespace on.
+pub(crate) fn raise_loopback() -> io::Result<()> {
+    let socket = control_socket(libc::AF_INET)?;
+    control(&socket, libc::SIOCSIFFLAGS as _, &mut InterfaceRequest::with_flags("lo", libc::IFF_UP))
+}
+
+/// Makes a tunnel device in the calling process's network namespace, gives it addresses and a route for everything, and
+/// returns its other end.
+pub(crate) fn open_tunnel(v4: std::net::Ipv4Addr, v6: std::net::Ipv6Addr, mtu: u16) -> io::Result<OwnedFd> {
+    const NAME: &str = "eth0";
+    let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: the path ends in a zero.
+    let fd = check(unsafe { libc::open(c"/dev/net/tun".as_ptr(), flags) }.into())?;
+    // SAFETY: the kernel has just opened it for us.
+    let device = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
+    let kind = libc::IFF_TUN | libc::IFF_NO_PI;
+    control(&device, TUNSETIFF, &mut InterfaceRequest::with_flags(NAME, kind))?;
+
+    let socket = control_socket(libc::AF_INET)?;
+    control(&socket, libc::SIOCSIFMTU as _, &mut InterfaceRequest::with_number(NAME, mtu.into()))?;
+    control(&socket, libc::SIOCSIFADDR as _, &mut InterfaceRequest::with_address(NAME, v4))?;
+    control(&socket, libc::SIOCSIFFLAGS as _, &mut InterfaceRequest::with_flags(NAME, libc::IFF_UP))?;
+    let any = socket_address(std::net::Ipv4Addr::UNSPECIFIED);
+    let mut route = RouteV4 {
+        pad1: 0,
+        dst: any,
+        gateway: any,
+        mask: any,
+        flags: libc::RTF_UP,
+        pad2: 0,
+        pad3: 0,
+        pad4: std::ptr::null(),
+        metric: 0,
+        device: c"eth0".as_ptr(),
+        mtu: 0,
+        window: 0,
+        irtt: 0,
+    };
+    control(&socket, libc::SIOCADDRT as _, &mut route)?;
+
+    let mut index = InterfaceRequest::new(NAME);
+    control(&socket, libc::SIOCGIFINDEX as _, &mut index)?;
+    let interface = i32::from_ne_bytes([index.value[0], index.value[1], index.value[2], index.value[3]]);
+    let Ok(socket) = control_socket(libc::AF_INET6) else {
+        // A kernel without version 6.
+        return Ok(device);
+    };
+    let mut address = AddressV6 { address: v6.octets(), prefix: 64, interface };
+    let mut route = RouteV6 {
+        dst: [0; 16],
+        src: [0; 16],
+        gateway: [0; 16],
+        kind: 0,
+        dst_len: 0,
+        src_len: 0,
+        metric: 1,
+        info: 0,
+        flags: libc::RTF_UP.into(),
+        interface,
+    };
+    // Version 6 may be switched off.
+    let _ = control(&socket, libc::SIOCSIFADDR as _, &mut address)
+        .and_then(|()| control(&socket, libc::SIOCADDRT as _, &mut route));
+    Ok(device)
+}
+
+/// Watches a descriptor for async code.
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by what is returned, which neither replaces nor closes it before its own end.
+    Ok(unsafe { tokio::io::unix::AsyncFd::register(fd) }?)
+}

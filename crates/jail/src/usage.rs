@@ -51,6 +51,20 @@ impl UsageReader {
         }
     }
 
+    /// The most memory that it has used at any moment, in bytes; what it uses now where the kernel does not keep that.
+    ///
+    /// # Errors
+    /// When the instance is gone.
+    pub fn peak(&self) -> io::Result<u64> {
+        let peak = match &self.0 {
+            Source::V2 { folder } => file(&folder.join("memory.peak")),
+            Source::V1 { memory, .. } => file(&memory.join("memory.max_usage_in_bytes")),
+            Source::Process { .. } => return self.read().map(|usage| usage.memory_bytes),
+        };
+        // Version 2 has it since Linux 5.19.
+        peak.or_else(|_| self.read().map(|usage| usage.memory_bytes))
+    }
+
     /// Whether the kernel holds the memory limit. Where it does not, the caller compares
     /// [`Usage::memory_bytes`] with it now and then and kills.
     pub fn memory_is_limited(&self) -> bool {

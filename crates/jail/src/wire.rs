@@ -61,6 +61,8 @@ pub(crate) struct Spawn {
     pub args: Vec<String>,
     pub folders: Vec<Folder>,
     pub limits: Limits,
+    /// The last of its descriptors is where its network device is sent.
+    pub device: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

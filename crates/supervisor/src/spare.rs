@@ -37,7 +37,7 @@ const MAX_OBJECT: u64 = 12 << 30;
 
 /// How long the next spare waits while others are ready: the one just taken is starting, and a spawn beside it costs it
 /// half of its cores.
-const COURTESY: Duration = Duration::from_millis(60);
+pub(crate) const COURTESY: Duration = Duration::from_millis(60);
 
 /// The pause after a spawn that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -113,6 +113,7 @@ impl Nursery {
             folders,
             // The limit on files can be lowered for most, and never raised: what may be shown storage later has the high one.
             limits: self.limits(PARKED_MEMORY, self.jailer.shows_later() || stores),
+            device: None,
         };
         let spawned = self.jailer.spawn(command).await?;
         let peer = Peer { pid: spawned.pid, uid: spawned.uid };
@@ -157,7 +158,7 @@ const NAME: usize = 10;
 /// The name of a process and of its folder. Where all processes have Hearth's own uid, in the reduced tier without root,
 /// nothing else keeps one from connecting to another's sockets: the kernel lets them neither list the folder above nor
 /// read what lists sockets, and names no socket's path to them.
-fn unguessable() -> String {
+pub(crate) fn unguessable() -> String {
     rand::rng().sample_iter(rand::distr::Alphanumeric).take(NAME).map(char::from).collect()
 }
 
@@ -184,13 +185,13 @@ fn make_folder(dir: &Path) -> io::Result<[UnixListener; 4]> {
     Ok([socket("bindings.sock")?, socket("egress.sock")?, socket("rpc.sock")?, socket("tail.sock")?])
 }
 
-fn listen(path: &Path) -> io::Result<UnixListener> {
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
     socket.listen(BACKLOG)
 }
 
-fn own(listener: UnixListener) -> io::Result<OwnedFd> {
+pub(crate) fn own(listener: UnixListener) -> io::Result<OwnedFd> {
     Ok(listener.into_std()?.into())
 }
 

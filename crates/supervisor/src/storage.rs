@@ -83,6 +83,7 @@ impl Storage {
             host: path.clone(),
             name: name.clone(),
             writable: true,
+            executable: false,
         };
         self.folders.iter().map(folder).collect()
     }

@@ -154,6 +154,7 @@ impl Spawn for Jailed {
             fds: Vec::new(),
             folders: folder.map(shown).into_iter().collect(),
             limits: LIMITS,
+            device: None,
         };
         let spawned = self.jailer.spawn(command).await?;
         let over = Arc::new(AtomicBool::new(false));
@@ -178,7 +179,7 @@ impl Spawn for Jailed {
 }
 
 fn shown(folder: &Path) -> Folder {
-    Folder { host: folder.to_owned(), name: FOLDER.to_owned(), writable: true }
+    Folder { host: folder.to_owned(), name: FOLDER.to_owned(), writable: true, executable: false }
 }
 
 /// An engine's process.

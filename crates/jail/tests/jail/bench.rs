@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hearth_jail::{
-    Command, Config, Exit, Folder, InstancePaths, Jailer, Layers, Limits, Program, Spawned, Tier, User,
+    Command, Config, Exit, Folder, InstancePaths, Jailer, Layers, Limits, Program, Spawned, Tier, Toolchain,
+    User,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -46,6 +47,16 @@ pub fn config(folder: &Path, tier: Option<Tier>) -> Config {
         helper: Some(reachable(folder, "helper", &std::env::current_exe().unwrap())),
         tier,
         installation: format!("test-{plain}"),
+        toolchains: vec![Toolchain {
+            program: Some(Program::Node),
+            path: Some(reachable(folder, "probe", &probe())),
+            inside: "/runtime/bin/probe".into(),
+            shown: vec![(reachable(folder, "shown", &probe()), "/runtime/shown".into())],
+            files: vec![("/etc/hosts".into(), "127.0.0.1 localhost\n".into())],
+            links: vec![("/etc/link".into(), "hosts".into())],
+            env: vec![("NAME".into(), "value".into())],
+            ..Toolchain::default()
+        }],
         ..Config::default()
     }
 }
@@ -138,8 +149,45 @@ impl Bench {
             fds: Vec::new(),
             folders: Vec::new(),
             limits: LIMITS,
+            device: None,
         };
         self.jailer.spawn(command).await
+    }
+
+    /// Starts a probe where a function would be, and gives its network device.
+    pub async fn function(&self, id: &str) -> (Probe, OwnedFd) {
+        let dir = self.folder.path().join("run/i").join(id);
+        fs::create_dir_all(&dir).unwrap();
+        let socket = UnixListener::bind(dir.join("unseen.sock")).unwrap();
+        let (child_stdin, stdin) = {
+            let (sender, receiver) = pipe::pipe().unwrap();
+            (receiver.into_blocking_fd().unwrap(), sender)
+        };
+        let (child_stdout, stdout) = pipe::pipe().unwrap();
+        let errors = std::os::fd::AsFd::as_fd(&std::io::stderr()).try_clone_to_owned().unwrap();
+        let (device, child_device) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let command = Command {
+            id: id.into(),
+            program: Program::Node,
+            dir: dir.clone(),
+            args: Vec::new(),
+            stdio: [child_stdin, child_stdout.into_blocking_fd().unwrap(), errors],
+            fds: Vec::new(),
+            folders: Vec::new(),
+            limits: LIMITS,
+            device: Some(child_device.into()),
+        };
+        let spawned = self.jailer.spawn(command).await.unwrap();
+        let paths = self.jailer.paths(&dir);
+        let probe = Probe {
+            spawned,
+            paths,
+            dir,
+            stdin: Some(stdin),
+            stdout: BufReader::new(stdout).lines(),
+            _socket: socket,
+        };
+        (probe, hearth_jail::receive_device(&device).unwrap())
     }
 
     async fn start(&self, folder: &Path, id: &str, limits: Limits, fds: Vec<OwnedFd>) -> Probe {
@@ -167,6 +215,7 @@ impl Bench {
             fds,
             folders: Vec::new(),
             limits,
+            device: None,
         };
         let spawned = self.jailer.spawn(command).await.unwrap();
         Probe {
@@ -189,7 +238,7 @@ pub async fn exit_of(spawned: &Spawned) -> Exit {
 
 /// What it sees as `/data/<name>` when it is shown this.
 pub fn folder(host: &Path, name: &str, writable: bool) -> Folder {
-    Folder { host: host.into(), name: name.into(), writable }
+    Folder { host: host.into(), name: name.into(), writable, executable: false }
 }
 
 impl Probe {

@@ -153,6 +153,7 @@ impl Engine {
             fds: Vec::new(),
             folders,
             limits,
+            device: None,
         };
         let spawned = bench.jailer.spawn(command).await.unwrap();
         let answers = BufReader::new(socket.try_clone().unwrap());

@@ -2,6 +2,7 @@
 
 mod bench;
 mod full;
+mod function;
 mod harness;
 mod helper;
 mod life;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(
-        &[full::TESTS, helper::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(),
+        &[full::TESTS, function::TESTS, helper::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(),
         &[life::HELPERS, lower::HELPERS, helper::HELPERS].concat(),
     )
 }

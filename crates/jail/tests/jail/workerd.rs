@@ -120,6 +120,7 @@ fn serves() {
                 nofile: 65_536,
                 fsize_bytes: 1 << 30,
             },
+            device: None,
         };
         let spawned = jailer.spawn(command).await.unwrap();
         // While it is parked.

@@ -49,6 +49,14 @@ fn attempt(words: &[&str]) -> io::Result<String> {
         ["abstract", name] => {
             UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?).map(|_| String::new())?
         }
+        // Whether a file system lets programs run.
+        ["executable", path] => {
+            let flags = rustix::fs::statvfs(*path)?.f_flag;
+            match flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
+                true => return Err(io::Error::other("noexec")),
+                false => String::new(),
+            }
+        }
         // The socket stays bound while this process lives.
         ["listen", path] => {
             std::mem::forget(UnixListener::bind(path)?);
