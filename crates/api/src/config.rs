@@ -60,7 +60,10 @@ impl ApiConfig {
     }
 
     /// Refuses a route on such hosts.
-    pub(crate) fn check_pattern(&self, pattern: &RoutePattern) -> Result<(), ApiError> {
+    ///
+    /// # Errors
+    /// 400.
+    pub fn check_pattern(&self, pattern: &RoutePattern) -> Result<(), ApiError> {
         let Ok(host) = pattern.host_suffix().parse::<Hostname>() else { return Ok(()) };
         let apex = if pattern.exact_host().is_some() { 1 } else { 0 };
         self.refuse_ours(pattern.as_str(), host.suffixes().skip(apex))

@@ -30,6 +30,7 @@ pub(crate) fn entry(format: &Format) -> &str {
     match format {
         Format::Modules { main } => main,
         Format::ServiceWorker { body } => body,
+        Format::Function(function) => &function.main,
     }
 }
 

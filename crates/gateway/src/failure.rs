@@ -43,6 +43,7 @@ impl Failure {
             AcquireError::NoSuchVersion(_) | AcquireError::ShuttingDown => Self::Leaving,
             AcquireError::Overloaded(_) => Self::Overloaded,
             AcquireError::Died(death) => Self::of_death(*death),
+            AcquireError::Refused(_) => Self::of_death(Death::Crashed),
             AcquireError::Internal(_) => Self::Internal,
         }
     }

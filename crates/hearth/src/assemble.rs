@@ -14,6 +14,7 @@ use hearth_cache::Cache;
 use hearth_cron::Cron;
 use hearth_dialects::{deploy, nexo::Nexo};
 use hearth_egress::{Egress, Policy};
+use hearth_functions::{Builder, Functions, Records, Registries, Toolchains};
 use hearth_gateway::{Client, Control, ControlBody, Gateway, PublicPaths, RouteTable, TableConfig};
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
@@ -68,6 +69,9 @@ pub const CACHE_FOLDER: &str = "cache";
 /// Where D1's data lies in the data folder.
 pub const D1_FOLDER: &str = "d1";
 
+/// Where what was built of functions lies in the data folder, and what is remembered of their calls.
+const FUNCTIONS_FOLDER: &str = "functions";
+
 /// Where the queues lie in the data folder.
 pub const QUEUES_FOLDER: &str = "queues";
 
@@ -99,7 +103,12 @@ impl Server {
     ///
     /// # Errors
     /// What could not be started, and why.
-    pub async fn start(settings: &Settings, run_dir: PathBuf, jailer: JailerHandle) -> Result<Self> {
+    pub async fn start(
+        settings: &Settings,
+        run_dir: PathBuf,
+        jailer: JailerHandle,
+        toolchains: Toolchains,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!(
                 "cannot listen on {}; is another server there? Choose another with --listen",
@@ -138,6 +147,16 @@ impl Server {
         let r2 = hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER));
         let r2 = R2::open(store.clone(), &hearth_r2::Config { space: space.clone(), ..r2 }).await?;
         let jailer = jailer.into_async()?;
+        let toolchains = Arc::new(toolchains);
+        let builds = std::path::absolute(settings.data_dir.join(FUNCTIONS_FOLDER))?;
+        std::fs::create_dir_all(&builds)?;
+        let registries = Registries {
+            npm: settings.functions.npm_registry.clone(),
+            pip: settings.functions.pip_index.clone(),
+            hosts: settings.functions.registry_hosts.clone(),
+        };
+        let (jail, dir, tools) = (jailer.clone(), run_dir.clone(), Arc::clone(&toolchains));
+        let builder = Builder::new(jail, dir, builds.clone(), tools, registries);
         let databases = Databases::open(&settings.data_dir, space.clone(), jailer.clone(), run_dir.clone())?;
         let cache = cache(settings, &space)?;
         egress.keep_in(Arc::new(Kept(cache.clone())));
@@ -161,6 +180,7 @@ impl Server {
             usage: Arc::clone(&usage),
             objects: objects.clone(),
         };
+        builder.begin(Arc::new(wiring::PackagesWayOut::new(&egress)));
         let services = Attach::new(
             store.clone(),
             egress,
@@ -173,7 +193,7 @@ impl Server {
         let supervisor = Supervisor::start(
             processes(settings, run_dir, folder),
             jailer,
-            Arc::new(Code(store.clone())),
+            Arc::new(Code { store: store.clone(), builder: builder.clone() }),
             Arc::clone(&services) as _,
         );
         hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
@@ -217,6 +237,7 @@ impl Server {
         operations.extend(points.operations());
         operations.extend(objects.operations());
         operations.extend(cache.operations(&store));
+        let records = Records::open(&builds.join("records.db"))?;
         let config = api_config(settings, listen.port());
         let scheme = config.public_url.scheme.clone();
         let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
@@ -229,6 +250,17 @@ impl Server {
             Arc::new(meters.clone()),
         ]));
         let api = Api::new(store.clone(), Arc::clone(&platform) as _, config);
+        let functions = Functions::new(hearth_functions::Config {
+            api: api.clone(),
+            store: store.clone(),
+            runtime: Arc::clone(&platform) as _,
+            deployed: Arc::new(wiring::Served(Arc::clone(&table))),
+            supervisor: supervisor.clone(),
+            builder,
+            toolchains,
+            records,
+        });
+        services.begin_functions(functions.clone());
         operations.extend(hearth_cron::api::operations(&api, &cron));
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
@@ -240,7 +272,12 @@ impl Server {
         let processes = DialectProcesses::new(supervisor.clone());
         let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
         let dialects = deploy::router(api.clone(), Arc::clone(&processes) as _).merge(nexo.router());
-        let unguarded = d1.signed().merge(hearth_observe::router(&hub)).merge(metrics).merge(dialects);
+        let unguarded = d1
+            .signed()
+            .merge(hearth_observe::router(&hub))
+            .merge(metrics)
+            .merge(dialects)
+            .merge(hearth_functions::router(functions));
         let engines = Engines {
             supervisor: supervisor.clone(),
             platform,
@@ -408,6 +445,10 @@ fn processes(settings: &Settings, run_dir: PathBuf, objects: PathBuf) -> hearth_
     let affordable = open_files() / 2 / FILES_PER_PROCESS;
     config.max_processes = wanted.max.unwrap_or(config.max_processes).min(affordable).max(1);
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
+    let functions = &settings.functions;
+    config.function_spares = functions.spares.unwrap_or(config.function_spares);
+    config.max_per_function = functions.max_processes.unwrap_or(config.max_per_function).max(1);
+    config.queue_timeout = functions.queue_timeout_s.map_or(config.queue_timeout, Duration::from_secs);
     config.tails = settings.logs.workers;
     config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
     config.swap_window = wanted.swap_window_ms.map_or(config.swap_window, Duration::from_millis);

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use hearth_jail::Finding;
+use hearth_functions::{Places, Toolchains};
+use hearth_jail::{Finding, Tier};
+use hearth_model::FunctionRuntime;
 
 use crate::runtime;
 
@@ -44,6 +46,27 @@ pub fn run(args: &Args) -> Result<()> {
             remedy: error.to_string(),
         },
     });
+    for found in Toolchains::find(&Places::default()).findings {
+        let name = match found.runtime {
+            FunctionRuntime::Nodejs => "functions: nodejs",
+            FunctionRuntime::Python => "functions: python",
+            FunctionRuntime::Go => "functions: go",
+        };
+        findings.push(match found.found {
+            Ok(detail) => Finding { name, ok: true, detail, remedy: String::new() },
+            Err(remedy) => Finding { name, ok: false, detail: "not available".to_owned(), remedy },
+        });
+    }
+    if report.tier != Tier::Full {
+        findings.push(Finding {
+            name: "functions",
+            ok: false,
+            detail: format!("refused in the tier {}", report.tier),
+            remedy:
+                "Functions need the tier full: a root and a network of their own. See above what is missing."
+                    .to_owned(),
+        });
+    }
     if args.json {
         let list: Vec<_> = findings
             .iter()

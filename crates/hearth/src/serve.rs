@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hearth_functions::{Places, Toolchains};
 use hearth_jail::{Report, Tier};
 use hearth_model::Hostname;
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,6 +94,7 @@ pub fn run(args: Args) -> Result<()> {
     raise_open_files();
     let runtime = runtime::find(settings.runtime.as_deref(), &settings.data_dir)?;
     let run_dir = run_dir(&settings)?;
+    let toolchains = Toolchains::find(&places(&settings));
 
     let jail = hearth_jail::Config {
         run_dir: run_dir.clone(),
@@ -102,7 +104,7 @@ pub fn run(args: Args) -> Result<()> {
         tier: settings.isolation.as_deref().map(tier).transpose()?,
         installation: installation(&settings)?,
         base_uid: hearth_jail::DEFAULT_BASE_UID,
-        toolchains: Vec::new(),
+        toolchains: toolchains.programs.clone(),
     };
     // Before any thread exists: the jailer is a fork of this process.
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
@@ -111,7 +113,7 @@ pub fn run(args: Args) -> Result<()> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
-        let server = Server::start(&settings, run_dir, jailer).await?;
+        let server = Server::start(&settings, run_dir, jailer, toolchains).await?;
         wait_for_signal().await?;
         tracing::info!("stopping: requests in flight may finish; a second signal ends them");
         tokio::select! {
@@ -120,6 +122,17 @@ pub fn run(args: Args) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Where to look for what runs functions.
+fn places(settings: &Settings) -> Places {
+    Places {
+        node: settings.functions.node.clone(),
+        python: settings.functions.python.clone(),
+        go: settings.functions.go.clone(),
+        go_proxy: settings.functions.go_proxy.clone(),
+        extra_ca_file: settings.egress.extra_ca_file.clone(),
+    }
 }
 
 /// Takes as many descriptors as the kernel gives: every connection and every process needs some. As root that is more

@@ -57,6 +57,8 @@ pub struct Settings {
     pub cache: Cache,
     /// Functions of `/api/functions`.
     pub nexo: Nexo,
+    /// What runs functions in Node.js, Python and Go.
+    pub functions: Functions,
 }
 
 /// Settings of functions with routes (`/api/functions`, `/fn/*`).
@@ -65,6 +67,32 @@ pub struct Settings {
 pub struct Nexo {
     /// Requests that they execute at a time; further ones wait up to 10 s, then get 503. Default: 100.
     pub max_concurrent: Option<usize>,
+}
+
+/// Settings of functions. The programs are looked for in `PATH` unless they are named.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Functions {
+    /// The `node` binary, 18 or newer.
+    pub node: Option<PathBuf>,
+    /// The `python3` binary, 3.8 or newer.
+    pub python: Option<PathBuf>,
+    /// The `go` binary.
+    pub go: Option<PathBuf>,
+    /// Where npm finds packages, a URL. Default: npm's own.
+    pub npm_registry: Option<String>,
+    /// Where pip finds packages, a URL. Default: pip's own.
+    pub pip_index: Option<String>,
+    /// Where Go finds modules, a URL. Default: Go's own.
+    pub go_proxy: Option<String>,
+    /// Further hosts that an installation of packages may reach, where a registry sends its clients to others.
+    pub registry_hosts: Vec<String>,
+    /// Parked processes kept ready for each of Node.js and Python, once a function in it was called. Default: 2.
+    pub spares: Option<usize>,
+    /// Most processes of one function, each of which takes one call at a time. Default: eight for each core.
+    pub max_processes: Option<usize>,
+    /// Seconds that a call may wait for one of its function's processes. Default: 10.
+    pub queue_timeout_s: Option<u64>,
 }
 
 /// Settings of the cache. The least recently used goes when there is no room.
@@ -191,6 +219,7 @@ impl Default for Settings {
             storage: Storage::default(),
             cache: Cache::default(),
             nexo: Nexo::default(),
+            functions: Functions::default(),
         }
     }
 }

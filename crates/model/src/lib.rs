@@ -45,5 +45,5 @@ pub use objects::{
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
 pub use route::{PatternError, RoutePattern};
-pub use version::{Format, Version};
+pub use version::{Format, Function, FunctionRuntime, Version};
 pub use workflow::{NamedWorkflow, Workflow};

@@ -17,6 +17,9 @@ pub struct Limits {
     /// Memory of the worker's isolate in MiB. Ours: Cloudflare's is fixed at 128.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mb: Option<u64>,
+    /// How long one call of a function may take, in milliseconds. Workers have no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 impl Limits {
@@ -29,6 +32,16 @@ impl Limits {
     /// What a process may use above its worker's limit, in MiB. V8's heap flag counts neither ArrayBuffers nor
     /// Wasm, and a hello-world under load needs about 180 MiB (workerd.md 6.3), so the process needs room.
     pub const MEMORY_ALLOWANCE_MB: u64 = 192;
+
+    /// How long a call of a function may take where its version names nothing, in milliseconds.
+    pub const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+    /// The longest that it may name, in milliseconds.
+    pub const MAX_TIMEOUT_MS: u64 = 900_000;
+
+    /// How long a call of a function may take, in milliseconds.
+    pub fn timeout_ms(&self) -> u64 {
+        self.timeout_ms.unwrap_or(Self::DEFAULT_TIMEOUT_MS)
+    }
 
     /// The CPU limit in force, in milliseconds.
     pub fn cpu_ms(&self) -> u64 {

@@ -54,6 +54,66 @@ pub enum Format {
         /// Its name among the modules.
         body: String,
     },
+    /// A function: not a worker's code, and no workerd runs it.
+    Function(Function),
+}
+
+/// How a function is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// What runs it.
+    pub runtime: FunctionRuntime,
+    /// The function of the code that is called.
+    pub handler: String,
+    /// Which of the modules is the code that runs; others beside it are what it was made of.
+    pub main: String,
+    /// Names the dependencies that were installed for it, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<String>,
+}
+
+/// What runs a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionRuntime {
+    /// JavaScript, and TypeScript without its types.
+    Nodejs,
+    /// Python 3.
+    Python,
+    /// Go, compiled when it is deployed.
+    Go,
+}
+
+impl FunctionRuntime {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nodejs, Self::Python, Self::Go];
+
+    /// As users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nodejs => "nodejs",
+            Self::Python => "python",
+            Self::Go => "go",
+        }
+    }
+}
+
+impl std::str::FromStr for FunctionRuntime {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|runtime| runtime.name() == text).ok_or(())
+    }
+}
+
+impl Format {
+    /// How a function is run, if it is one.
+    pub fn function(&self) -> Option<&Function> {
+        match self {
+            Self::Function(function) => Some(function),
+            Self::Modules { .. } | Self::ServiceWorker { .. } => None,
+        }
+    }
 }
 
 impl Version {

@@ -198,6 +198,33 @@ impl Store {
         Ok(worker)
     }
 
+    /// Gives a worker another name. What refers to it by its name is left as it is.
+    ///
+    /// # Errors
+    /// Not found; conflict when another of its dialect has the name.
+    pub async fn rename_worker(&self, id: WorkerId, name: &WorkerName) -> Result<Worker> {
+        let mut transaction = self.write().await?;
+        let before = find(&mut transaction, id).await?;
+        let present = find_by_name(&mut transaction, &before.account, before.dialect, name).await?;
+        if let Some(other) = present.filter(|other| other.id != id) {
+            return Err(StoreError::conflict(
+                Entity::Worker,
+                format!("the {} `{}` exists already", other.dialect.title(), other.name),
+            ));
+        }
+        sqlx::query("UPDATE workers SET name = ?, folded = ?, modified_on = ? WHERE id = ?")
+            .bind(name.as_str())
+            .bind(name.folded())
+            .bind(rows::now().as_microsecond())
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        let worker = find(&mut transaction, id).await?;
+        transaction.commit().await?;
+        self.forget_launches();
+        Ok(worker)
+    }
+
     /// Deletes a worker with its versions, secrets, deployments, routes, domains, schedules, workflows and egress rules.
     /// Its blobs go with the next [`Store::collect_garbage`].
     ///

@@ -38,6 +38,14 @@ pub struct Config {
     /// How long requests in a process with Durable Objects have to finish when another version is to take over: those
     /// who come meanwhile wait.
     pub swap_window: Duration,
+    /// Parked processes kept ready for each runtime of functions, once one was wanted.
+    pub function_spares: usize,
+    /// Most processes of one function: each takes one call at a time.
+    pub max_per_function: usize,
+    /// Calls that may wait for one of a function's processes before callers get 503.
+    pub max_queued_calls: usize,
+    /// How long a call may wait for one of a function's processes.
+    pub queue_timeout: Duration,
     /// Where the storage of Durable Objects lies: a folder for each namespace.
     pub objects: PathBuf,
     /// Open files of one process.
@@ -94,6 +102,10 @@ impl Config {
             drain_timeout: Duration::from_secs(300),
             stop_grace: Duration::from_secs(5),
             swap_window: Duration::from_secs(1),
+            function_spares: 2,
+            max_per_function: cores.max(1) * 8,
+            max_queued_calls: 1024,
+            queue_timeout: Duration::from_secs(10),
             open_files: 65_536,
             tasks: 128,
             tails: Tails::default(),
@@ -106,6 +118,7 @@ impl Config {
             memory_budget: self.memory_budget,
             max_processes: self.max_processes,
             max_per_key: self.max_per_worker,
+            max_per_function: self.max_per_function,
             idle_timeout: self.idle_timeout,
             linger: self.linger,
             drain_timeout: self.drain_timeout,

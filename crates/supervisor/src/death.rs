@@ -9,6 +9,8 @@ pub enum Death {
     CpuBudget,
     /// The process went over its memory limit, or V8's heap over the isolate's.
     Memory,
+    /// A function's call took longer than its timeout.
+    Timeout,
     /// It did not become ready in the time a start may take.
     StartTimeout,
     /// It ended by itself or by a signal nobody here sent.
@@ -24,6 +26,7 @@ impl Death {
             Self::Stuck => "stuck",
             Self::CpuBudget => "cpu_budget",
             Self::Memory => "memory",
+            Self::Timeout => "timeout",
             Self::StartTimeout => "start_timeout",
             Self::Crashed => "crashed",
             Self::Stopped => "stopped",
@@ -32,7 +35,7 @@ impl Death {
 
     /// Whether the worker itself is to blame, which Cloudflare answers with error 1102.
     pub fn is_limit(self) -> bool {
-        matches!(self, Self::Stuck | Self::CpuBudget | Self::Memory)
+        matches!(self, Self::Stuck | Self::CpuBudget | Self::Memory | Self::Timeout)
     }
 
     /// A sentence for the worker's own log.
@@ -40,6 +43,7 @@ impl Death {
         match self {
             Self::Stuck | Self::CpuBudget => "Worker exceeded CPU time limit.",
             Self::Memory => "Worker exceeded memory limit.",
+            Self::Timeout => "The function's call took longer than its timeout.",
             Self::StartTimeout => "Worker did not start in time.",
             Self::Crashed => "The worker's process ended unexpectedly.",
             Self::Stopped => "The worker's process was stopped.",

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hearth_model::{VersionId, WorkerId};
 use parking_lot::Mutex;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::Death;
 use crate::connection::PooledConnection;
+use crate::function::Turns;
 
 /// What a process is for. At most one owner exists for a host; fronts and stateless workers may have many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +78,10 @@ pub struct Instance {
     pub(crate) phase: watch::Sender<Phase>,
     open: watch::Sender<bool>,
     pub(crate) idle_connections: Mutex<Vec<PooledConnection>>,
+    /// Of a function: who waits for a place in one of its processes, each of which has one.
+    pub(crate) turns: Option<Arc<Turns>>,
+    /// How long a call may take; workers have no such limit.
+    pub(crate) call_timeout: Option<Duration>,
 }
 
 impl Instance {
@@ -92,7 +98,30 @@ impl Instance {
             phase: watch::Sender::new(Phase::Serving),
             open: watch::Sender::new(true),
             idle_connections: Mutex::new(Vec::new()),
+            turns: None,
+            call_timeout: None,
         })
+    }
+
+    /// A handle on a function's process that listens.
+    pub(crate) fn of_function(
+        key: InstanceKey,
+        serial: u64,
+        http_socket: PathBuf,
+        turns: Arc<Turns>,
+        call_timeout: Duration,
+    ) -> Arc<Self> {
+        let debug_socket = PathBuf::new();
+        let instance = Self::new(key, serial, http_socket, debug_socket);
+        // Nobody else has it yet.
+        let instance = Arc::into_inner(instance).expect("it was just made");
+        Arc::new(Self { turns: Some(turns), call_timeout: Some(call_timeout), ..instance })
+    }
+
+    /// Whether the call that is in it takes too long.
+    pub(crate) fn is_late(&self) -> bool {
+        let late = |limit| self.in_flight() > 0 && self.last_used.lock().elapsed() > limit;
+        self.call_timeout.is_some_and(late)
     }
 
     /// A handle on a process that has been told what to run and does not listen yet. Its sockets are bound, so requests

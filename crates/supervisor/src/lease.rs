@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 
 use crate::Death;
 use crate::connection::{PooledConnection, ResponseBody, repeatable};
+use crate::function::FunctionError;
 use crate::instance::{Instance, Phase};
 
 /// How long a failed request waits to learn that its process has died, and of what. The kernel closes a dead
@@ -42,6 +43,9 @@ pub enum AcquireError {
     /// A process was started and died of its limits before it was ready.
     #[error("the worker could not start: {}", .0.explanation())]
     Died(Death),
+    /// The function's code does not load.
+    #[error("the function does not start: {0}")]
+    Refused(FunctionError),
     /// It could not be started for a reason that only the operator can mend; the text is for the operator.
     #[error("{0}")]
     Internal(String),
@@ -111,6 +115,8 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub struct Lease {
     instance: Arc<Instance>,
+    /// Whether dropping it gives the place back: not when somebody else has it already.
+    held: bool,
 }
 
 impl Lease {
@@ -118,12 +124,34 @@ impl Lease {
     pub fn take(instance: Arc<Instance>) -> Option<Self> {
         // Counted first and looked at second: whoever drains looks in the other order, so one sees the other.
         instance.in_flight.fetch_add(1, Ordering::SeqCst);
-        let lease = Self { instance };
+        let lease = Self { instance, held: true };
         if *lease.instance.phase.borrow() != Phase::Serving {
             return None;
         }
         lease.instance.served.fetch_add(1, Ordering::Relaxed);
         Some(lease)
+    }
+
+    /// Takes the only place of a function's process. None: somebody has it, or the process takes no new work.
+    pub(crate) fn take_alone(instance: &Arc<Instance>) -> Option<Self> {
+        instance.in_flight.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        if *instance.phase.borrow() != Phase::Serving {
+            instance.in_flight.store(0, Ordering::SeqCst);
+            return None;
+        }
+        Some(Self::alone(instance))
+    }
+
+    /// The place that the caller has.
+    pub(crate) fn alone(instance: &Arc<Instance>) -> Self {
+        instance.served.fetch_add(1, Ordering::Relaxed);
+        *instance.last_used.lock() = tokio::time::Instant::now();
+        Self { instance: Arc::clone(instance), held: true }
+    }
+
+    /// Forgets the place without giving it back.
+    pub(crate) fn leave(mut self) {
+        self.held = false;
     }
 
     /// The process.
@@ -213,6 +241,12 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        if let Some(turns) = &self.instance.turns {
+            return turns.next(&self.instance);
+        }
         if self.instance.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             *self.instance.last_used.lock() = tokio::time::Instant::now();
         }

@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod death;
 mod events;
+mod function;
+mod functions;
 mod inquiry;
 mod instance;
 mod lease;
@@ -35,6 +37,8 @@ pub use events::{
     Ended, NoHandler, QueueBatch, QueueEnded, QueueMessage, QueueMetrics, QueueRetry, QueueRetryBatch,
     Scheduled, WorkflowAnswer,
 };
+pub use function::{FunctionError, INVOKE_HEADER};
+pub use functions::CallMemory;
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use owners::Owner;

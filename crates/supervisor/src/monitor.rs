@@ -28,7 +28,8 @@ const FULL_LOOK: u32 = 20;
 /// What is remembered of a process between two looks.
 pub(crate) struct Monitored {
     watch: Watch,
-    heart: Arc<Heart>,
+    /// None of a function's process: its one call may keep it busy.
+    heart: Option<Arc<Heart>>,
     looked: Instant,
     cpu: Duration,
     share: f64,
@@ -47,16 +48,16 @@ struct Heart {
 }
 
 impl Monitored {
-    pub(crate) fn new(limit: Duration, memory_limit: u64, hb_socket: PathBuf) -> Self {
-        let heart = Heart {
-            socket: hb_socket,
+    pub(crate) fn new(limit: Duration, memory_limit: u64, hb_socket: Option<PathBuf>) -> Self {
+        let heart = hb_socket.map(|socket| Heart {
+            socket,
             asking: AtomicBool::new(false),
             cpu_at_beat: AtomicU64::new(0),
             connection: tokio::sync::Mutex::new(None),
-        };
+        });
         Self {
             watch: Watch::new(limit),
-            heart: Arc::new(heart),
+            heart: heart.map(Arc::new),
             looked: Instant::now(),
             cpu: Duration::ZERO,
             share: 0.0,
@@ -147,19 +148,21 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
 
     // What the start has burned is no request's: the account begins at the first look.
     let burned = u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX);
-    let _ = monitored.heart.cpu_at_beat.compare_exchange(0, burned, Ordering::Relaxed, Ordering::Relaxed);
-    let sample = Sample {
-        cpu: usage.cpu,
-        cpu_at_beat: Duration::from_micros(monitored.heart.cpu_at_beat.load(Ordering::Relaxed)),
-        in_flight,
-        served: instance.served(),
+    let cpu_at_beat = match &monitored.heart {
+        Some(heart) => {
+            let _ = heart.cpu_at_beat.compare_exchange(0, burned, Ordering::Relaxed, Ordering::Relaxed);
+            Duration::from_micros(heart.cpu_at_beat.load(Ordering::Relaxed))
+        }
+        None => usage.cpu,
     };
-    if monitored.busy {
-        Heart::beat(&monitored.heart, usage.cpu);
+    let sample = Sample { cpu: usage.cpu, cpu_at_beat, in_flight, served: instance.served() };
+    if let (true, Some(heart)) = (monitored.busy, &monitored.heart) {
+        Heart::beat(heart, usage.cpu);
     }
     // Where there is a cgroup the kernel is faster; where there is none, this is the limit.
     let too_large = (usage.memory_bytes > monitored.memory_limit).then_some(Death::Memory);
-    if let Some(death) = monitored.watch.observe(sample).or(too_large) {
+    let late = instance.is_late().then_some(Death::Timeout);
+    if let Some(death) = late.or(monitored.watch.observe(sample)).or(too_large) {
         shared.signal(instance.serial, death, Signal::Kill);
         return;
     }

@@ -31,6 +31,8 @@ pub(crate) struct Rules {
     pub max_processes: usize,
     /// Most processes of one stateless worker version that serve at a time.
     pub max_per_key: usize,
+    /// Most processes of one function's version that serve at a time.
+    pub max_per_function: usize,
     /// How long an unused instance stays while memory lasts.
     pub idle_timeout: Duration,
     /// How long after its last response an instance may still have `waitUntil` work: Cloudflare's 30 s.
@@ -54,6 +56,8 @@ pub(crate) struct Rules {
 pub(crate) enum Event {
     /// Somebody waits for a place and found none.
     Wanted(InstanceKey),
+    /// A call has waited for a while, and every process of the function has one already.
+    Crowded(InstanceKey),
     /// A process that was asked for serves.
     Started(Serial),
     /// It listens, and this is whether it reports its invocations.
@@ -100,6 +104,8 @@ pub(crate) struct Load {
     pub memory: u64,
     /// Share of one core that it used since the last measurement.
     pub cpu: f64,
+    /// It has nothing left to do once its last request has ended: a function has no `waitUntil`.
+    pub prompt: bool,
 }
 
 /// What is to be done.
@@ -196,6 +202,7 @@ impl Plan {
     pub(crate) fn on(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         match event {
             Event::Wanted(key) => self.wanted(key, now),
+            Event::Crowded(key) => self.crowded(key, now),
             Event::Started(serial) => self.started(serial, now),
             Event::Listening(serial, tracing) => {
                 let mut effects = self.listening(serial, tracing, now);
@@ -274,6 +281,17 @@ impl Plan {
         }
         effects.push(self.start(key, now));
         effects
+    }
+
+    /// One more process at a time: whether it helps shows in how long the next calls wait.
+    fn crowded(&mut self, key: InstanceKey, now: Duration) -> Vec<Effect> {
+        let waits = self.failures.get(&key).is_some_and(|failures| now < failures.until);
+        let (starting, serving) = (self.of(key, Stage::Starting), self.of(key, Stage::Serving));
+        let full = serving >= self.rules.max_per_function || self.members.len() >= self.rules.max_processes;
+        if self.closing || waits || starting > 0 || full || self.retired.contains_key(&key) {
+            return Vec::new();
+        }
+        vec![self.start(key, now)]
     }
 
     fn start(&mut self, key: InstanceKey, now: Duration) -> Effect {
@@ -442,6 +460,7 @@ fn is_idle(member: &Member) -> bool {
 fn leaves(rules: &Rules, member: &Member, since: Duration, now: Duration, closing: bool) -> bool {
     let linger = match (member.load.served, closing) {
         (0, _) => Duration::ZERO,
+        _ if member.load.prompt => Duration::ZERO,
         (_, true) => rules.stop_grace,
         (_, false) => rules.linger,
     };

@@ -9,6 +9,7 @@ fn rules() -> Rules {
         memory_budget: 1000,
         max_processes: 8,
         max_per_key: 2,
+        max_per_function: 3,
         idle_timeout: 3600 * SECOND,
         linger: 30 * SECOND,
         drain_timeout: 300 * SECOND,
@@ -36,7 +37,7 @@ fn serving() -> (Plan, InstanceKey, Serial) {
 }
 
 fn load(in_flight: usize, served: u64, last_used: Duration) -> Load {
-    Load { in_flight, served, last_used, memory: 100, cpu: 0.0 }
+    Load { in_flight, served, last_used, memory: 100, cpu: 0.0, prompt: false }
 }
 
 #[test]
@@ -530,4 +531,26 @@ proptest! {
             prop_assert!(alive.len() <= rules().max_processes * 2, "{}", alive.len());
         }
     }
+}
+
+#[test]
+fn a_crowded_function_gets_one_process_after_another_up_to_its_most() {
+    let (mut plan, key, _) = serving();
+    for _ in 0..2 {
+        let [Effect::Start(serial, _)] = plan.on(Event::Crowded(key), SECOND)[..] else { panic!() };
+        assert_eq!(plan.on(Event::Crowded(key), SECOND), [], "one starts already");
+        plan.on(Event::Started(serial), SECOND);
+    }
+    assert_eq!(plan.on(Event::Crowded(key), SECOND), [], "it has as many as it may");
+}
+
+#[test]
+fn a_retired_function_leaves_after_its_last_call() {
+    let (mut plan, key, serial) = serving();
+    let load = |in_flight| Load { prompt: true, ..load(in_flight, 5, SECOND) };
+    plan.on(Event::Observed(serial, load(1)), SECOND);
+    assert_eq!(plan.on(Event::Retired(key), SECOND), [Effect::Drain(serial)]);
+    assert_eq!(plan.on(Event::Tick, 2 * SECOND), []);
+    plan.on(Event::Observed(serial, load(0)), 2 * SECOND);
+    assert_eq!(plan.on(Event::Tick, 2 * SECOND), [Effect::Terminate(serial)]);
 }

@@ -1,9 +1,11 @@
 //! What a process finds at the other end of its sockets; the binary plugs it in.
 
 use std::any::Any;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hearth_jail::Folder;
 use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -17,6 +19,15 @@ pub trait CodeSource: Send + Sync + 'static {
     /// # Errors
     /// [`AcquireError::NoSuchVersion`], or [`AcquireError::Internal`] when it cannot be read.
     async fn launch(&self, version: VersionId) -> Result<Launch, AcquireError>;
+
+    /// What a function's process sees beside its code: its dependencies, or the program that was made of it.
+    ///
+    /// # Errors
+    /// As [`Self::launch`], and [`AcquireError::Refused`] when it cannot be made of the code.
+    async fn folders(&self, launch: &Launch) -> Result<Vec<Folder>, AcquireError> {
+        let _ = launch;
+        Ok(Vec::new())
+    }
 }
 
 /// Who a process is, for the services that it reaches.
@@ -85,4 +96,10 @@ pub struct InstanceSockets {
 pub trait Services: Send + Sync + 'static {
     /// Begins to serve one instance; dropping the answer ends it.
     fn attach(&self, identity: Arc<Identity>, sockets: InstanceSockets) -> Box<dyn Any + Send + Sync>;
+
+    /// Begins to serve a function's process, whose network device this is; dropping the answer ends it.
+    fn attach_function(&self, identity: Arc<Identity>, device: OwnedFd) -> Box<dyn Any + Send + Sync>;
+
+    /// Takes in what a function's process says of a call that came to it over its host or a route: a line of JSON.
+    fn called(&self, identity: &Identity, line: &str);
 }

@@ -91,7 +91,7 @@ impl Supervisor {
 
     /// Parked processes that are ready.
     pub fn spares(&self) -> usize {
-        self.shared.spares.ready()
+        self.shared.spares.ready() + self.shared.parks.ready()
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::function::{Parks, Turns};
 use crate::instance::{Instance, InstanceKey, Role};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
@@ -44,13 +45,14 @@ pub struct Supervisor {
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) jailer: Jailer,
-    code: Arc<dyn CodeSource>,
-    services: Arc<dyn Services>,
+    pub(crate) code: Arc<dyn CodeSource>,
+    pub(crate) services: Arc<dyn Services>,
     nursery: Arc<Nursery>,
     pub(crate) spares: Pools,
+    pub(crate) parks: Arc<Parks>,
     pub(crate) tallies: Tallies,
-    starting: Semaphore,
-    groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
+    pub(crate) starting: Semaphore,
+    pub(crate) groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
     events: mpsc::UnboundedSender<Event>,
     pub(crate) owners: Owners,
@@ -69,10 +71,12 @@ type Waiter = oneshot::Sender<Result<Arc<Instance>, AcquireError>>;
 
 /// The processes of one key, and those who wait for one.
 #[derive(Default)]
-struct Group {
-    serving: RwLock<Vec<Arc<Instance>>>,
+pub(crate) struct Group {
+    pub(crate) serving: RwLock<Vec<Arc<Instance>>>,
     waiting: Mutex<Vec<Waiter>>,
     refusal: Mutex<Option<AcquireError>>,
+    /// Of a function: who waits for a place in one of them.
+    pub(crate) turns: Arc<Turns>,
 }
 
 /// A process with everything that belongs to it.
@@ -80,13 +84,15 @@ pub(crate) struct Running {
     pub(crate) instance: Arc<Instance>,
     pub(crate) process: Process,
     pub(crate) monitored: Mutex<Monitored>,
-    tracing: Tracing,
+    pub(crate) tracing: Tracing,
     /// `<worker>:<version's tag>`, for the log.
     pub(crate) title: String,
     /// Whether others can come to its Durable Objects.
     pub(crate) lent: bool,
     /// Ends the services of its sockets when dropped.
-    _attached: Box<dyn Any + Send + Sync>,
+    pub(crate) _attached: Box<dyn Any + Send + Sync>,
+    /// Of a function's process: what it used before it had its code, in bytes.
+    pub(crate) baseline: u64,
 }
 
 impl Running {
@@ -100,6 +106,7 @@ impl Running {
             last_used: instance.last_used.lock().saturating_duration_since(began),
             memory,
             cpu,
+            prompt: instance.turns.is_some(),
         };
         Event::Observed(instance.serial, load)
     }
@@ -119,6 +126,7 @@ impl Supervisor {
         let (events, inbox) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             spares: Pools::start(Arc::clone(&nursery), config.spares, stop.clone()),
+            parks: Parks::new(Arc::clone(&config), jailer.clone(), stop.clone()),
             tallies: Tallies::default(),
             starting: Semaphore::new(config.max_starting),
             groups: RwLock::default(),
@@ -220,7 +228,7 @@ impl Supervisor {
         if tokio::time::timeout(patience, self.shared.gone.cancelled()).await.is_err() {
             tracing::warn!("some workers did not end in time and are killed");
         }
-        self.shared.spares.close().await;
+        tokio::join!(self.shared.spares.close(), self.shared.parks.close());
     }
 }
 
@@ -230,6 +238,12 @@ impl Instances for Supervisor {
             // A process may begin to drain between the choice and the lease; the next one does not.
             loop {
                 let instance = self.shared.instance(worker, version).await?;
+                if instance.turns.is_some() {
+                    match self.shared.turn(instance.key).await? {
+                        Some(lease) => return Ok(lease),
+                        None => continue,
+                    }
+                }
                 if instance.in_flight() >= self.shared.config.max_in_flight {
                     let text = "This worker has too many requests in flight.".to_owned();
                     return Err(AcquireError::Overloaded(text));
@@ -248,7 +262,7 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    fn group(&self, key: InstanceKey) -> Arc<Group> {
+    pub(crate) fn group(&self, key: InstanceKey) -> Arc<Group> {
         if let Some(group) = self.groups.read().get(&key) {
             return Arc::clone(group);
         }
@@ -345,7 +359,13 @@ impl Shared {
                 self.apply(Effect::Drain(serial));
             }
             Effect::Unpinned(key) => self.say_unpinned(key),
-            Effect::Terminate(serial) => self.signal(serial, Death::Stopped, Signal::Terminate),
+            Effect::Terminate(serial) => {
+                // A function knows no orderly end, and as the first of its namespace it would not hear the signal.
+                let heard = |running: Arc<Running>| running.instance.turns.is_none();
+                let signal =
+                    if self.running(serial).is_none_or(heard) { Signal::Terminate } else { Signal::Kill };
+                self.signal(serial, Death::Stopped, signal);
+            }
             Effect::Kill(serial, death) => self.signal(serial, death, Signal::Kill),
         }
     }
@@ -412,6 +432,12 @@ impl Shared {
         };
         // Those who wait need not wait for it to listen: its sockets are bound, and what they send is read when it does.
         self.publish(serial, &running);
+        if running.instance.turns.is_some() {
+            // It listens already.
+            self.tallies.started(key.worker, began.elapsed());
+            return self.tell(Event::Listening(serial, running.tracing));
+        }
+        let Some(control) = control else { return };
         let listens = listening(&running.process, control, self.config.start_timeout).await;
         let sealed = match listens {
             Ok(()) => self.jailer.seal(&running.process.id).await.map_err(StartError::Io),
@@ -450,6 +476,9 @@ impl Shared {
             let _ = waiter.send(Ok(Arc::clone(instance)));
         }
         drop(waiting);
+        if let Some(turns) = &instance.turns {
+            turns.offer(instance);
+        }
         self.tell(Event::Started(serial));
     }
 
@@ -471,11 +500,14 @@ impl Shared {
 
     /// A spare that has been told to run the key's version.
     async fn configured(
-        &self,
+        self: &Arc<Self>,
         serial: Serial,
         key: InstanceKey,
-    ) -> Result<(Arc<Running>, pipe::Receiver), AcquireError> {
+    ) -> Result<(Arc<Running>, Option<pipe::Receiver>), AcquireError> {
         let mut launch = self.code.launch(key.version).await?;
+        if let Some(function) = launch.format.function() {
+            return self.function(serial, key, &launch, function).await.map(|running| (running, None));
+        }
         let front = key.role == Role::Front;
         if front {
             // Their engine runs in the host.
@@ -509,14 +541,15 @@ impl Shared {
         let limit = Duration::from_millis(launch.limits.cpu_ms());
         let running = Running {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug),
-            monitored: Mutex::new(Monitored::new(limit, memory, out.join("hb.sock"))),
+            monitored: Mutex::new(Monitored::new(limit, memory, Some(out.join("hb.sock")))),
             tracing,
             title: standing::title(&launch),
             lent,
             _attached: self.services.attach(identity, sockets),
+            baseline: 0,
             process,
         };
-        Ok((Arc::new(running), control))
+        Ok((Arc::new(running), Some(control)))
     }
 
     /// Whether a process that starts now reports its invocations.
@@ -549,6 +582,10 @@ impl Shared {
         self.tallies.ended(running.instance.key.worker, death);
         self.running.lock().remove(&serial);
         self.left.notify_waiters();
+        if running.instance.turns.is_some() {
+            // A first call that ended it at once was served: its function starts without a pause.
+            self.tell(running.observed(self.began));
+        }
         if opened {
             self.tell(Event::Exited(serial));
         } else {
@@ -602,6 +639,6 @@ impl Shared {
     }
 }
 
-fn internal(error: io::Error) -> AcquireError {
+pub(crate) fn internal(error: io::Error) -> AcquireError {
     AcquireError::Internal(error.to_string())
 }

@@ -162,6 +162,7 @@ fn refused(service: &str, error: &AcquireError) -> RouteError {
     let text = match error {
         AcquireError::Overloaded(reason) => format!("Worker {service} is overloaded: {reason}"),
         AcquireError::Died(death) => format!("Worker {service} could not start: {}", death.explanation()),
+        AcquireError::Refused(error) => format!("Worker {service} could not start: {error}"),
         AcquireError::NoSuchVersion(_) | AcquireError::Internal(_) => {
             format!("Worker {service} could not start.")
         }

@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use hearth_egress::{Egress, Origin, Policy};
+use hearth_egress::{Direct, Egress, Origin, Policy};
+use hearth_functions::{Functions, Network};
 use hearth_gateway::RouteTable;
 use hearth_objects::Stay;
 use hearth_observe::{Hub, Subject};
@@ -14,6 +16,7 @@ use hearth_store::{EgressRules, Store};
 use hearth_supervisor::{Identity, InstanceSockets, Peer, Services, Supervisor};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::bindings::{Bindings, Capabilities};
@@ -33,7 +36,10 @@ pub struct Attach {
     capabilities: Capabilities,
     /// Set once the supervisor is there, which itself is made with this.
     supervisor: OnceLock<Supervisor>,
+    /// Set once they are there.
+    functions: OnceLock<Functions>,
     ways_out: Mutex<HashMap<u64, Weak<WayOut>>>,
+    function_ways_out: Mutex<HashMap<u64, Weak<FunctionWayOut>>>,
     next: AtomicU64,
     /// Invocations whose traces came faster than they were taken.
     lost: Arc<AtomicU64>,
@@ -43,6 +49,34 @@ pub struct Attach {
 struct WayOut {
     identity: Arc<Identity>,
     handle: OnceLock<hearth_egress::ServeHandle>,
+}
+
+/// The way out of one function's process.
+struct FunctionWayOut {
+    store: Store,
+    egress: Arc<Egress>,
+    identity: Arc<Identity>,
+    /// Made with the function's rules when it first goes out: most calls never do.
+    direct: tokio::sync::OnceCell<Direct>,
+}
+
+impl FunctionWayOut {
+    async fn direct(&self) -> &Direct {
+        let make = || async { self.egress.direct(origin(&self.store, &self.identity).await) };
+        self.direct.get_or_init(make).await
+    }
+}
+
+#[async_trait::async_trait]
+impl hearth_functions::WayOut for FunctionWayOut {
+    async fn connect(&self, host: &str, port: u16) -> std::io::Result<(TcpStream, Box<dyn Any + Send>)> {
+        let (stream, held) = self.direct().await.connect(host, port).await?;
+        Ok((stream, Box::new(held)))
+    }
+
+    async fn knows(&self, name: &str) -> bool {
+        self.direct().await.knows(name).await
+    }
 }
 
 /// Everything that serves one instance; dropping it ends that.
@@ -86,7 +120,9 @@ impl Attach {
             hub,
             logged,
             supervisor: OnceLock::new(),
+            functions: OnceLock::new(),
             ways_out: Mutex::default(),
+            function_ways_out: Mutex::default(),
             next: 0.into(),
             lost: Arc::default(),
         }))
@@ -96,6 +132,12 @@ impl Attach {
     pub fn begin(&self, supervisor: Supervisor) {
         // Set twice would be the same one again.
         let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Says who remembers what functions are called for.
+    pub fn begin_functions(&self, functions: Functions) {
+        // Set twice would be the same ones again.
+        let _ = self.functions.set(functions);
     }
 
     /// Invocations whose traces were lost, since the start.
@@ -118,6 +160,16 @@ impl Attach {
         for way in ways {
             if let Some(handle) = way.handle.get() {
                 handle.set_origin(origin(&self.store, &way.identity).await);
+            }
+        }
+        let ways: Vec<_> = {
+            let mut ways = self.function_ways_out.lock();
+            ways.retain(|_, way| way.strong_count() > 0);
+            ways.values().filter_map(Weak::upgrade).collect()
+        };
+        for way in ways {
+            if let Some(direct) = way.direct.get() {
+                direct.set_origin(origin(&self.store, &way.identity).await);
             }
         }
     }
@@ -174,6 +226,30 @@ impl Services for Attach {
             _stay: stores.then(|| self.capabilities.objects.enter(worker)),
             opening,
         })
+    }
+
+    fn attach_function(&self, identity: Arc<Identity>, device: OwnedFd) -> Box<dyn Any + Send + Sync> {
+        let way_out = Arc::new(FunctionWayOut {
+            store: self.store.clone(),
+            egress: Arc::clone(&self.egress),
+            identity,
+            direct: tokio::sync::OnceCell::new(),
+        });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.function_ways_out.lock().insert(number, Arc::downgrade(&way_out));
+        match Network::serve(device, way_out) {
+            Ok(network) => Box::new(network),
+            Err(error) => {
+                tracing::error!(%error, "a function has no network: its device cannot be watched");
+                Box::new(())
+            }
+        }
+    }
+
+    fn called(&self, identity: &Identity, line: &str) {
+        if let Some(functions) = self.functions.get() {
+            functions.called(identity, line);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn entry(format: &Format) -> (&'static str, String) {
             let specifier = serde_json::Value::from(format!("./{main}")).to_string();
             ("hearth-probe.js", MODULES.replace("\"hearth:main\"", &specifier))
         }
-        Format::ServiceWorker { .. } => ("", SERVICE_WORKER.to_owned()),
+        Format::ServiceWorker { .. } | Format::Function(_) => ("", SERVICE_WORKER.to_owned()),
     }
 }
 

@@ -320,6 +320,8 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
                 }
             }
         }
+        // No workerd is started for one.
+        Format::Function(_) => {}
     }
 }
 

@@ -1,0 +1,171 @@
+//! `/api/v1/functions`, word for word as its document says; what that leaves open is decided in `seed-readings.md`.
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hearth_api::Caller;
+use hearth_model::WorkerId;
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::call::MAX_EVENT;
+use crate::draft::{Draft, MAX_CODE};
+use crate::error::Refusal;
+use crate::functions::{Function, Functions};
+use crate::records::KEPT;
+
+type Answer = Result<Response, Refusal>;
+
+/// Calls that a page of records has unless it is asked for otherwise.
+const PAGE: u32 = 50;
+
+/// The API as a router for whole paths.
+pub fn router(functions: Functions) -> Router {
+    Router::new()
+        .route("/api/v1/functions", get(list).post(create))
+        .route("/api/v1/functions/{id}", get(show).put(update).delete(delete))
+        .route("/api/v1/functions/{id}/invoke", post(invoke))
+        .route("/api/v1/functions/{id}/stats", get(stats))
+        .route("/api/v1/functions/{id}/invocations", get(invocations))
+        .route("/api/v1/functions/{id}/logs", get(logs))
+        // JSON may write each byte of the code as six.
+        .layer(DefaultBodyLimit::max(6 * MAX_CODE + (1 << 20)))
+        .route("/api/health", get(health))
+        .with_state(functions)
+}
+
+fn shown(status: StatusCode, value: Value) -> Answer {
+    Ok((status, Json(value)).into_response())
+}
+
+async fn caller(functions: &Functions, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    Ok(functions.0.config.api.caller(headers).await?)
+}
+
+async fn found(functions: &Functions, headers: &HeaderMap, id: &str) -> Result<Function, Refusal> {
+    let caller = caller(functions, headers).await?;
+    functions.find(&functions.account(&caller).await?, id).await
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({ "status": "ok", "services": { "cloudfunction": "running", "workers": "running" } }))
+}
+
+async fn list(State(functions): State<Functions>, headers: HeaderMap) -> Answer {
+    let caller = caller(&functions, &headers).await?;
+    let all = functions.list(&functions.account(&caller).await?).await?;
+    let shown_all: Vec<Value> = all.iter().map(Function::shown).collect();
+    shown(StatusCode::OK, json!({ "total": shown_all.len(), "functions": shown_all }))
+}
+
+async fn create(State(functions): State<Functions>, headers: HeaderMap, body: Bytes) -> Answer {
+    let caller = caller(&functions, &headers).await?;
+    let draft = Draft::read(&body)?;
+    // To its end, though its client goes away: between the store and the data plane there is no good moment to stop.
+    let made = tokio::spawn(async move { functions.create(&caller, draft).await });
+    shown(StatusCode::CREATED, made.await.map_err(Refusal::internal)??.shown())
+}
+
+async fn show(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    shown(StatusCode::OK, found(&functions, &headers, &id).await?.shown())
+}
+
+async fn update(
+    State(functions): State<Functions>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let caller = caller(&functions, &headers).await?;
+    let draft = Draft::read(&body)?;
+    let changed = tokio::spawn(async move { functions.update(&caller, &id, draft).await });
+    shown(StatusCode::OK, changed.await.map_err(Refusal::internal)??.shown())
+}
+
+async fn delete(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    let caller = caller(&functions, &headers).await?;
+    let deleted = tokio::spawn(async move { functions.delete(&caller, &id).await });
+    let deleted = deleted.await.map_err(Refusal::internal)??;
+    shown(StatusCode::OK, json!({ "id": deleted.worker.id.to_string(), "message": "function deleted" }))
+}
+
+async fn invoke(
+    State(functions): State<Functions>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer {
+    let caller = caller(&functions, &headers).await?;
+    if body.len() > MAX_EVENT {
+        let text = format!("it is larger than {} MiB", MAX_EVENT >> 20);
+        return Err(Refusal::field("event", text).with_status(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    let unknown = || Refusal::unknown(&id);
+    let worker: WorkerId = id.parse().map_err(|_| unknown())?;
+    let (account, _, version) = functions.0.config.deployed.function(worker).ok_or_else(unknown)?;
+    if !caller.scope.allows(&account) {
+        return Err(unknown());
+    }
+    let answer = functions.invoke(worker, version, &body).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+async fn stats(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    let function = found(&functions, &headers, &id).await?;
+    shown(StatusCode::OK, functions.0.config.records.stats(function.worker.id).await)
+}
+
+#[derive(Deserialize)]
+struct Window {
+    limit: Option<u32>,
+    offset: Option<u32>,
+}
+
+impl Window {
+    fn bounds(&self) -> (u32, u32) {
+        (self.limit.unwrap_or(PAGE).clamp(1, KEPT), self.offset.unwrap_or(0))
+    }
+}
+
+async fn invocations(
+    State(functions): State<Functions>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(window): Query<Window>,
+) -> Answer {
+    let function = found(&functions, &headers, &id).await?;
+    let (limit, offset) = window.bounds();
+    let (records, total) = functions.0.config.records.page(function.worker.id, limit, offset).await;
+    shown(StatusCode::OK, json!({ "invocations": records, "total": total }))
+}
+
+async fn logs(
+    State(functions): State<Functions>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(window): Query<Window>,
+) -> Answer {
+    let function = found(&functions, &headers, &id).await?;
+    let (limit, offset) = window.bounds();
+    let (records, _) = functions.0.config.records.page(function.worker.id, limit, offset).await;
+    let lines: Vec<Value> = records
+        .iter()
+        .flat_map(|record| {
+            let line = |text: &str, level: &str| {
+                json!({
+                    "timestamp": record.started_at,
+                    "request_id": record.request_id,
+                    "level": level,
+                    "message": text,
+                })
+            };
+            let error = record.error.iter().map(move |error| line(&error.to_string(), "error"));
+            record.logs.iter().map(move |text| line(text, "info")).chain(error).collect::<Vec<_>>()
+        })
+        .collect();
+    shown(StatusCode::OK, json!({ "logs": lines }))
+}
