@@ -131,6 +131,10 @@ bench-events: setup-tests build ## … of queues and the cache; ONLY="queues" pi
 bench-objects: setup-tests build ## … of Durable Objects; ONLY="counter" picks some
 	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/objects.py $(ONLY)
 
+.PHONY: bench-functions
+bench-functions: setup-tests build ## … of functions in Node.js, Python and Go; ONLY="warm cold" picks some
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/functions.py $(ONLY)
+
 .PHONY: bench-tail
 bench-tail: setup-tests build ## … of being watched
 	@scripts/packages bench
