@@ -18,6 +18,7 @@ use crate::output::{Console, Output, Source};
 use crate::plan::{Event, Serial, Tracing};
 use crate::process::Process;
 use crate::services::Identity;
+use crate::standing;
 use crate::supervisor::{Running, Shared, internal};
 use crate::{Death, Supervisor};
 
@@ -145,6 +146,7 @@ impl Shared {
             instance: Instance::of_function(key, serial, http, turns, timeout),
             monitored: Mutex::new(Monitored::new(cpu, memory, None)),
             tracing: Tracing::Off,
+            title: standing::title(launch),
             lent: false,
             _attached: attached,
             baseline,
