@@ -13,7 +13,7 @@ pub struct Refusal {
     status: StatusCode,
     field: Option<&'static str>,
     message: String,
-    details: Option<FunctionError>,
+    details: Option<Box<FunctionError>>,
     /// For the operator.
     cause: Option<String>,
 }
@@ -39,7 +39,7 @@ impl Refusal {
             Some(rest) => rest.to_owned(),
             None => error.to_string(),
         };
-        Self { details: Some(error), ..Self::field(field, message) }
+        Self { details: Some(Box::new(error)), ..Self::field(field, message) }
     }
 
     pub fn unknown(id: &str) -> Self {
