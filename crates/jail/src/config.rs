@@ -88,7 +88,8 @@ pub enum Program {
     Node,
     /// Python, with a function's code.
     Python,
-    /// A function that was compiled: it is in a folder that the instance sees, `/data/app/function`.
+    /// A function that was compiled: it is in a folder that the instance sees, `/data/app/function`. It is executed when a
+    /// byte comes on its stdin, so the folder can be shown to it later.
     Compiled,
     /// The Go toolchain, which compiles functions. It alone may start further processes.
     Go,

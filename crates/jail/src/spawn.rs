@@ -13,7 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit};
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use crate::cgroup::Entrance;
-use crate::config::{Context, Error, Folder, Layers, Limits, Result};
+use crate::config::{Context, Error, Folder, Layers, Limits, Program, Result};
 use crate::image::Image;
 use crate::policy::Policy;
 use crate::privileges::{self, User};
@@ -63,6 +63,10 @@ pub(crate) fn spawn(plan: &Plan<'_>, fds: &[OwnedFd]) -> Result<(Pid, OwnedFd)> 
             let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 become_program(plan, fds, go_reader, &status_writer)
             }));
+            if plan.image.program == Program::Compiled && rustix::io::fcntl_getfd(&status_writer).is_err() {
+                // It waited, and what it waited for does not run.
+                sys::exit_now(127)
+            }
             let words =
                 failure.map_or_else(|_| "panic while setting up".to_owned(), |error| error.to_string());
             let _ = fs::File::from(status_writer).write_all(words.as_bytes());
@@ -112,9 +116,21 @@ fn map_owner(pid: Pid, user: Option<User>) -> io::Result<()> {
 fn become_program(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> Error {
     match prepare(plan, fds, go, status) {
         Ok((path, args, env)) => {
+            if plan.image.program == Program::Compiled {
+                wait_for_program(fds.len());
+            }
             Error::Step { step: "executing the program".into(), source: sys::exec(&path, &args, &env) }
         }
         Err(error) => error,
+    }
+}
+
+/// Waits, jailed, until a byte comes on stdin: the program is shown meanwhile. For the jailer the process has started. Nobody
+/// hears a failure from here on but by the process's end.
+fn wait_for_program(fds: usize) {
+    let first = i32::try_from(fds).unwrap_or(3);
+    if sys::close_from(first, false).is_err() || !sys::read_byte().unwrap_or(false) {
+        sys::exit_now(0);
     }
 }
 

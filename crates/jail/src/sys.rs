@@ -362,3 +362,10 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>
     // SAFETY: the descriptor is owned by what is returned, which neither replaces nor closes it before its own end.
     Ok(unsafe { tokio::io::unix::AsyncFd::register(fd) }?)
 }
+
+/// Reads one byte from stdin and no more. False: it has ended.
+pub(crate) fn read_byte() -> io::Result<bool> {
+    let mut byte = 0_u8;
+    // SAFETY: the kernel writes at most one byte to `byte`, which lives through the call.
+    check(unsafe { libc::read(0, (&raw mut byte).cast(), 1) } as libc::c_long).map(|read| read == 1)
+}

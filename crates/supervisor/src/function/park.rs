@@ -1,6 +1,6 @@
 //! Processes of functions before they have their code: jailed, with the harness loaded, waiting on stdin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use hearth_jail::{
 use hearth_model::FunctionRuntime;
 use parking_lot::Mutex;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -50,12 +51,14 @@ pub(crate) struct Parks {
     config: Arc<Config>,
     jailer: Jailer,
     ready: Mutex<BTreeMap<FunctionRuntime, Vec<Parked>>>,
+    /// Those that somebody sees to already.
+    filling: Mutex<BTreeSet<FunctionRuntime>>,
     stop: CancellationToken,
 }
 
 impl Parks {
     pub(crate) fn new(config: Arc<Config>, jailer: Jailer, stop: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { config, jailer, ready: Mutex::default(), stop })
+        Arc::new(Self { config, jailer, ready: Mutex::default(), filling: Mutex::default(), stop })
     }
 
     /// A parked process that lives, and sees these folders.
@@ -64,22 +67,29 @@ impl Parks {
         runtime: FunctionRuntime,
         folders: Vec<Folder>,
     ) -> io::Result<Parked> {
-        // What was compiled is the program itself: there is nothing to park before it is there.
-        if runtime == FunctionRuntime::Go {
-            return self.spawn(runtime, folders).await;
-        }
         let taken = {
             let mut ready = self.ready.lock();
             let ready = ready.entry(runtime).or_default();
             std::iter::from_fn(|| ready.pop()).find(|parked| parked.exit.borrow().is_none())
         };
-        let parked = match taken {
+        let mut parked = match taken {
             Some(parked) => parked,
-            None => self.spawn(runtime, Vec::new()).await?,
+            None => self.spawn(runtime).await?,
         };
-        tokio::spawn(Arc::clone(self).fill(runtime));
+        if self.filling.lock().insert(runtime) {
+            let parks = Arc::clone(self);
+            tokio::spawn(async move {
+                parks.fill(runtime).await;
+                parks.filling.lock().remove(&runtime);
+            });
+        }
         for folder in folders {
             self.jailer.show(&parked.id, folder).await?;
+        }
+        if runtime == FunctionRuntime::Go {
+            // The jail waits for it: the program is there now.
+            parked.stdin.write_all(b"g").await?;
+            return self.loaded(parked, runtime).await;
         }
         Ok(parked)
     }
@@ -89,7 +99,7 @@ impl Parks {
         self.ready.lock().values().map(Vec::len).sum()
     }
 
-    async fn fill(self: Arc<Self>, runtime: FunctionRuntime) {
+    async fn fill(&self, runtime: FunctionRuntime) {
         loop {
             // The one just taken is starting, and a spawn beside it costs it half of its cores.
             if self.stop.run_until_cancelled(tokio::time::sleep(COURTESY)).await.is_none() {
@@ -99,7 +109,7 @@ impl Parks {
             if !self.ready.lock().get(&runtime).is_none_or(wants) {
                 return;
             }
-            match self.spawn(runtime, Vec::new()).await {
+            match self.spawn(runtime).await {
                 Ok(parked) => self.ready.lock().entry(runtime).or_default().push(parked),
                 Err(error) => {
                     tracing::error!(%error, runtime = runtime.name(), "cannot start a parked process");
@@ -109,7 +119,7 @@ impl Parks {
         }
     }
 
-    async fn spawn(&self, runtime: FunctionRuntime, folders: Vec<Folder>) -> io::Result<Parked> {
+    async fn spawn(&self, runtime: FunctionRuntime) -> io::Result<Parked> {
         let id = unguessable();
         let dir = self.config.run_dir.join("i").join(&id);
         let listening = tokio::task::block_in_place(|| {
@@ -134,12 +144,12 @@ impl Parks {
                 child_stderr.into_blocking_fd()?,
             ],
             fds: vec![child_control.into_blocking_fd()?, listening],
-            folders,
+            folders: Vec::new(),
             limits: self.limits(PARKED_MEMORY),
             device: Some(child_device),
         };
         let spawned = self.jailer.spawn(command).await?;
-        let mut parked = Parked {
+        let parked = Parked {
             id,
             dir,
             stdin,
@@ -151,6 +161,12 @@ impl Parks {
             exit: spawned.exit,
             baseline: 0,
         };
+        // A compiled function has its harness in itself.
+        if runtime == FunctionRuntime::Go { Ok(parked) } else { self.loaded(parked, runtime).await }
+    }
+
+    /// Waits until the harness is loaded, and measures what that takes.
+    async fn loaded(&self, mut parked: Parked, runtime: FunctionRuntime) -> io::Result<Parked> {
         let loaded = tokio::time::timeout(self.config.start_timeout, parked.control.next()).await;
         match loaded {
             Ok(Ok((News::Parked, _))) => {}
@@ -199,9 +215,7 @@ impl Parks {
 fn program(runtime: FunctionRuntime) -> (Program, Vec<String>) {
     let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect();
     match runtime {
-        FunctionRuntime::Nodejs => {
-            (Program::Node, args(&["--no-warnings", "--enable-source-maps", "/runtime/harness.cjs"]))
-        }
+        FunctionRuntime::Nodejs => (Program::Node, args(&["--no-warnings", "/runtime/harness.cjs"])),
         // Isolated, without the machine's packages, and writing no bytecode.
         FunctionRuntime::Python => (Program::Python, args(&["-I", "-S", "-B", "/runtime/harness.py"])),
         FunctionRuntime::Go => (Program::Compiled, Vec::new()),
