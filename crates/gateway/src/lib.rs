@@ -31,6 +31,7 @@ mod public;
 mod ray;
 mod strict;
 mod table;
+mod whole;
 mod ws;
 
 pub use access::{CountersSnapshot, LATENCY_BOUNDS_US};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hearth_model::{Split, VersionId};
+use hearth_model::{Dialect, Split, VersionId};
 use hearth_supervisor::{RequestBody, ResponseBody};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -14,14 +14,14 @@ use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Exchange;
-use crate::body::Body;
+use crate::body::{Body, BoxError};
 use crate::encoding::{self, Plan};
 use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers;
 use crate::linger::Lingering;
 use crate::table::Match;
-use crate::ws;
+use crate::{whole, ws};
 
 /// What a worker is told that we accept, as Cloudflare tells it; what the client accepts is in `request.cf`.
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, br");
@@ -49,6 +49,10 @@ impl Gateway {
             return Err((Failure::Overloaded, accept_of(request.headers())));
         };
         let _presence = found.worker.presence(level);
+        let alone = worker.dialect == Dialect::Functions;
+        if alone {
+            request = whole::request(request).await?;
+        }
         exchange.found(&found.worker, version, place);
         self.acquire(worker.id, version, exchange)
             .await
@@ -73,7 +77,15 @@ impl Gateway {
             }
             return switched.ok_or((Failure::NoResponse, asked.headers));
         }
-        Ok(self.incoming(response, &asked))
+        if alone {
+            let response =
+                whole::response(response).await.map_err(|failure| (failure, asked.headers.clone()))?;
+            drop(exchange.take_lease());
+            return Ok(self.incoming(response, &asked, |body| {
+                Body::boxed(body.map_err(|never| match never {}).boxed_unsync())
+            }));
+        }
+        Ok(self.incoming(response, &asked, Body::instance))
     }
 
     async fn acquire(
@@ -95,7 +107,16 @@ impl Gateway {
     }
 
     /// The response as the client gets it.
-    fn incoming(&self, response: Response<ResponseBody>, asked: &Asked) -> Response<Body> {
+    fn incoming<B>(
+        &self,
+        response: Response<B>,
+        asked: &Asked,
+        as_it_is: impl FnOnce(B) -> Body,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let (mut parts, body) = response.into_parts();
         headers::clean_response(&mut parts.headers);
         parts.version = Version::HTTP_11;
@@ -109,7 +130,7 @@ impl Gateway {
             length,
         );
         let body = match plan {
-            Plan::Keep => Body::instance(body),
+            Plan::Keep => as_it_is(body),
             plan => encoding::apply(plan, &mut parts.headers, body),
         };
         Response::from_parts(parts, body)

@@ -182,6 +182,38 @@ async fn a_function_with_a_host_or_a_route_answers_requests() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_visitor_holds_no_process() {
+    let hearth = Hearth::start().await;
+    let code = "import os\ndef handler(e, c):\n    return {'pid': os.getpid(), 'size': len(e['body']), 'large': 'x' * (e['body'] == 'large') * 4000000}";
+    let fields = json!({
+        "name": "slow", "runtime": "python", "handler": "handler", "code": code, "timeout": 1, "host": "slow.test",
+    });
+    let (status, made) = call_json(&hearth, "POST", "/api/v1/functions", fields).await;
+    assert_eq!(status, 201, "{made:#}");
+    let id = made["id"].as_str().unwrap();
+    result(&hearth, id, json!({ "body": "" })).await;
+
+    // It sends its body after more than the function's timeout.
+    let mut slow = tokio::net::TcpStream::connect(hearth.address()).await.unwrap();
+    slow.write_all(b"POST / HTTP/1.1\r\nHost: slow.test\r\nContent-Length: 5\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    slow.write_all(b"large").await.unwrap();
+    // It reads after another such while: what it does not read is more than sockets hold.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.len() > 4_000_000, "{:.300}", answer);
+    let records = records(&hearth, id, 2).await;
+    assert!(records.iter().all(|record| record["success"] == true), "{records:#?}");
+    let cold = records.iter().filter(|record| record["cold_start"] == true).count();
+    assert_eq!(cold, 1, "its process was ended: {records:#?}");
+    let after = invoke(&hearth, id, json!({ "body": "" })).await;
+    assert_eq!(after["cold_start"], false, "{after:#}");
+}
+
 /// The records of a function, once there are so many.
 async fn records(hearth: &Hearth, id: &str, count: usize) -> Vec<Value> {
     for _ in 0..200 {
