@@ -35,6 +35,7 @@ pub struct Target {
 }
 
 /// A connection to the API.
+#[derive(Clone)]
 pub struct Client {
     base: String,
     token: Option<String>,
@@ -67,6 +68,16 @@ impl Target {
 }
 
 impl Client {
+    /// To a server of this machine that wants no token.
+    pub fn local(api: &str) -> Self {
+        Self { base: api.to_owned(), token: None, http: Http::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// The same, with connections of its own.
+    pub fn apart(&self) -> Self {
+        Self { http: Http::builder(TokioExecutor::new()).build_http(), ..self.clone() }
+    }
+
     /// One call; the answer is the envelope's `result`.
     ///
     /// # Errors

@@ -47,13 +47,22 @@ pub fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = args.target.client()?;
     let account = runtime.block_on(client.account(args.account.as_deref()))?;
-    let wrangler = wrangler_of(&args.dir).filter(|_| !args.without_wrangler);
-    if let Some(wrangler) = wrangler {
-        return run_wrangler(&wrangler, &args.dir, &client, &account);
+    once(&args.dir, &client, &account, args.without_wrangler)
+}
+
+/// Deploys a project. It blocks.
+///
+/// # Errors
+/// What the server says, or what needs wrangler.
+pub fn once(dir: &Path, client: &Client, account: &str, without_wrangler: bool) -> Result<()> {
+    if let Some(wrangler) = wrangler_of(dir).filter(|_| !without_wrangler) {
+        return run_wrangler(&wrangler, dir, client, account);
     }
-    let project = read(&args.dir)?;
-    let calls = Outside(client);
-    let served = runtime.block_on(project::deploy(&project, &calls, &account));
+    let project = read(dir)?;
+    // On a runtime of its own: connections that another one made stand still without it.
+    let calls = Outside(client.apart());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(project::deploy(&project, &calls, account));
     let served = served.map_err(|(status, text)| anyhow!("{text} ({status})"))?;
     match served["url"].as_str().filter(|_| served["enabled"] == true) {
         Some(url) => println!("{} is deployed: {url}", project.name()),

@@ -8,6 +8,7 @@ mod backup;
 mod client;
 mod d1_engine;
 mod deploy;
+mod dev;
 mod doctor;
 mod egress;
 mod env;
@@ -38,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   hearth serve --dev                         A server for this machine, no token needed locally
   hearth serve --base-domain apps.corp.test  Workers at <worker>.apps.corp.test
-  hearth init hello && hearth deploy hello   A first worker
+  hearth init hello && hearth dev hello      A first worker, on this machine
   hearth doctor                              What this machine offers for isolation, and how to get the rest
   hearth egress allow 10.20.0.0/16           Let workers reach an intranet range
   hearth tail hello --status error           What a worker does, as it happens
@@ -54,6 +55,8 @@ enum Command {
     Init(init::Args),
     /// Deploy a project.
     Deploy(deploy::Args),
+    /// Run a project on this machine, and deploy it again whenever a file changes.
+    Dev(dev::Args),
     /// Write the type of a project's environment.
     Types(types::Args),
     /// Name servers, and say which one commands are for.
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Init(args) => init::run(args),
         Command::Deploy(args) => deploy::run(&args),
+        Command::Dev(args) => dev::run(args),
         Command::Types(args) => types::run(&args),
         Command::Env(args) => env::run(args),
         Command::Vars(args) => vars::run(args),

@@ -196,7 +196,11 @@ fn run_dir(settings: &Settings) -> Result<PathBuf> {
         .context("no folder for sockets can be made in the data folder, in /run or in the temporary folder")
 }
 
-async fn wait_for_signal() -> Result<()> {
+/// Waits for SIGTERM or SIGINT.
+///
+/// # Errors
+/// When signals cannot be had.
+pub async fn wait_for_signal() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

@@ -173,14 +173,10 @@ impl Hearth {
     /// Runs a subcommand of `hearth` as a person would who has only a folder: nothing in the environment names a server, and
     /// settings are kept in that folder. Returns whether it succeeded, and what it printed.
     pub fn person(&self, folder: &Path, args: &[&str], input: &str) -> (bool, String) {
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(args)
             .current_dir(folder)
             .env("XDG_CONFIG_HOME", folder.join("config"))
-            .env_remove("CLOUDFLARE_API_BASE_URL")
-            .env_remove("CLOUDFLARE_API_TOKEN")
-            .env_remove("CLOUDFLARE_ACCOUNT_ID")
-            .env_remove("HEARTH_DATA_DIR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -332,6 +328,25 @@ fn configured(options: &Options, folder: &Path) -> Vec<OsString> {
     vec!["--config".into(), file.into()]
 }
 
+/// A command that runs the binary under test, where the runtime that `make setup` installed is found, and nothing names a
+/// server.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for name in [
+        "CLOUDFLARE_API_BASE_URL",
+        "CLOUDFLARE_API_TOKEN",
+        "CLOUDFLARE_ACCOUNT_ID",
+        "HEARTH_DATA_DIR",
+        "HEARTH_CONFIG",
+    ] {
+        command.env_remove(name);
+    }
+    if std::env::var_os("HEARTH_RUNTIME").is_none() {
+        command.env("HEARTH_RUNTIME", crate::checkout().join(RUNTIME));
+    }
+    command
+}
+
 /// The binary under test.
 fn binary() -> OsString {
     std::env::var_os("HEARTH_BIN")
@@ -384,7 +399,7 @@ fn spawn(options: &Options, address: SocketAddr, s3: SocketAddr, folder: &Path) 
 
 /// An address nobody listens on, below the range from which the kernel gives ports to clients, so that it is still free
 /// after a restart.
-pub(crate) fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::rng().random_range(20_000..32_000)));
         if TcpListener::bind(address).is_ok() {

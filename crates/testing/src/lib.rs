@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub use api::{Envelope, Form};
 pub use client::{Answer, Socket, send_to};
 pub use dev::Dev;
-pub use hearth::{Hearth, Options, is_runtime, may_mount};
+pub use hearth::{Hearth, Options, command, free_address, is_runtime, may_mount};
 pub use project::{Project, Ran, Wrangler, clean};
 pub use steps::check_app;
 pub use torture::Ledger;

@@ -1,5 +1,7 @@
 //! `hearth init`, `deploy`, `env` and `vars`, as a person uses them.
 
+use std::time::Duration;
+
 use hearth_testing::Hearth;
 use serde_json::{Value, json};
 
@@ -63,4 +65,71 @@ async fn a_project_is_made_deployed_and_given_variables() {
 
     good(&["env", "remove", "test"]);
     bad(&["deploy", "hello", "--env", "test"], "`test`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_serves_a_project_and_deploys_it_again_when_it_changes() {
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .tempdir()
+        .expect("a folder");
+    let made = hearth_testing::command().current_dir(folder.path()).args(["init", "hello"]).output();
+    assert!(made.expect("the binary runs").status.success());
+    let port = hearth_testing::free_address().port();
+    let dev = hearth_testing::command()
+        .current_dir(folder.path())
+        .args(["dev", "hello", "--port", &port.to_string()])
+        .spawn();
+    let mut dev = Running(dev.expect("the binary runs"));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let host = format!("hello.localhost:{port}");
+    answers(address, &host, "Hello World from /\n").await;
+    let source = "export default { fetch: () => new Response('changed') }";
+    std::fs::write(folder.path().join("hello/src/index.js"), source).expect("the file is there");
+    answers(address, &host, "changed").await;
+    std::fs::write(folder.path().join("hello/src/index.js"), "export default {").expect("the file is there");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    answers(address, &host, "changed").await;
+
+    dev.terminate();
+    let status = tokio::task::spawn_blocking(move || dev.0.wait()).await.expect("a thread").expect("it ends");
+    assert!(status.success(), "{status}");
+    let request = http::Request::get("/").header("host", &host).body(bytes::Bytes::new()).expect("a request");
+    assert!(hearth_testing::send_to(address, request).await.is_err(), "the server has ended too");
+}
+
+/// Waits until a host answers with a text.
+async fn answers(address: std::net::SocketAddr, host: &str, text: &str) {
+    let wait = async {
+        loop {
+            let request = http::Request::get("/").header("host", host).body(bytes::Bytes::new());
+            let answer = hearth_testing::send_to(address, request.expect("a request")).await;
+            if answer.is_ok_and(|answer| answer.text() == text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(90), wait)
+        .await
+        .unwrap_or_else(|_| panic!("no answer {text:?}"));
+}
+
+/// `hearth dev`, which ends its server when it is told to end.
+struct Running(std::process::Child);
+
+impl Running {
+    fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(self.0.id().cast_signed()).expect("a pid");
+        // It may have ended already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.terminate();
+        }
+    }
 }
