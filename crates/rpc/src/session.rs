@@ -3,6 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use capnp_rpc::new_client;
 use capnp_rpc::rpc_twoparty_capnp::Side;
@@ -16,6 +17,9 @@ use crate::object::Object;
 use crate::router::{Callee, RouteError, Router};
 use crate::schema::worker_interface_capnp::{event_dispatcher, js_rpc_session, workerd_bootstrap};
 use crate::vat;
+
+/// How long the news may take that a process is gone which takes no connections any more.
+const NEWS: Duration = Duration::from_secs(2);
 
 /// Serves one caller's Cap'n Proto connection on the current thread until it ends or `stop` does.
 pub(crate) async fn serve(
@@ -88,6 +92,8 @@ impl Event {
                 Err(error) if again => {
                     tracing::debug!(%error, binding = &*self.binding, "callee is gone, routing again");
                     again = false;
+                    // The router chooses it once more until it has heard of its end, which is on its way.
+                    let _ = tokio::time::timeout(NEWS, callee.leaving).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, binding = &*self.binding, "callee cannot be reached");
