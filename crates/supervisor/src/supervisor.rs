@@ -594,6 +594,10 @@ impl Shared {
             self.tell(Event::Failed(serial));
         }
         let (key, served) = (running.instance.key, running.instance.served.load(Ordering::Relaxed));
+        // Who came since it stopped serving asked for a process while the plan still counted on this one.
+        if !self.group(key).waiting.lock().is_empty() {
+            self.tell(Event::Wanted(key));
+        }
         if death == Death::Stopped {
             tracing::debug!(%key, served, "instance stopped");
         } else {
