@@ -54,11 +54,12 @@ impl Gateway {
             request = whole::request(request).await?;
         }
         exchange.found(&found.worker, version, place);
-        self.acquire(worker.id, version, exchange)
+        let websocket = headers::is_websocket(&request);
+        self.acquire(worker.id, version, websocket, exchange)
             .await
             .map_err(|failure| (failure, accept_of(request.headers())))?;
 
-        let upgrade = headers::is_websocket(&request).then(|| hyper::upgrade::on(&mut request));
+        let upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
         // What the response's treatment depends on; the request itself goes away. Cloning shares the bytes.
         let asked = Asked::of(&request);
         let request = outgoing(request, &found);
@@ -92,9 +93,14 @@ impl Gateway {
         &self,
         worker: hearth_model::WorkerId,
         version: VersionId,
+        lasting: bool,
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
-        match self.instances.acquire(worker, version).await {
+        let acquiring = match lasting {
+            true => self.instances.acquire_lasting(worker, version),
+            false => self.instances.acquire(worker, version),
+        };
+        match acquiring.await {
             Ok(lease) => {
                 exchange.hold(lease);
                 Ok(())

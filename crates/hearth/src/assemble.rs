@@ -445,6 +445,8 @@ fn processes(settings: &Settings, run_dir: PathBuf, objects: PathBuf) -> hearth_
     let affordable = open_files() / 2 / FILES_PER_PROCESS;
     config.max_processes = wanted.max.unwrap_or(config.max_processes).min(affordable).max(1);
     config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
+    config.spare_cores = wanted.spare_cores.unwrap_or(config.spare_cores);
+    config.cool_down = wanted.cool_down_s.map_or(config.cool_down, Duration::from_secs);
     let functions = &settings.functions;
     config.function_spares = functions.spares.unwrap_or(config.function_spares);
     config.max_per_function = functions.max_processes.unwrap_or(config.max_per_function).max(1);

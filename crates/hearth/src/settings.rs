@@ -147,8 +147,14 @@ pub struct Processes {
     pub memory_budget_mb: Option<u64>,
     /// Most processes alive at a time. Default: 4096.
     pub max: Option<usize>,
-    /// Most processes of one worker version. Default: the number of cores.
+    /// Most processes of one worker version. Default: the number of cores. 1: none gets a second one, however busy.
     pub max_per_worker: Option<usize>,
+    /// Cores that must have nothing to do before a busy worker gets another process: what is to be left to others.
+    /// Default: 0.5.
+    pub spare_cores: Option<f64>,
+    /// Seconds that a worker with Durable Objects must have had a process more than it needs before that one leaves.
+    /// Default: 30.
+    pub cool_down_s: Option<u64>,
     /// Seconds that an unused instance stays while memory lasts. A step of a workflow is a use; one that takes long needs
     /// 15 here. Default: 3600.
     pub idle_timeout_s: Option<u64>,

@@ -47,7 +47,7 @@ pub use egress::{EgressRules, EgressScope};
 pub use error::{Entity, Result, StoreError};
 pub use garbage::Collected;
 pub use id::{DomainId, RouteId, TokenId, ZoneId};
-pub use objects::OwnedNamespace;
+pub use objects::{Borrowed, OwnedNamespace};
 pub use page::{Listing, Page};
 pub use policies::{R2Action, R2Permission, R2Policy, R2Resource};
 pub use resources::{Resource, ResourceKind};

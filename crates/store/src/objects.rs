@@ -1,8 +1,6 @@
 //! Namespaces of Durable Objects: which class of which worker has stored objects. The objects lie elsewhere, under the
 //! namespace's id.
 
-use std::collections::HashSet;
-
 use hearth_model::{AccountId, Namespace, NamespaceChange, NamespaceId, Stranger, WorkerId, WorkerName};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -20,6 +18,19 @@ pub struct OwnedNamespace {
     pub script: WorkerName,
     /// The account.
     pub account: AccountId,
+}
+
+/// A binding to a namespace of another worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Borrowed {
+    /// The worker that has the binding.
+    pub borrower: WorkerId,
+    /// That worker's name.
+    pub borrower_name: WorkerName,
+    /// The namespace.
+    pub namespace: NamespaceId,
+    /// The namespace's class.
+    pub class: String,
 }
 
 const OWNED: &str = "SELECT n.id, n.class, n.sqlite, n.worker, w.name AS script, w.account
@@ -71,6 +82,35 @@ impl Store {
         row.as_ref().map(owned_of).transpose()
     }
 
+    /// The bindings that other workers of the account have to namespaces of this one, in a deployed version or their
+    /// newest one; by name and class.
+    pub async fn borrowed_namespaces(&self, account: &AccountId, worker: WorkerId) -> Result<Vec<Borrowed>> {
+        let all = sqlx::query(
+            "SELECT DISTINCT w.id AS borrower, w.name, w.folded, n.id AS namespace, n.class
+             FROM workers w
+             JOIN versions v ON v.worker = w.id
+             LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
+             JOIN json_each(v.document, '$.bindings') b
+             JOIN object_namespaces n ON n.id = json_extract(b.value, '$.namespace_id')
+             WHERE n.worker = ?1 AND w.id <> ?1 AND w.account = ?2
+               AND (v.number = w.last_version OR instr(d.split, v.id) > 0)
+             ORDER BY w.folded, n.class",
+        )
+        .bind(worker.to_string())
+        .bind(account.as_str())
+        .fetch_all(&mut *self.read().await?)
+        .await?;
+        let borrowed = |row: &SqliteRow| {
+            Ok(Borrowed {
+                borrower: rows::parsed(row, "borrower")?,
+                borrower_name: rows::parsed(row, "name")?,
+                namespace: rows::parsed(row, "namespace")?,
+                class: row.try_get("class")?,
+            })
+        };
+        all.iter().map(borrowed).collect()
+    }
+
     /// The namespace of a class of the account's worker of that name.
     pub async fn namespace_by_class(
         &self,
@@ -114,43 +154,6 @@ impl Store {
             Ok(Stranger { worker: rows::parsed(row, "worker")?, namespace })
         };
         row.as_ref().map(stranger).transpose()
-    }
-}
-
-/// Which worker (`borrower`) has a binding to which other worker's (`lender`) namespace, in the versions that serve.
-const BORROWED: &str = "SELECT DISTINCT v.worker AS borrower, n.worker AS lender
-     FROM workers w
-     JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
-     JOIN json_each(d.split) s
-     JOIN versions v ON v.id = json_extract(s.value, '$[0]')
-     JOIN json_each(v.document, '$.bindings') b
-     JOIN object_namespaces n ON n.id = json_extract(b.value, '$.namespace_id') AND n.worker <> v.worker";
-
-impl Store {
-    /// Whether another worker, as it is deployed, has a binding to a namespace of this one.
-    pub async fn lends_objects(&self, worker: WorkerId) -> Result<bool> {
-        let sql = format!("{BORROWED} WHERE n.worker = ? LIMIT 1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(worker.to_string())
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        Ok(row.is_some())
-    }
-
-    /// The other workers to whose namespaces a worker, as it is deployed, has bindings.
-    pub async fn object_lenders(&self, worker: WorkerId) -> Result<Vec<WorkerId>> {
-        let sql = format!("{BORROWED} WHERE v.worker = ?");
-        let all = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(worker.to_string())
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        all.iter().map(|row| rows::parsed(row, "lender")).collect()
-    }
-
-    /// All workers to whose namespaces others, as they are deployed, have bindings.
-    pub async fn all_object_lenders(&self) -> Result<HashSet<WorkerId>> {
-        let all = sqlx::query(BORROWED).fetch_all(&mut *self.read().await?).await?;
-        all.iter().map(|row| rows::parsed(row, "lender")).collect()
     }
 }
 

@@ -17,8 +17,12 @@ pub struct Config {
     pub memory_budget: u64,
     /// Most processes alive at a time.
     pub max_processes: usize,
-    /// Most processes of one stateless version that serve at a time.
+    /// Most processes of one version that serve at a time.
     pub max_per_worker: usize,
+    /// Cores that must have nothing to do before a busy worker gets another process.
+    pub spare_cores: f64,
+    /// How long a busy worker with Durable Objects must have had a process more than it needs before one leaves.
+    pub cool_down: Duration,
     /// Requests in flight in one process before callers get 503.
     pub max_in_flight: usize,
     /// Requests that may wait for one version to start before callers get 503.
@@ -93,6 +97,8 @@ impl Config {
             memory_budget: memory / 2,
             max_processes: 4096,
             max_per_worker: cores.max(1),
+            spare_cores: 0.5,
+            cool_down: Duration::from_secs(30),
             max_in_flight: 4096,
             max_waiting: 8192,
             max_starting: cores.max(1) * 2,
@@ -118,6 +124,8 @@ impl Config {
             memory_budget: self.memory_budget,
             max_processes: self.max_processes,
             max_per_key: self.max_per_worker,
+            spare_cores: self.spare_cores,
+            cool_down: self.cool_down,
             max_per_function: self.max_per_function,
             idle_timeout: self.idle_timeout,
             linger: self.linger,

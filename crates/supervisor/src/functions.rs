@@ -147,8 +147,8 @@ impl Shared {
             monitored: Mutex::new(Monitored::new(cpu, memory, None)),
             tracing: Tracing::Off,
             title: standing::title(launch),
-            lent: false,
             _attached: attached,
+            divisible: false,
             baseline,
             process,
         }))

@@ -19,8 +19,8 @@ use crate::function::Turns;
 pub enum Role {
     /// The worker and its Durable Objects in one process: the usual.
     Fused,
-    /// A version of a worker with Durable Objects without these: they are in another version's process, to which its
-    /// calls to them go.
+    /// A version of a worker with Durable Objects without these: they are in another process, to which its calls to
+    /// them go. That one runs another version, in a gradual deployment, or the same, of a worker that is busy.
     Front,
 }
 
@@ -73,7 +73,11 @@ pub struct Instance {
     pub(crate) http_socket: PathBuf,
     pub(crate) debug_socket: PathBuf,
     pub(crate) in_flight: AtomicUsize,
+    /// Of these, what may stay long and do little, as a WebSocket does.
+    pub(crate) lasting: AtomicUsize,
     pub(crate) served: AtomicU64,
+    /// Calls to its objects from fronts of its own worker.
+    pub(crate) forwarded: AtomicU64,
     pub(crate) last_used: Mutex<tokio::time::Instant>,
     pub(crate) phase: watch::Sender<Phase>,
     open: watch::Sender<bool>,
@@ -93,7 +97,9 @@ impl Instance {
             http_socket,
             debug_socket,
             in_flight: AtomicUsize::new(0),
+            lasting: AtomicUsize::new(0),
             served: AtomicU64::new(0),
+            forwarded: AtomicU64::new(0),
             last_used: Mutex::new(tokio::time::Instant::now()),
             phase: watch::Sender::new(Phase::Serving),
             open: watch::Sender::new(true),
@@ -165,6 +171,11 @@ impl Instance {
     /// Requests and calls in it now.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// What is in it now and keeps it busy.
+    pub(crate) fn busy_with(&self) -> usize {
+        self.in_flight().saturating_sub(self.lasting.load(Ordering::Relaxed))
     }
 
     /// Requests and calls since it started.

@@ -29,6 +29,16 @@ const DEATH_NOTICE: Duration = Duration::from_millis(500);
 pub trait Instances: Send + Sync + 'static {
     /// A place in a process that runs this version; starts one if none runs.
     fn acquire(&self, worker: WorkerId, version: VersionId) -> BoxFuture<'_, Result<Lease, AcquireError>>;
+
+    /// The same for what may stay long, as a WebSocket does: not in a process that leaves as soon as the worker is less
+    /// busy.
+    fn acquire_lasting(
+        &self,
+        worker: WorkerId,
+        version: VersionId,
+    ) -> BoxFuture<'_, Result<Lease, AcquireError>> {
+        self.acquire(worker, version)
+    }
 }
 
 /// Why there is no place.
@@ -117,6 +127,7 @@ pub struct Lease {
     instance: Arc<Instance>,
     /// Whether dropping it gives the place back: not when somebody else has it already.
     held: bool,
+    lasting: bool,
 }
 
 impl Lease {
@@ -124,7 +135,7 @@ impl Lease {
     pub fn take(instance: Arc<Instance>) -> Option<Self> {
         // Counted first and looked at second: whoever drains looks in the other order, so one sees the other.
         instance.in_flight.fetch_add(1, Ordering::SeqCst);
-        let lease = Self { instance, held: true };
+        let lease = Self { instance, held: true, lasting: false };
         if *lease.instance.phase.borrow() != Phase::Serving {
             return None;
         }
@@ -146,7 +157,14 @@ impl Lease {
     pub(crate) fn alone(instance: &Arc<Instance>) -> Self {
         instance.served.fetch_add(1, Ordering::Relaxed);
         *instance.last_used.lock() = tokio::time::Instant::now();
-        Self { instance: Arc::clone(instance), held: true }
+        Self { instance: Arc::clone(instance), held: true, lasting: false }
+    }
+
+    /// Says that it is for something that may stay long and do little.
+    pub(crate) fn lasts(mut self) -> Self {
+        self.instance.lasting.fetch_add(1, Ordering::Relaxed);
+        self.lasting = true;
+        self
     }
 
     /// Forgets the place without giving it back.
@@ -246,6 +264,9 @@ impl Drop for Lease {
         }
         if let Some(turns) = &self.instance.turns {
             return turns.next(&self.instance);
+        }
+        if self.lasting {
+            self.instance.lasting.fetch_sub(1, Ordering::Relaxed);
         }
         if self.instance.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             *self.instance.last_used.lock() = tokio::time::Instant::now();

@@ -6,9 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+mod choose;
 mod config;
 mod connection;
 mod death;
+mod divisible;
 mod events;
 mod function;
 mod functions;

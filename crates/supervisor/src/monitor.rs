@@ -67,9 +67,14 @@ impl Monitored {
         }
     }
 
-    /// Bytes of memory and share of a core, as of the last look.
-    pub(crate) fn last_seen(&self) -> (u64, f64) {
-        (self.memory, self.share)
+    /// Bytes of memory, as of the last look.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    /// CPU time since it started and share of a core, as of the last look.
+    pub(crate) fn cpu(&self) -> (Duration, f64) {
+        (self.cpu, self.share)
     }
 }
 

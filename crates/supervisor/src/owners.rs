@@ -2,14 +2,16 @@
 //! version runs at a time, and a request that was routed just before a change is served just after it.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearth_model::{CodeUpdate, NamedWorkflow, Namespace, NamespaceId, VersionId, WorkerId};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
+use crate::choose::{Keys, Need};
 use crate::instance::{InstanceKey, Role};
-use crate::lease::{AcquireError, Instances, Lease};
+use crate::lease::{AcquireError, Lease};
 use crate::plan::Event;
 use crate::supervisor::Supervisor;
 
@@ -30,17 +32,12 @@ pub struct Owner {
     pub workflows: Vec<NamedWorkflow>,
     /// Versions that serve too, and call the objects in the owner's process.
     pub fronts: Vec<VersionId>,
-    /// Whether processes of others call its objects: fronts, or other workers. Once that is so, it stays so.
-    pub lent: bool,
 }
 
 impl Owner {
     /// Whether a process of `self` is one of `other` too.
     fn runs_as(&self, other: &Self) -> bool {
-        self.version == other.version
-            && self.objects == other.objects
-            && self.workflows == other.workflows
-            && self.lent == other.lent
+        self.version == other.version && self.objects == other.objects && self.workflows == other.workflows
     }
 }
 
@@ -56,44 +53,27 @@ struct Entry {
 pub(crate) struct Owners(RwLock<HashMap<WorkerId, Entry>>);
 
 impl Owners {
-    /// The key that serves who asks for this version.
-    pub(crate) fn key(&self, worker: WorkerId, version: VersionId) -> InstanceKey {
+    /// Who serves those who ask for this version.
+    pub(crate) fn keys(&self, worker: WorkerId, version: VersionId) -> Keys {
         let owners = self.0.read();
         match owners.get(&worker).and_then(|entry| entry.owner.as_ref()) {
-            Some(owner) if owner.fronts.contains(&version) => InstanceKey::front(worker, version),
-            Some(owner) => InstanceKey::fused(worker, owner.version),
-            None => InstanceKey::fused(worker, version),
-        }
-    }
-
-    /// The worker that has a namespace, and the version that runs on it. From now on it is lent.
-    fn lend(
-        &self,
-        namespace: NamespaceId,
-        restart: impl FnOnce(InstanceKey),
-    ) -> Option<(WorkerId, VersionId)> {
-        let (worker, version) = self.of(namespace)?;
-        if !self.lent(worker) {
-            let mut owners = self.0.write();
-            let owner = owners.get_mut(&worker)?.owner.as_mut()?;
-            if !std::mem::replace(&mut owner.lent, true) {
-                restart(InstanceKey::fused(worker, owner.version));
+            Some(owner) if owner.fronts.contains(&version) => {
+                Keys { usual: InstanceKey::front(worker, version), beside: None }
             }
+            Some(owner) => {
+                let usual = InstanceKey::fused(worker, owner.version);
+                Keys { usual, beside: Some(InstanceKey::front(worker, owner.version)) }
+            }
+            None => Keys { usual: InstanceKey::fused(worker, version), beside: None },
         }
-        Some((worker, version))
     }
 
-    fn of(&self, namespace: NamespaceId) -> Option<(WorkerId, VersionId)> {
+    /// The worker that has a namespace.
+    fn of(&self, namespace: NamespaceId) -> Option<WorkerId> {
         let owners = self.0.read();
         let mut all = owners.iter().filter_map(|(worker, entry)| Some((*worker, entry.owner.as_ref()?)));
         let has = |owner: &Owner| owner.objects.iter().any(|object| object.id == namespace);
-        all.find(|(_, owner)| has(owner)).map(|(worker, owner)| (worker, owner.version))
-    }
-
-    /// Whether processes of others call the worker's objects.
-    pub(crate) fn lent(&self, worker: WorkerId) -> bool {
-        let owners = self.0.read();
-        owners.get(&worker).and_then(|entry| entry.owner.as_ref()).is_some_and(|owner| owner.lent)
+        all.find(|(_, owner)| has(owner)).map(|(worker, _)| worker)
     }
 
     /// The version that has the worker's storage.
@@ -111,7 +91,7 @@ impl Supervisor {
     /// Says what runs on a worker's storage from now on; None: it has none any more. If that changes, the process that
     /// runs on it leaves: at once, with the time of a swap for what is in it, or as `update` says when it has nothing to
     /// do. Requests wait meanwhile, and another process starts when it is gone.
-    pub fn own(&self, worker: WorkerId, mut owner: Option<Owner>, update: CodeUpdate) {
+    pub fn own(&self, worker: WorkerId, owner: Option<Owner>, update: CodeUpdate) {
         let (turn, changes, replaces) = {
             let mut owners = self.shared.owners.0.write();
             if owner.is_none() && !owners.contains_key(&worker) {
@@ -119,12 +99,11 @@ impl Supervisor {
             }
             let entry = owners.entry(worker).or_default();
             entry.turn += 1;
-            if let (Some(now), Some(next)) = (&mut entry.owner, &mut owner) {
-                next.lent |= now.lent;
-                if next.runs_as(now) {
-                    self.refront(worker, &now.fronts, &next.fronts);
-                    now.fronts.clone_from(&next.fronts);
-                }
+            if let (Some(now), Some(next)) = (&mut entry.owner, &owner)
+                && next.runs_as(now)
+            {
+                self.refront(worker, &now.fronts, &next.fronts);
+                now.fronts.clone_from(&next.fronts);
             }
             (entry.turn, entry.owner != owner, entry.owner.is_some())
         };
@@ -149,12 +128,9 @@ impl Supervisor {
         self.own_now(worker, owner, turn);
     }
 
-    fn own_now(&self, worker: WorkerId, mut owner: Option<Owner>, turn: u64) {
+    fn own_now(&self, worker: WorkerId, owner: Option<Owner>, turn: u64) {
         let mut owners = self.shared.owners.0.write();
         let Some(entry) = owners.get_mut(&worker).filter(|entry| entry.turn == turn) else { return };
-        if let (Some(now), Some(next)) = (&entry.owner, &mut owner) {
-            next.lent |= now.lent;
-        }
         let key = owner.as_ref().map(|owner| InstanceKey::fused(worker, owner.version));
         let fronts =
             |owner: &Option<Owner>| owner.as_ref().map(|owner| owner.fronts.clone()).unwrap_or_default();
@@ -173,28 +149,22 @@ impl Supervisor {
         }
     }
 
-    /// A place in the process that has a namespace's objects; starts one if none runs. None: no worker that is deployed has
-    /// the namespace.
+    /// A place in the process that has a namespace's objects, for a call of the worker `caller`; starts one if none runs.
+    /// None: no worker that is deployed has the namespace.
     ///
     /// # Errors
     /// [`AcquireError`].
-    pub async fn acquire_objects(&self, namespace: NamespaceId) -> Result<Option<Lease>, AcquireError> {
-        loop {
-            // A process that has no way in for others is replaced by one that has: nobody said before that they come.
-            let restart = |key: InstanceKey| self.shared.tell(Event::Owned(key.worker, Some(key)));
-            let Some((worker, version)) = self.shared.owners.lend(namespace, restart) else {
-                return Ok(None);
-            };
-            let lease = self.acquire(worker, version).await?;
-            // The objects may have moved to another version meanwhile, or the process may be the one that is replaced.
-            let instance = lease.instance();
-            let lent = self.shared.running(instance.serial).is_some_and(|running| running.lent);
-            if instance.key.role == Role::Fused && lent {
-                return Ok(Some(lease));
-            }
-            drop(lease);
-            tokio::time::sleep(AGAIN).await;
+    pub async fn acquire_objects(
+        &self,
+        namespace: NamespaceId,
+        caller: WorkerId,
+    ) -> Result<Option<Lease>, AcquireError> {
+        let Some(worker) = self.shared.owners.of(namespace) else { return Ok(None) };
+        let lease = self.acquire_host(worker).await?;
+        if let Some(lease) = lease.as_ref().filter(|_| caller == worker) {
+            lease.instance().forwarded.fetch_add(1, Ordering::Relaxed);
         }
+        Ok(lease)
     }
 
     /// A place in the process that has a worker's storage, its workflows among it; starts one if none runs. None: the
@@ -205,7 +175,7 @@ impl Supervisor {
     pub async fn acquire_host(&self, worker: WorkerId) -> Result<Option<Lease>, AcquireError> {
         loop {
             let Some(version) = self.shared.owners.host(worker) else { return Ok(None) };
-            let lease = self.acquire(worker, version).await?;
+            let lease = self.shared.lease(worker, version, Need::Host).await?;
             if lease.instance().key.role == Role::Fused {
                 return Ok(Some(lease));
             }

@@ -10,10 +10,12 @@ use hearth_model::WorkerId;
 
 use crate::{Death, InstanceKey};
 
+mod fronts;
 mod owners;
 mod pins;
 mod traces;
 
+use fronts::Fronts;
 use owners::Owners;
 use pins::Pins;
 use traces::Traces;
@@ -29,8 +31,13 @@ pub(crate) struct Rules {
     pub memory_budget: u64,
     /// Most processes alive, draining ones included.
     pub max_processes: usize,
-    /// Most processes of one stateless worker version that serve at a time.
+    /// Most processes of one worker version that serve at a time.
     pub max_per_key: usize,
+    /// Cores that must have nothing to do before a busy worker gets another process: without them it only takes turns
+    /// with the rest.
+    pub spare_cores: f64,
+    /// How long one front fewer must have been enough before one leaves.
+    pub cool_down: Duration,
     /// Most processes of one function's version that serve at a time.
     pub max_per_function: usize,
     /// How long an unused instance stays while memory lasts.
@@ -98,14 +105,20 @@ pub(crate) struct Load {
     pub in_flight: usize,
     /// Requests and calls since it started.
     pub served: u64,
+    /// Of these, calls to its objects from fronts of its own worker.
+    pub forwarded: u64,
     /// When its last request ended.
     pub last_used: Duration,
     /// Bytes charged to it.
     pub memory: u64,
+    /// CPU time since it started.
+    pub burned: Duration,
     /// Share of one core that it used since the last measurement.
     pub cpu: f64,
     /// It has nothing left to do once its last request has ended: a function has no `waitUntil`.
     pub prompt: bool,
+    /// Its worker's code can run in fronts beside it.
+    pub divisible: bool,
 }
 
 /// What is to be done.
@@ -167,6 +180,7 @@ pub(crate) struct Plan {
     retired: HashMap<InstanceKey, Duration>,
     traces: Traces,
     owners: Owners,
+    fronts: Fronts,
     pins: Pins,
     next: Serial,
     spare_cores: f64,
@@ -175,9 +189,6 @@ pub(crate) struct Plan {
 
 /// A process that leaves this soon after its start without having served has failed to start.
 const YOUNG: Duration = Duration::from_secs(10);
-
-/// Cores that must be free before a hot worker gets another process: without them it only takes turns with the rest.
-const ENOUGH_SPARE: f64 = 0.5;
 
 /// Above this share of a core a process is hot.
 const HOT_CPU: f64 = 0.85;
@@ -191,6 +202,7 @@ impl Plan {
             retired: HashMap::new(),
             traces: Traces::default(),
             owners: Owners::default(),
+            fronts: Fronts::default(),
             pins: Pins::default(),
             next: 1,
             spare_cores: 0.0,
@@ -231,7 +243,8 @@ impl Plan {
             }
             Event::Stopped(key) => {
                 self.pins.stop(key);
-                self.drain_all(|member| member.key == key, now)
+                let of = |key: InstanceKey| (key.worker, key.version);
+                self.drain_all(|member| of(member.key) == of(key), now)
             }
             Event::Patience(worker, patience) => {
                 self.pins.be_patient(worker, patience);
@@ -348,19 +361,31 @@ impl Plan {
         let Some(member) = self.members.get_mut(&serial) else { return Vec::new() };
         member.load = load;
         let key = member.key;
-        if member.stage != Stage::Serving || self.closing || self.owners.is_owner(key) {
+        if member.stage != Stage::Serving || self.closing {
             return Vec::new();
         }
-        let hot = |m: &Member| m.load.cpu > HOT_CPU && m.load.in_flight > 1;
-        let mut serving = self.members.values().filter(|m| m.key == key && m.stage == Stage::Serving);
-        let all_hot = serving.by_ref().all(hot);
-        let count = self.of(key, Stage::Serving);
-        let room = count < self.rules.max_per_key && self.members.len() < self.rules.max_processes;
-        let free = self.spare_cores >= ENOUGH_SPARE;
-        if all_hot && room && free && self.of(key, Stage::Starting) == 0 {
-            return vec![self.start(key, now)];
+        if self.owners.is_owner(key) || self.is_beside(key) {
+            return self.spread(key.worker, now);
         }
-        Vec::new()
+        match self.lacks_one(|other| other == key) {
+            true => vec![self.start(key, now)],
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether processes that share a load have too much of it, and there is room for one more.
+    fn lacks_one(&self, shares: impl Fn(InstanceKey) -> bool) -> bool {
+        let hot = |m: &Member| m.load.cpu > HOT_CPU && m.load.in_flight > 1;
+        let mut serving = 0;
+        for member in self.members.values().filter(|m| shares(m.key)) {
+            match member.stage {
+                Stage::Serving if hot(member) => serving += 1,
+                Stage::Serving | Stage::Starting => return false,
+                Stage::Evicted | Stage::Draining(_) | Stage::Stopping(_) => {}
+            }
+        }
+        let room = serving < self.rules.max_per_key && self.members.len() < self.rules.max_processes;
+        room && self.spare_cores >= self.rules.spare_cores
     }
 
     fn drain_all(&mut self, which: impl Fn(&Member) -> bool, now: Duration) -> Vec<Effect> {
@@ -402,6 +427,7 @@ impl Plan {
         let unused = |m: &Member| now.saturating_sub(m.load.last_used);
         effects
             .extend(self.drain_all(|m| stragglers.contains(&m.key) && is_idle(m) && unused(m) > linger, now));
+        effects.extend(self.thin_out(now));
         effects.extend(self.suspend_idle(now));
         effects.extend(self.relieve(now));
         effects.extend(self.keep_pins(now));

@@ -2,13 +2,15 @@ use super::*;
 use hearth_model::{VersionId, WorkerId};
 use proptest::prelude::*;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         memory_budget: 1000,
         max_processes: 8,
         max_per_key: 2,
+        spare_cores: 0.5,
+        cool_down: 30 * SECOND,
         max_per_function: 3,
         idle_timeout: 3600 * SECOND,
         linger: 30 * SECOND,
@@ -36,8 +38,8 @@ fn serving() -> (Plan, InstanceKey, Serial) {
     (plan, key, serial)
 }
 
-fn load(in_flight: usize, served: u64, last_used: Duration) -> Load {
-    Load { in_flight, served, last_used, memory: 100, cpu: 0.0, prompt: false }
+pub(super) fn load(in_flight: usize, served: u64, last_used: Duration) -> Load {
+    Load { in_flight, served, last_used, memory: 100, ..Load::default() }
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn shutdown_drains_all_and_starts_none() {
 }
 
 /// A plan with a worker that has storage, and the process that runs on it.
-fn owning() -> (Plan, InstanceKey, Serial) {
+pub(super) fn owning() -> (Plan, InstanceKey, Serial) {
     let mut plan = Plan::new(rules());
     let key = key();
     assert_eq!(plan.on(Event::Owned(key.worker, Some(key)), Duration::ZERO), []);
@@ -456,6 +458,11 @@ proptest! {
         let mut started: HashMap<Serial, InstanceKey> = HashMap::new();
         let mut evicted: Vec<Serial> = Vec::new();
         let mut plan = Plan::new(rules());
+        plan.on(Event::Spare(2.0), Duration::ZERO);
+        let known = |key: InstanceKey| {
+            let fused = InstanceKey::fused(key.worker, key.version);
+            keys.contains(&fused) || others.contains(&fused)
+        };
         let mut alive: Vec<Serial> = Vec::new();
         let mut in_flight: HashMap<Serial, usize> = HashMap::new();
         let mut draining: HashMap<Serial, Duration> = HashMap::new();
@@ -480,7 +487,7 @@ proptest! {
                 Step::Exit(i) => pick(&alive, i).map(Event::Exited),
                 Step::Observe(i, n, memory) => pick(&alive, i).map(|serial| {
                     in_flight.insert(serial, n);
-                    Event::Observed(serial, Load { memory, cpu: n as f64 / 2.0, ..load(n, 1, now) })
+                    Event::Observed(serial, Load { memory, cpu: n as f64 / 2.0, divisible: true, ..load(n, 1, now) })
                 }),
                 Step::Wait(seconds) => {
                     now += Duration::from_secs(seconds);
@@ -503,7 +510,11 @@ proptest! {
             for effect in plan.on(event, now) {
                 match effect {
                     Effect::Start(serial, key) => {
-                        prop_assert!(keys.contains(&key) || others.contains(&key));
+                        prop_assert!(known(key));
+                        if key.role == crate::Role::Front {
+                            let host = InstanceKey::fused(key.worker, key.version);
+                            prop_assert_eq!(owners.get(&key.worker), Some(&host));
+                        }
                         if owners.get(&key.worker) == Some(&key) {
                             // Nobody else runs on it.
                             prop_assert!(!storage.values().any(|worker| *worker == key.worker));
@@ -523,7 +534,7 @@ proptest! {
                         prop_assert!(idle || late || evicted.contains(&serial) || storage.contains_key(&serial));
                     }
                     Effect::Kill(serial, _) => prop_assert!(alive.contains(&serial)),
-                    Effect::Unpinned(key) | Effect::Refuse(key) => prop_assert!(keys.contains(&key) || others.contains(&key)),
+                    Effect::Unpinned(key) | Effect::Refuse(key) => prop_assert!(known(key)),
                 }
             }
             prop_assert_eq!(plan.alive(), alive.len());

@@ -83,7 +83,7 @@ impl Supervisor {
                 let stats = stats.entry(instance.key.worker).or_default();
                 stats.processes += 1;
                 stats.in_flight += instance.in_flight();
-                stats.memory += running.monitored.lock().last_seen().0;
+                stats.memory += running.monitored.lock().memory();
             }
         }
         stats

@@ -16,6 +16,8 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::choose::Need;
+use crate::divisible::is_divisible;
 use crate::function::{Parks, Turns};
 use crate::instance::{Instance, InstanceKey, Role};
 use crate::lease::{AcquireError, Instances, Lease};
@@ -85,10 +87,10 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) monitored: Mutex<Monitored>,
     pub(crate) tracing: Tracing,
+    /// Whether its worker's code can run in fronts beside it.
+    pub(crate) divisible: bool,
     /// `<worker>:<version's tag>`, for the log.
     pub(crate) title: String,
-    /// Whether others can come to its Durable Objects.
-    pub(crate) lent: bool,
     /// Ends the services of its sockets when dropped.
     pub(crate) _attached: Box<dyn Any + Send + Sync>,
     /// Of a function's process: what it used before it had its code, in bytes.
@@ -99,14 +101,20 @@ impl Running {
     /// What is known of it now.
     pub(crate) fn observed(&self, began: Instant) -> Event {
         let instance = &self.instance;
-        let (memory, cpu) = self.monitored.lock().last_seen();
+        let (memory, (burned, cpu)) = {
+            let monitored = self.monitored.lock();
+            (monitored.memory(), monitored.cpu())
+        };
         let load = Load {
             in_flight: instance.in_flight(),
             served: instance.served(),
+            forwarded: instance.forwarded.load(Ordering::Relaxed),
             last_used: instance.last_used.lock().saturating_duration_since(began),
             memory,
+            burned,
             cpu,
             prompt: instance.turns.is_some(),
+            divisible: self.divisible,
         };
         Event::Observed(instance.serial, load)
     }
@@ -155,7 +163,7 @@ impl Supervisor {
     /// # Errors
     /// [`AcquireError`].
     pub async fn warm(&self, worker: WorkerId, version: VersionId) -> Result<(), AcquireError> {
-        let instance = self.shared.instance(worker, version).await?;
+        let instance = self.shared.instance(worker, version, Need::Host).await?;
         instance.opened().await.map_err(AcquireError::Died)
     }
 
@@ -234,25 +242,15 @@ impl Supervisor {
 
 impl Instances for Supervisor {
     fn acquire(&self, worker: WorkerId, version: VersionId) -> BoxFuture<'_, Result<Lease, AcquireError>> {
-        Box::pin(async move {
-            // A process may begin to drain between the choice and the lease; the next one does not.
-            loop {
-                let instance = self.shared.instance(worker, version).await?;
-                if instance.turns.is_some() {
-                    match self.shared.turn(instance.key).await? {
-                        Some(lease) => return Ok(lease),
-                        None => continue,
-                    }
-                }
-                if instance.in_flight() >= self.shared.config.max_in_flight {
-                    let text = "This worker has too many requests in flight.".to_owned();
-                    return Err(AcquireError::Overloaded(text));
-                }
-                if let Some(lease) = Lease::take(instance) {
-                    return Ok(lease);
-                }
-            }
-        })
+        Box::pin(self.shared.lease(worker, version, Need::Any))
+    }
+
+    fn acquire_lasting(
+        &self,
+        worker: WorkerId,
+        version: VersionId,
+    ) -> BoxFuture<'_, Result<Lease, AcquireError>> {
+        Box::pin(self.shared.lease(worker, version, Need::Lasting))
     }
 }
 
@@ -269,33 +267,12 @@ impl Shared {
         Arc::clone(self.groups.write().entry(key).or_default())
     }
 
-    /// Of the processes that serve, the one with least in flight.
-    fn serving(&self, key: InstanceKey) -> Option<Arc<Instance>> {
-        let groups = self.groups.read();
-        let serving = groups.get(&key)?.serving.read();
-        serving.iter().min_by_key(|instance| instance.in_flight()).cloned()
-    }
-
     pub(crate) fn serves(&self, key: InstanceKey) -> bool {
         self.groups.read().get(&key).is_some_and(|group| !group.serving.read().is_empty())
     }
 
-    /// One that serves, of those who run the version; starts it when there is none.
-    async fn instance(&self, worker: WorkerId, version: VersionId) -> Result<Arc<Instance>, AcquireError> {
-        loop {
-            let key = self.owners.key(worker, version);
-            if let Some(instance) = self.serving(key) {
-                return Ok(instance);
-            }
-            match self.wait_for(key).await {
-                // Another one has the storage now.
-                Err(_) if self.owners.key(worker, version) != key => {}
-                found => return found,
-            }
-        }
-    }
-
-    async fn wait_for(&self, key: InstanceKey) -> Result<Arc<Instance>, AcquireError> {
+    /// One of the key, which is started if there is none.
+    pub(crate) async fn wait_for(&self, key: InstanceKey) -> Result<Arc<Instance>, AcquireError> {
         let (sender, receiver) = oneshot::channel();
         {
             let group = self.group(key);
@@ -430,8 +407,13 @@ impl Shared {
                 return self.tell(Event::Failed(serial));
             }
         };
+        self.adopt(serial, &running);
         // Those who wait need not wait for it to listen: its sockets are bound, and what they send is read when it does.
-        self.publish(serial, &running);
+        // Where nobody waits there is another one, and whether this one comes to listen is not to be a request's risk.
+        let awaited = running.instance.turns.is_some() || !self.group(key).waiting.lock().is_empty();
+        if awaited {
+            self.publish(serial, &running);
+        }
         if running.instance.turns.is_some() {
             // It listens already.
             self.tallies.started(key.worker, began.elapsed());
@@ -447,6 +429,9 @@ impl Shared {
             Ok(()) => {
                 self.tallies.started(key.worker, began.elapsed());
                 running.instance.open();
+                if !awaited {
+                    self.publish(serial, &running);
+                }
                 self.tell(Event::Listening(serial, running.tracing));
                 tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
             }
@@ -462,13 +447,17 @@ impl Shared {
         }
     }
 
+    /// Looks after a process from now on.
+    fn adopt(self: &Arc<Self>, serial: Serial, running: &Arc<Running>) {
+        self.running.lock().insert(serial, Arc::clone(running));
+        tokio::spawn(Arc::clone(self).follow(serial, Arc::clone(running)));
+    }
+
     /// Hands a process to those who wait for one.
-    fn publish(self: &Arc<Self>, serial: Serial, running: &Arc<Running>) {
+    fn publish(&self, serial: Serial, running: &Running) {
         let instance = &running.instance;
         let group = self.group(instance.key);
         *group.refusal.lock() = None;
-        self.running.lock().insert(serial, Arc::clone(running));
-        tokio::spawn(Arc::clone(self).follow(serial, Arc::clone(running)));
         let mut waiting = group.waiting.lock();
         group.serving.write().push(Arc::clone(instance));
         for waiter in waiting.drain(..) {
@@ -476,6 +465,10 @@ impl Shared {
             let _ = waiter.send(Ok(Arc::clone(instance)));
         }
         drop(waiting);
+        if instance.death().is_some() {
+            // Whoever followed its end looked for it before it was here.
+            self.stop_serving(instance);
+        }
         if let Some(turns) = &instance.turns {
             turns.offer(instance);
         }
@@ -515,8 +508,7 @@ impl Shared {
         }
         let identity = Identity::of(key, &launch);
         let tracing = self.tracing(key, &launch);
-        let lent = !front && self.owners.lent(key.worker);
-        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, front, lent };
+        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, front };
         let flavour = match needs_experimental(&launch, &purpose) {
             true => Flavour::Experimental,
             false => Flavour::Plain,
@@ -543,8 +535,8 @@ impl Shared {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug),
             monitored: Mutex::new(Monitored::new(limit, memory, Some(out.join("hb.sock")))),
             tracing,
+            divisible: !front && is_divisible(&launch),
             title: standing::title(&launch),
-            lent,
             _attached: self.services.attach(identity, sockets),
             baseline: 0,
             process,
@@ -576,9 +568,10 @@ impl Shared {
     /// Waits for a process's end and tells everybody.
     async fn follow(self: Arc<Self>, serial: Serial, running: Arc<Running>) {
         let death = running.process.ended().await;
-        self.stop_serving(&running.instance);
         let opened = running.instance.is_open();
+        // Told first: one that is published just now sees that it is dead.
         running.instance.bury(death);
+        self.stop_serving(&running.instance);
         self.tallies.ended(running.instance.key.worker, death);
         self.running.lock().remove(&serial);
         self.left.notify_waiters();

@@ -77,7 +77,7 @@ impl Calls {
             _ => return Err(unknown()),
         };
         let namespace: NamespaceId = id.parse().map_err(|_| unknown())?;
-        let lease = match self.supervisor.acquire_objects(namespace).await {
+        let lease = match self.supervisor.acquire_objects(namespace, self.caller.key.worker).await {
             Ok(Some(lease)) => Arc::new(lease),
             Ok(None) => {
                 let text = format!("The Durable Object class {class} (binding {binding}) is not deployed.");

@@ -64,8 +64,7 @@ impl Platform {
         let old = shares(self.table.worker(id).as_ref().map(|served| &served.worker));
         let current = shares(Some(&new));
         let live = self.supervisor.is_live(id);
-        let lent = self.store.lends_objects(id).await?;
-        let owner = owner_of(&self.store, &new, lent).await?;
+        let owner = owner_of(&self.store, &new).await?;
         let owns = owner.is_some();
         // One with storage moves all at once, and its process starts when the last one is gone.
         self.supervisor.own(id, owner, update);
@@ -88,16 +87,6 @@ impl Platform {
         Ok(())
     }
 
-    /// Lets others whose Durable Objects a worker binds know that these are called from outside.
-    async fn borrow_objects(&self, id: WorkerId) -> Result<(), hearth_store::StoreError> {
-        for lender in self.store.object_lenders(id).await? {
-            let Some(worker) = self.table.worker(lender) else { continue };
-            let owner = owner_of(&self.store, &worker.worker, true).await?;
-            self.supervisor.own(lender, owner, CodeUpdate::Immediate);
-        }
-        Ok(())
-    }
-
     async fn apply(&self, change: Change) -> Result<(), hearth_store::StoreError> {
         match change {
             Change::Worker(id) => {
@@ -105,7 +94,6 @@ impl Platform {
                 self.cron.follow(id).await?;
             }
             Change::Deployed(id, update) => {
-                self.borrow_objects(id).await?;
                 self.follow(id, update).await?;
                 self.cron.follow(id).await?;
             }
@@ -142,19 +130,17 @@ impl Platform {
     }
 }
 
-/// What runs on a worker's storage; None: it has none, or nothing to run. `lent`: other workers call its objects.
+/// What runs on a worker's storage; None: it has none, or nothing to run.
 async fn owner_of(
     store: &Store,
     worker: &PublishedWorker,
-    lent: bool,
 ) -> Result<Option<Owner>, hearth_store::StoreError> {
     let objects = store.namespaces_of(worker.id).await?;
     let workflows = store.workflows_of(worker.id).await?;
     let stores = !objects.is_empty() || !workflows.is_empty();
     let Some(version) = host(worker).filter(|_| stores) else { return Ok(None) };
     let fronts: Vec<_> = shares(Some(worker)).into_iter().filter(|other| *other != version).collect();
-    let lent = lent || !fronts.is_empty();
-    Ok(Some(Owner { version, objects, workflows, fronts, lent }))
+    Ok(Some(Owner { version, objects, workflows, fronts }))
 }
 
 /// The version that runs the worker's objects: the one with the largest share, of equal ones the newest.
@@ -177,10 +163,9 @@ pub async fn own_all(
     let all = store.all_namespaces().await?;
     let mut workers: HashSet<WorkerId> = all.into_iter().map(|owned| owned.worker).collect();
     workers.extend(store.all_workflows().await?.into_iter().map(|named| named.workflow.worker));
-    let lenders = if workers.is_empty() { HashSet::new() } else { store.all_object_lenders().await? };
     for id in workers {
         let Some(served) = table.worker(id) else { continue };
-        let owner = owner_of(store, &served.worker, lenders.contains(&id)).await?;
+        let owner = owner_of(store, &served.worker).await?;
         supervisor.own(id, owner, CodeUpdate::Immediate);
     }
     Ok(())

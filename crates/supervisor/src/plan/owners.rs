@@ -22,6 +22,11 @@ impl Owners {
         self.keys.get(&key.worker) == Some(&key)
     }
 
+    /// The key that may run on a worker's storage.
+    pub(super) fn of(&self, worker: WorkerId) -> Option<InstanceKey> {
+        self.keys.get(&worker).copied()
+    }
+
     /// Whether the key may not run: another has the storage. A front needs none.
     pub(super) fn excludes(&self, key: InstanceKey) -> bool {
         key.role == Role::Fused && self.keys.get(&key.worker).is_some_and(|owner| *owner != key)
@@ -45,6 +50,7 @@ impl Plan {
         if let Some(before) = before.filter(|before| Some(*before) != owner) {
             self.owners.held.remove(&before);
             effects.push(Effect::Refuse(before));
+            effects.extend(self.disband(before, now));
         }
         // One of the same version that had none yet is not what the version is now.
         let leaves = |m: &Member| m.key.worker == worker && (m.owns || Some(m.key) == owner);

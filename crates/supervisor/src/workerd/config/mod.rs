@@ -66,8 +66,8 @@ const DISPATCH_DATE: &str = "2026-11-01";
 /// What is built.
 pub(crate) enum Purpose<'a> {
     /// A worker that serves. `tails`: it sends its traces to `tail.sock`. `front`: its Durable Objects are in another
-    /// process. `lent`: other processes call those of this one.
-    Serve { tails: bool, front: bool, lent: bool },
+    /// process.
+    Serve { tails: bool, front: bool },
     /// A worker that is only looked at: no way out, no bindings to others, and with an entry of ours.
     Probe(Entry<'a>),
 }
@@ -166,13 +166,10 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     if links::has_foreign(launch, purpose) {
         parts.push(Part::Forward);
     }
-    let Purpose::Serve { tails, front, lent } = purpose else { return parts };
+    let Purpose::Serve { tails, front } = purpose else { return parts };
     parts.push(Part::Cache);
     if !front && !launch.objects.is_empty() {
-        parts.push(Part::Storage);
-        if *lent {
-            parts.push(Part::Enter);
-        }
+        parts.extend([Part::Storage, Part::Enter]);
     }
     if *tails {
         parts.push(Part::Tail);
