@@ -17,7 +17,7 @@ use crate::named::Named;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
-use crate::services;
+use crate::services::{self, References};
 use crate::state::{Api, store_page};
 use crate::upload::{Form, Inherit, ScriptSettings, WantedObjects, resolve_bindings, too_large};
 use crate::view;
@@ -157,11 +157,8 @@ pub(crate) async fn references(
     State(api): State<Api>,
     Named { account, worker }: Named,
 ) -> Result<Reply, ApiError> {
-    let services = api.store().references(&account.id, &worker.name).await?;
-    if services.is_empty() {
-        return Ok(Reply::new(json!({})));
-    }
-    Ok(Reply::new(services::references(&services)))
+    let references = References::to(&api, &account, &worker).await?;
+    Ok(Reply::new(if references.is_empty() { json!({}) } else { references.of_script() }))
 }
 
 /// Reads a form from a request; too large is 10027.

@@ -1,8 +1,10 @@
 //! `/workers/services/:name`: whether a worker exists, and its deletion. Not found is 10090 here.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use hearth_model::{Dialect, WorkerName};
-use hearth_store::{Account, Entity, StoreError, Worker};
+use hearth_store::{Account, Borrowed, Entity, StoreError, Worker};
 use serde_json::{Value, json};
 
 use crate::auth::InAccount;
@@ -59,9 +61,9 @@ pub(crate) async fn remove(
     worker: &Worker,
     force: bool,
 ) -> Result<Reply, ApiError> {
-    let references = api.store().references(&account.id, &worker.name).await?;
+    let references = References::to(api, account, worker).await?;
     if !force && !references.is_empty() {
-        let names: Vec<&str> = references.iter().map(WorkerName::as_str).collect();
+        let names = references.names();
         return Err(ApiError::bad_request(
             code::STILL_REFERENCED,
             format!(
@@ -75,15 +77,83 @@ pub(crate) async fn remove(
     Ok(Reply::null())
 }
 
-/// What refers to a worker, as wrangler's delete asks.
-pub(crate) fn references(services: &[WorkerName]) -> Value {
-    let incoming: Vec<Value> =
-        services.iter().map(|service| json!({"service": service, "environment": "production"})).collect();
-    json!({
-        "services": {"incoming": incoming, "outgoing": [], "pages_function": false},
-        "durable_objects": [],
-        "dispatch_outbounds": [],
-    })
+/// What refers to a worker.
+pub(crate) struct References {
+    /// The worker itself.
+    name: WorkerName,
+    /// Workers that bind it as a service.
+    services: Vec<WorkerName>,
+    /// Bindings of others to its Durable Objects.
+    objects: Vec<Borrowed>,
+}
+
+impl References {
+    /// The references to a worker of Cloudflare's API.
+    pub(crate) async fn to(api: &Api, account: &Account, worker: &Worker) -> Result<Self, ApiError> {
+        let services = api.store().references(&account.id, &worker.name).await?;
+        let objects = api.store().borrowed_namespaces(&account.id, worker.id).await?;
+        Ok(Self { name: worker.name.clone(), services, objects })
+    }
+
+    /// Of a worker that no binding can name.
+    pub(crate) fn none(worker: &Worker) -> Self {
+        Self { name: worker.name.clone(), services: Vec::new(), objects: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.objects.is_empty()
+    }
+
+    /// The workers that refer to it, each once.
+    fn names(&self) -> Vec<&str> {
+        let borrowers = self.objects.iter().map(|borrowed| &borrowed.borrower_name);
+        let all = self.services.iter().chain(borrowers).map(WorkerName::as_str);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// A namespace's name, as Cloudflare makes it.
+    fn namespace_name(&self, class: &str) -> String {
+        format!("{}_{class}", self.name)
+    }
+
+    /// As wrangler's delete asks.
+    pub(crate) fn of_script(&self) -> Value {
+        let service = |name: &WorkerName| json!({"service": name, "environment": "production"});
+        let object = |borrowed: &Borrowed| {
+            json!({
+                "service": borrowed.borrower_name,
+                "environment": "production",
+                "durable_object_namespace_id": borrowed.namespace.to_string(),
+                "durable_object_namespace_name": self.namespace_name(&borrowed.class),
+            })
+        };
+        json!({
+            "services": {
+                "incoming": self.services.iter().map(service).collect::<Vec<_>>(),
+                "outgoing": [],
+                "pages_function": false,
+            },
+            "durable_objects": self.objects.iter().map(object).collect::<Vec<_>>(),
+            "dispatch_outbounds": [],
+        })
+    }
+
+    /// As `/workers/workers` shows them.
+    pub(crate) fn of_worker(&self) -> Value {
+        let object = |borrowed: &Borrowed| {
+            json!({
+                "worker_id": borrowed.borrower,
+                "worker_name": borrowed.borrower_name,
+                "namespace_id": borrowed.namespace.to_string(),
+                "namespace_name": self.namespace_name(&borrowed.class),
+            })
+        };
+        json!({
+            "workers": self.services.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
+            "durable_objects": self.objects.iter().map(object).collect::<Vec<_>>(),
+            "domains": [], "dispatch_namespace_outbounds": [], "queues": [],
+        })
+    }
 }
 
 async fn find(api: &Api, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use hearth_model::{Dialect, WorkerId, WorkerName};
 use hearth_store::{Account, Entity, Listing, NewWorker, StoreError, Subdomain, Worker, WorkerChanges};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::accept::{Call, Candidate, Then, settings_changes};
 use crate::auth::{Caller, InAccount};
@@ -17,7 +17,7 @@ use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
 use crate::runtime::Change;
-use crate::services;
+use crate::services::{self, References};
 use crate::settings::inherit_all;
 use crate::state::{Api, store_page};
 use crate::upload::{Inherit, ScriptSettings, WantedObjects, read_annotations, resolve_bindings};
@@ -167,15 +167,11 @@ pub(crate) async fn find_any(api: &Api, account: &Account, params: &Params) -> R
 }
 
 async fn show(api: &Api, account: &Account, worker: &Worker) -> Result<Value, ApiError> {
-    let services = match worker.dialect {
-        Dialect::Workers => api.store().references(&account.id, &worker.name).await?,
-        _ => Vec::new(),
+    let references = match worker.dialect {
+        Dialect::Workers => References::to(api, account, worker).await?,
+        _ => References::none(worker),
     };
-    let references = json!({
-        "workers": services.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
-        "domains": [], "durable_objects": [], "dispatch_namespace_outbounds": [], "queues": [],
-    });
-    Ok(view::worker(api.config(), account, worker, references))
+    Ok(view::worker(api.config(), account, worker, references.of_worker()))
 }
 
 fn read_changes(

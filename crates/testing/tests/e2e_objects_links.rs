@@ -139,3 +139,35 @@ async fn a_socket_into_another_workers_object_is_closed_with_1012_at_a_swap() {
     socket.send(Message::text("again")).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("echo again"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_deleted_by_force_only() {
+    let hearth = Hearth::start().await;
+    let project = both(&hearth).await;
+    assert_eq!(ask(&hearth, "/tally/2").await, json!({"acknowledged": 2, "lost": 0}));
+    let owner = "/accounts/:a/workers/scripts/owner";
+    for path in [owner, "/accounts/:a/workers/services/owner", &format!("{owner}?force=false")] {
+        let (status, code, text) = hearth.api("DELETE", path, None).await.error();
+        assert_eq!((status, code), (400, 10064), "{path}");
+        assert!(text.contains("(caller)"), "{text}");
+    }
+    assert_eq!(ask(&hearth, "/tallied").await, 2, "nothing was deleted");
+    // wrangler says who uses it and asks; where nobody can answer, it takes that for a yes.
+    let delete = ["delete", "--config", "owner.jsonc"];
+    let said = project.wrangler(&delete).await.expect_ok();
+    let used = "Worker caller (production) has a binding to the Durable Object Namespace \"owner_Room\"";
+    assert!(said.contains(used), "{said}");
+    assert_eq!(hearth.get(&hearth.host("owner"), "/").await.status, 404);
+    let lost = ask(&hearth, "/tallied").await;
+    assert!(lost["thrown"]["message"].as_str().is_some_and(|text| text.contains("not deployed")), "{lost}");
+
+    // What is deployed under that name later is another worker, with objects of its own.
+    project.wrangler(&["deploy", "--config", "owner.jsonc"]).await.expect_ok();
+    project.wrangler(&["deploy"]).await.expect_ok();
+    assert_eq!(ask(&hearth, "/tally/1").await, json!({"acknowledged": 1, "lost": 0}));
+    let said = project.wrangler(&["delete", "--force", "--config", "owner.jsonc"]).await.expect_ok();
+    assert!(!said.contains(used), "it does not ask: {said}");
+    assert_eq!(hearth.get(&hearth.host("owner"), "/").await.status, 404);
+    // Nobody uses the caller.
+    hearth.api("DELETE", "/accounts/:a/workers/scripts/caller", None).await.result();
+}
