@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use hearth_model::VersionId;
-use hearth_supervisor::Lease;
+use hearth_supervisor::{Death, Lease};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::caps::Place;
 use crate::lineage::Lineage;
+use crate::losses::Ongoing;
 use crate::public::Visit;
 use crate::ray::Ray;
 use crate::table::Served;
@@ -125,6 +126,8 @@ pub(crate) struct Exchange {
     lease: Option<Lease>,
     place: Option<Place>,
     visit: Option<Box<dyn Visit>>,
+    /// What is known of it if its process does not come to report it.
+    ongoing: Option<Box<Ongoing>>,
 }
 
 impl Exchange {
@@ -150,6 +153,19 @@ impl Exchange {
             lease: None,
             place: None,
             visit: None,
+            ongoing: None,
+        }
+    }
+
+    /// What is to be told of it if its process dies.
+    pub(crate) fn note(&mut self, ongoing: Option<Box<Ongoing>>) {
+        self.ongoing = ongoing;
+    }
+
+    /// Its process has died, and what it is answered is not the worker's.
+    pub(crate) fn died(&mut self, death: Death) {
+        if let Some(ongoing) = self.ongoing.take() {
+            ongoing.died(death, None);
         }
     }
 
@@ -202,6 +218,7 @@ impl Exchange {
             lease: None,
             place: self.place.take(),
             visit: self.visit.take(),
+            ongoing: self.ongoing.take(),
         }
     }
 
@@ -232,6 +249,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.silent {
             return;
+        }
+        if let Some(ongoing) = self.ongoing.take().filter(|_| !self.complete) {
+            ongoing.ended_early(self.status);
         }
         let took = self.started.elapsed();
         self.traffic.record(self.status, took, self.bytes);

@@ -21,6 +21,7 @@ use crate::door;
 use crate::failure::Failure;
 use crate::headers::{self, Client, Identity};
 use crate::host::HostName;
+use crate::losses::Losses;
 use crate::proxy::body_of;
 use crate::public::Admission;
 use crate::ray::Ray;
@@ -34,6 +35,7 @@ pub struct Gateway {
     pub(crate) instances: Arc<dyn Instances>,
     pub(crate) table: Arc<RouteTable>,
     control: Arc<dyn Control>,
+    pub(crate) losses: Arc<dyn Losses>,
     /// Of requests that reach no worker.
     pub(crate) others: Arc<Traffic>,
     pub(crate) accounts: AccountCaps,
@@ -52,6 +54,7 @@ impl Gateway {
         instances: Arc<dyn Instances>,
         table: Arc<RouteTable>,
         control: Arc<dyn Control>,
+        losses: Arc<dyn Losses>,
     ) -> Result<Arc<Self>, ConfigError> {
         let colo_fits =
             (1..=8).contains(&config.colo.len()) && config.colo.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -65,6 +68,7 @@ impl Gateway {
             instances,
             table,
             control,
+            losses,
             others: Arc::default(),
             accounts,
             geo,

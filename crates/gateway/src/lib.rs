@@ -4,7 +4,7 @@
 //! The way of a request: [`Gateway::serve`] accepts it, `strict` refuses what can be read in two ways, `control` sees
 //! whether it is for the control host, [`RouteTable`] finds the worker, `headers` takes away what the client may not
 //! claim and adds what the worker may know, `proxy` chooses the version and streams, `encoding` negotiates, `access`
-//! remembers. Nothing on this way waits for a database.
+//! remembers, `losses` tells of what a process took along. Nothing on this way waits for a database.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod internal;
 mod lineage;
 mod linger;
 mod listener;
+mod losses;
 mod proxy;
 mod public;
 mod ray;
@@ -43,5 +44,6 @@ pub use headers::Client;
 pub use host::HostName;
 pub use internal::Caller;
 pub use lineage::Nested;
+pub use losses::{Losses, Lost, Ongoing, Sent};
 pub use public::{Admission, PublicPaths, Visit};
 pub use table::{Match, RouteTable, Served, TableConfig, Target};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hearth_model::{Dialect, Split, VersionId};
-use hearth_supervisor::{RequestBody, ResponseBody};
+use hearth_supervisor::{RequestBody, ResponseBody, SendError};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers;
 use crate::linger::Lingering;
+use crate::losses::Ongoing;
 use crate::table::Match;
 use crate::{whole, ws};
 
@@ -63,10 +64,16 @@ impl Gateway {
         // What the response's treatment depends on; the request itself goes away. Cloning shares the bytes.
         let asked = Asked::of(&request);
         let request = outgoing(request, &found);
+        let ongoing =
+            exchange.lease().and_then(|lease| Ongoing::of(&self.losses, lease.instance(), &request));
+        exchange.note(ongoing);
         let lease = exchange.lease().expect("a place was just acquired");
         let response = match lease.send(request).await {
             Ok(response) => response,
             Err(error) => {
+                if let SendError::Died(death) = error {
+                    exchange.died(death);
+                }
                 tracing::warn!(worker = %worker.name, %version, %error, "a request failed in its instance");
                 return Err((Failure::of_send(&error), asked.headers));
             }
@@ -168,8 +175,9 @@ impl Gateway {
                 }
             };
             let (bytes, in_order) = ws::tunnel(client, worker, leaving, grace).await;
+            let lives = lease.instance().death().is_none();
             tunnelled.count(usize::try_from(bytes).unwrap_or(usize::MAX));
-            if in_order {
+            if in_order && lives {
                 tunnelled.complete();
             }
         });

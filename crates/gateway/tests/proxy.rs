@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use hearth_gateway::{BoxError, Config};
+use hearth_gateway::{BoxError, Config, Lost};
 use hearth_model::{PublishedVersion, Split, VersionId};
 use hearth_supervisor::{AcquireError, Death};
 use http::{Method, Request, Response, StatusCode};
@@ -438,9 +438,47 @@ async fn a_process_that_dies_with_a_request_in_it_is_an_1102() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         instance.bury(Death::CpuBudget);
     });
-    let response = rig.get("app.localhost", "/").await;
+    let response = rig.get("app.localhost", "/gone?x").await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let ray = response.headers()["cf-ray"].clone();
     assert!(text(response).await.starts_with("error code: 1102"));
+    // The process can no longer say that it had this one.
+    let lost = std::mem::take(&mut *rig.fleet.lost.lock());
+    let [Lost { death: Death::CpuBudget, request, status: None, .. }] = &lost[..] else { panic!("{lost:?}") };
+    assert_eq!((&request.method, &*request.url), (&http::Method::GET, "http://app.localhost/gone?x"));
+    assert_eq!(request.headers["cf-ray"], ray);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_in_the_middle_of_a_response_is_told_of() {
+    let rig = Rig::new(Config::default()).await;
+    let socket = rig.socket();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (_, instance) = rig.publish_at("app", &socket);
+    for dies in [false, true] {
+        let asked = rig.get("app.localhost", "/half");
+        let answered = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 20]).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await.unwrap();
+            stream
+        };
+        let (response, stream) = tokio::join!(asked, answered);
+        drop(stream);
+        assert!(response.into_body().collect().await.is_err());
+        if dies {
+            instance.bury(Death::Crashed);
+            until("it is told", || !rig.fleet.lost.lock().is_empty()).await;
+            let lost = std::mem::take(&mut *rig.fleet.lost.lock());
+            let [Lost { death: Death::Crashed, status: Some(StatusCode::OK), .. }] = &lost[..] else {
+                panic!("{lost:?}")
+            };
+        } else {
+            // Longer than it is waited for the news.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            assert!(rig.fleet.lost.lock().is_empty(), "it lives");
+        }
+    }
 }
 
 #[tokio::test]

@@ -203,9 +203,14 @@ impl Server {
         wiring::keep_all(&store, &table, &supervisor).await?;
 
         let closing = CancellationToken::new();
-        let consumers = Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone());
+        let consumers =
+            Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone(), services.losses());
         queues.begin(consumers, closing.clone());
-        let runner = ScheduledRuns { table: Arc::clone(&table), supervisor: supervisor.clone() };
+        let runner = ScheduledRuns {
+            table: Arc::clone(&table),
+            supervisor: supervisor.clone(),
+            losses: services.losses(),
+        };
         let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
         let platform = Arc::new(Platform {
             store: store.clone(),
@@ -291,6 +296,7 @@ impl Server {
             Arc::new(supervisor.clone()),
             table,
             Arc::new(ControlHost::new(v4.merge(templates).merge(unguarded), nexo)),
+            services.losses(),
         )?;
         inside.begin(Arc::clone(&gateway));
         processes.begin(Arc::clone(&gateway));

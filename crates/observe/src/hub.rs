@@ -158,6 +158,12 @@ impl Hub {
         Watch { hub: self.clone(), subject: Arc::new(subject), state }
     }
 
+    /// Whether somebody wants to know of a worker.
+    pub fn wants(&self, worker: WorkerId) -> bool {
+        let state = self.0.states.lock().get(&worker).cloned();
+        state.is_some_and(|state| state.is_wanted())
+    }
+
     /// The logs that it keeps.
     pub fn logs(&self) -> &Logs {
         &self.0.logs

@@ -14,6 +14,10 @@ use crate::Death;
 use crate::connection::PooledConnection;
 use crate::function::Turns;
 
+/// How long a failed request waits to learn that its process has died, and of what. The kernel closes a dead
+/// process's sockets before its parent is told, so the failure is seen first.
+const DEATH_NOTICE: Duration = Duration::from_millis(500);
+
 /// What a process is for. At most one owner exists for a host; fronts and stateless workers may have many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -86,6 +90,7 @@ pub struct Instance {
     pub(crate) turns: Option<Arc<Turns>>,
     /// How long a call may take; workers have no such limit.
     pub(crate) call_timeout: Option<Duration>,
+    reports: bool,
 }
 
 impl Instance {
@@ -106,6 +111,7 @@ impl Instance {
             idle_connections: Mutex::new(Vec::new()),
             turns: None,
             call_timeout: None,
+            reports: true,
         })
     }
 
@@ -121,7 +127,7 @@ impl Instance {
         let instance = Self::new(key, serial, http_socket, debug_socket);
         // Nobody else has it yet.
         let instance = Arc::into_inner(instance).expect("it was just made");
-        Arc::new(Self { turns: Some(turns), call_timeout: Some(call_timeout), ..instance })
+        Arc::new(Self { turns: Some(turns), call_timeout: Some(call_timeout), reports: false, ..instance })
     }
 
     /// Whether the call that is in it takes too long.
@@ -131,16 +137,19 @@ impl Instance {
     }
 
     /// A handle on a process that has been told what to run and does not listen yet. Its sockets are bound, so requests
-    /// may be sent; its debug port is not there before [`Self::opened`].
+    /// may be sent; its debug port is not there before [`Self::opened`]. `reports`: its invocations.
     pub(crate) fn starting(
         key: InstanceKey,
         serial: u64,
         http_socket: PathBuf,
         debug_socket: PathBuf,
+        reports: bool,
     ) -> Arc<Self> {
         let instance = Self::new(key, serial, http_socket, debug_socket);
         instance.open.send_replace(false);
-        instance
+        // Nobody else has it yet.
+        let instance = Arc::into_inner(instance).expect("it was just made");
+        Arc::new(Self { reports, ..instance })
     }
 
     /// Says that it listens.
@@ -191,6 +200,21 @@ impl Instance {
     /// Where its debug port listens: calls with an entrypoint or props go there.
     pub fn debug_socket(&self) -> &Path {
         &self.debug_socket
+    }
+
+    /// Whether it reports its invocations.
+    pub fn reports(&self) -> bool {
+        self.reports
+    }
+
+    /// Why it ended, waiting a moment for the news. None: it lives.
+    pub async fn fate(&self) -> Option<Death> {
+        let mut phase = self.phase.subscribe();
+        let dead = phase.wait_for(|phase| matches!(phase, Phase::Dead(_)));
+        match tokio::time::timeout(DEATH_NOTICE, dead).await {
+            Ok(_) => self.death(),
+            Err(_) => None,
+        }
     }
 
     /// Whether it takes no new work, and lives.

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -20,10 +19,6 @@ use crate::Death;
 use crate::connection::{PooledConnection, ResponseBody, repeatable};
 use crate::function::FunctionError;
 use crate::instance::{Instance, Phase};
-
-/// How long a failed request waits to learn that its process has died, and of what. The kernel closes a dead
-/// process's sockets before its parent is told, so the failure is seen first.
-const DEATH_NOTICE: Duration = Duration::from_millis(500);
 
 /// Gives places in instances: the supervisor, or a stand-in in tests.
 pub trait Instances: Send + Sync + 'static {
@@ -225,12 +220,7 @@ impl Lease {
 
     /// Why the process died, waiting a moment for the news. None: it lives.
     pub async fn death(&self) -> Option<Death> {
-        let mut phase = self.instance.phase.subscribe();
-        let dead = phase.wait_for(|phase| matches!(phase, Phase::Dead(_)));
-        match tokio::time::timeout(DEATH_NOTICE, dead).await {
-            Ok(_) => self.instance.death(),
-            Err(_) => None,
-        }
+        self.instance.fate().await
     }
 
     /// A pooled connection that is open as far as can be known: polling it reads what its peer has sent.

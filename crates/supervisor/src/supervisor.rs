@@ -532,7 +532,7 @@ impl Shared {
         let debug = process.dir.join("debug").join("debug.sock");
         let limit = Duration::from_millis(launch.limits.cpu_ms());
         let running = Running {
-            instance: Instance::starting(key, serial, out.join("http.sock"), debug),
+            instance: Instance::starting(key, serial, out.join("http.sock"), debug, tracing != Tracing::Off),
             monitored: Mutex::new(Monitored::new(limit, memory, Some(out.join("hb.sock")))),
             tracing,
             divisible: !front && is_divisible(&launch),

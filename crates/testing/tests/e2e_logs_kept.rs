@@ -297,3 +297,16 @@ async fn what_cannot_be_asked_is_said() {
     let other = hearth.api("GET", "/accounts/:a/workers/observability/destinations", None).await.error();
     assert!(other.2.contains("Workers Observability"), "{other:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_took_along_is_kept() {
+    let hearth = Hearth::start().await;
+    deployed(&hearth, "{ enabled = true }").await;
+    let answer = hearth.get(&hearth.host("tail"), "/heap").await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let outcome = filter("$workers.outcome", "eq", "string", json!("exceededMemory"));
+    let error = filter("$metadata.error", "eq", "string", json!("Error: Worker exceeded memory limit."));
+    let kept = events(&hearth, json!({ "filters": [outcome, error] }), 1).await;
+    let ray = answer.header("cf-ray").split('-').next().unwrap_or_default();
+    assert_eq!(kept[0]["$metadata"]["requestId"], ray);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{SinkExt as _, StreamExt as _};
 use hearth_testing::{Hearth, Project, Socket};
 use http::Request;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -448,5 +449,103 @@ async fn hearth_tail_shows_the_same() {
     ask(&hearth, "GET", "/throw", &[]).await;
     let seen = shown.until("the failure", |seen| !seen.is_empty()).await;
     assert_eq!(requests(&seen), ["/throw"]);
+    ask(&hearth, "GET", "/heap", &[]).await;
+    let seen = shown.until("the death", |seen| !seen.is_empty()).await;
+    assert_eq!((&*path(&seen[0]), end(&seen[0]).0), ("/heap", "exceededMemory"));
     assert!(hearth.operator(&["tail", "--help"]).contains("hearth tail hello --status error"));
+}
+
+/// What a message says of an end that the process could not report.
+fn end(message: &Value) -> (&str, &str) {
+    let text = |value: &'_ Value| value.as_str().map(str::to_owned);
+    let exceptions = message["exceptions"].as_array().expect("a list");
+    assert_eq!(exceptions.len(), 1, "{message:#}");
+    assert!(text(&exceptions[0]["name"]).is_some_and(|name| name == "Error"), "{message:#}");
+    let outcome = message["outcome"].as_str().expect("an outcome");
+    (outcome, exceptions[0]["message"].as_str().expect("a message"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_took_along_is_told() {
+    let hearth = Hearth::start().await;
+    let project = hearth.app("tail");
+    hearth.app("tail-worker").wrangler(&["deploy"]).await.expect_ok();
+    let settings = "workers_dev = true\nlimits = { cpu_ms = 300 }\ntail_consumers = [{ service = \"tail-worker\" }]\n\
+                    triggers = { crons = [\"1 1 1 1 *\"] }";
+    project.edit("wrangler.toml", "workers_dev = true", settings);
+    project.wrangler(&["deploy"]).await.expect_ok();
+    let mut shown = tail(&project, &[]);
+    watched(&hearth, 1).await;
+
+    let cpu = ("exceededCpu", "Worker exceeded CPU time limit.");
+    let memory = ("exceededMemory", "Worker exceeded memory limit.");
+    for (target, expected) in [("/loop", cpu), ("/heap", memory)] {
+        ask(&hearth, "POST", target, &[("authorization", "Bearer secret"), ("x-own", "kept")]).await;
+        let seen = shown.until(target, |seen| seen.iter().any(|one| path(one) == target)).await;
+        let told: Vec<_> = seen.iter().filter(|one| path(one) == target).collect();
+        assert_eq!(told.len(), 1, "{told:#?}");
+        assert_eq!(end(told[0]), expected, "{target}");
+        let request = &told[0]["event"]["request"];
+        assert_eq!((&request["method"], &request["cf"]["colo"]), (&json!("POST"), &json!("HRT")));
+        let headers = &request["headers"];
+        assert_eq!((&headers["authorization"], &headers["x-own"]), (&json!("REDACTED"), &json!("kept")));
+        assert!(told[0]["event"]["response"].is_null(), "{:#}", told[0]);
+    }
+    // A tail worker is told too.
+    let consumer = hearth.host("tail-worker");
+    let told = async {
+        loop {
+            let answer = hearth.get(&consumer, "/").await.json();
+            let seen = answer["seen"].as_array().expect("a list");
+            let outcomes =
+                seen.iter().filter(|one| one["script"] == "tail").map(|one| one["outcome"].clone());
+            let outcomes: Vec<_> = outcomes.filter(|outcome| outcome != "ok").collect();
+            if outcomes.len() >= 2 {
+                return outcomes;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    let told = timeout(PATIENCE, told).await.expect("it is told");
+    assert_eq!(told, ["exceededCpu", "exceededMemory"]);
+
+    // A cron run that dies.
+    let run = "/accounts/:a/workers/scripts/tail/hearth/scheduled";
+    hearth.api("POST", run, Some(json!({ "cron": "1 1 1 1 *" }))).await;
+    let seen =
+        shown.until("the cron run", |seen| seen.iter().any(|one| one["event"]["cron"].is_string())).await;
+    let told = seen.iter().find(|one| one["event"]["cron"].is_string()).expect("it was awaited");
+    assert_eq!(end(told), cpu);
+
+    // Its response has begun when somebody kills it.
+    let request = Request::builder().uri("/drip").header("host", hearth.host("tail"));
+    let mut response =
+        hearth.open(request.body(Default::default()).expect("a request")).await.expect("an answer");
+    let first = response.body_mut().frame().await.expect("a frame").expect("a frame");
+    assert!(first.into_data().expect("data").starts_with(b"drop"));
+    hearth.kill_runtimes();
+    let seen = shown.until("the answer", |seen| seen.iter().any(|one| path(one) == "/drip")).await;
+    let told = seen.iter().find(|one| path(one) == "/drip").expect("it was awaited");
+    assert_eq!(end(told), ("exception", "The worker's process ended unexpectedly."));
+    assert_eq!(told["event"]["response"]["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_is_no_death() {
+    let hearth = Hearth::start().await;
+    let project = deployed(&hearth).await;
+    let mut shown = tail(&project, &[]);
+    watched(&hearth, 1).await;
+    let request = Request::builder().uri("/drip").header("host", hearth.host("tail"));
+    let response =
+        hearth.open(request.body(Default::default()).expect("a request")).await.expect("an answer");
+    drop(response);
+    ask(&hearth, "GET", "/log", &[]).await;
+    let mut seen = shown.until("the next request", |seen| seen.iter().any(|one| path(one) == "/log")).await;
+    // Longer than it is waited for the news of a death.
+    sleep(Duration::from_secs(1)).await;
+    seen.extend(shown.rest());
+    let drips: Vec<_> = seen.iter().filter(|one| path(one) == "/drip").collect();
+    assert!(drips.len() <= 1, "its process tells of it, and nobody else: {drips:#?}");
+    assert!(drips.iter().all(|one| one["exceptions"] == json!([])), "{drips:#?}");
 }

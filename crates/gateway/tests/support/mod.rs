@@ -13,7 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hearth_gateway::{BoxError, Config, Control, ControlBody, Gateway, RouteTable, TableConfig};
+use hearth_gateway::{
+    BoxError, Config, Control, ControlBody, Gateway, Losses, Lost, RouteTable, TableConfig,
+};
 use hearth_model::{
     AccountId, Dialect, Published, PublishedAccess, PublishedVersion, PublishedWorker, Split, VersionId,
     WorkerId,
@@ -64,6 +66,7 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
 pub struct Fleet {
     instances: Mutex<HashMap<VersionId, Arc<Instance>>>,
     pub refuse: Mutex<Option<AcquireError>>,
+    pub lost: Mutex<Vec<Lost>>,
 }
 
 impl Instances for Fleet {
@@ -80,6 +83,16 @@ impl Instances for Fleet {
             }
         }
         .boxed()
+    }
+}
+
+impl Losses for Fleet {
+    fn wants(&self, _: WorkerId) -> bool {
+        true
+    }
+
+    fn lost(&self, lost: Lost) {
+        self.lost.lock().push(lost);
     }
 }
 
@@ -112,8 +125,14 @@ impl Rig {
         };
         let table = Arc::new(RouteTable::new(bases, Published::default()));
         let fleet = Arc::new(Fleet::default());
-        let gateway =
-            Gateway::new(config, Arc::clone(&fleet) as _, Arc::clone(&table), Arc::new(StubControl)).unwrap();
+        let gateway = Gateway::new(
+            config,
+            Arc::clone(&fleet) as _,
+            Arc::clone(&table),
+            Arc::new(StubControl),
+            Arc::clone(&fleet) as _,
+        )
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();

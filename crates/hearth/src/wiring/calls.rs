@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hearth_gateway::{RouteTable, Served};
+use hearth_gateway::{Losses, Ongoing, RouteTable, Served};
 use hearth_model::{Binding, BindingKind, NamespaceId, VersionChoice, WorkerName};
 use hearth_rpc::{Callee, HttpSender, Object, RouteError, Router};
 use hearth_supervisor::{
     AcquireError, BINDING_ENTRYPOINT, ENGINE_SERVICE, Identity, Instances, Lease, MAIN_SERVICE,
-    OBJECTS_ENTRYPOINT, OBJECTS_SERVICE, RequestBody, Supervisor, binding_key, binding_props,
+    OBJECTS_ENTRYPOINT, OBJECTS_SERVICE, RequestBody, SendError, Supervisor, binding_key, binding_props,
 };
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -20,6 +20,7 @@ pub struct Calls {
     pub caller: Arc<Identity>,
     pub table: Arc<RouteTable>,
     pub supervisor: Supervisor,
+    pub losses: Arc<dyn Losses>,
 }
 
 /// What a service binding names.
@@ -116,10 +117,16 @@ impl Calls {
     /// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
     fn sender(&self, callee: Arc<Served>, lease: Arc<Lease>) -> HttpSender {
         let (table, caller) = (Arc::clone(&self.table), self.caller.key.worker);
+        let losses = Arc::clone(&self.losses);
         Box::new(move |request: Request<Incoming>| {
             Box::pin(async move {
                 let Some(_nested) = table.nest(caller, &callee) else { return Ok(circle()) };
-                let response = lease.send(request.map(RequestBody::Incoming)).await?;
+                let ongoing = Ongoing::of(&losses, lease.instance(), &request);
+                let answer = lease.send(request.map(RequestBody::Incoming)).await;
+                if let (Err(SendError::Died(death)), Some(ongoing)) = (&answer, ongoing) {
+                    ongoing.died(*death, None);
+                }
+                let response = answer?;
                 Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
             })
         })

@@ -3,29 +3,39 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use hearth_gateway::{RouteTable, Served};
 use hearth_model::{AccountId, Dialect, VersionChoice, WorkerId, WorkerName};
 use hearth_queues::{Format, Outgoing, Queues, Undone, Workers};
 use hearth_r2::{Listeners, Notification};
+use hearth_rpc::Event;
 use hearth_store::Store;
 use hearth_supervisor::{Instances, NoHandler, QueueBatch, QueueEnded, SendError, Supervisor};
 use parking_lot::Mutex;
+
+use super::Losses;
 
 /// Runs handlers in the versions that serve.
 pub struct Consumers {
     store: Store,
     table: Arc<RouteTable>,
     supervisor: Supervisor,
+    losses: Arc<Losses>,
     /// Workers that were found by name, so that the store is not asked for each batch.
     found: Mutex<HashMap<(AccountId, String), WorkerId>>,
 }
 
 impl Consumers {
     /// Over these parts.
-    pub fn new(store: Store, table: Arc<RouteTable>, supervisor: Supervisor) -> Arc<Self> {
-        Arc::new(Self { store, table, supervisor, found: Mutex::default() })
+    pub fn new(
+        store: Store,
+        table: Arc<RouteTable>,
+        supervisor: Supervisor,
+        losses: Arc<Losses>,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, table, supervisor, losses, found: Mutex::default() })
     }
 
     async fn find(&self, account: &AccountId, script: &str) -> Option<Arc<Served>> {
@@ -56,7 +66,13 @@ impl Workers for Consumers {
         let version = split.choose(VersionChoice::default(), rand::random());
         let lease = self.supervisor.acquire(served.worker.id, version).await;
         let lease = lease.map_err(|error| Undone::NotDelivered(error.to_string()))?;
-        lease.queue(batch).await.map_err(|error| match error {
+        let began = SystemTime::now();
+        let answer = lease.queue(batch).await;
+        self.losses.note(&answer, lease.instance().key, began, || Event::Queue {
+            queue: batch.queue.clone(),
+            batch_size: u32::try_from(batch.messages.len()).unwrap_or(u32::MAX),
+        });
+        answer.map_err(|error| match error {
             SendError::Died(death) => Undone::Failed(death.explanation().to_owned()),
             SendError::Connection { source } if source.is::<NoHandler>() => {
                 Undone::NotDelivered(source.to_string())

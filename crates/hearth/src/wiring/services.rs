@@ -22,6 +22,7 @@ use tokio::task::JoinHandle;
 use super::bindings::{Bindings, Capabilities};
 use super::calls::Calls;
 use super::logs::WorkerLog;
+use super::losses::Losses;
 
 /// Serves the sockets of every instance.
 pub struct Attach {
@@ -31,6 +32,7 @@ pub struct Attach {
     threads: RpcThreads,
     tails: TailReceiver,
     hub: Hub,
+    losses: Arc<Losses>,
     /// Whether what workers report comes to the log.
     logged: bool,
     capabilities: Capabilities,
@@ -111,6 +113,7 @@ impl Attach {
         logged: bool,
     ) -> std::io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
+            losses: Arc::new(Losses { hub: hub.clone(), table: Arc::clone(&table) }),
             store,
             egress,
             table,
@@ -143,6 +146,11 @@ impl Attach {
     /// Invocations whose traces were lost, since the start.
     pub fn lost_traces(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Who is told of invocations whose process has died.
+    pub fn losses(&self) -> Arc<Losses> {
+        Arc::clone(&self.losses)
     }
 
     /// Waits until what the processes logged is written, once all of them are gone.
@@ -202,6 +210,7 @@ impl Services for Attach {
             caller: Arc::clone(&identity),
             table: Arc::clone(&self.table),
             supervisor: supervisor.clone(),
+            losses: Arc::clone(&self.losses) as _,
         };
         let (worker, stores) = (identity.key.worker, identity.stores);
         let capabilities = self.capabilities.clone();
