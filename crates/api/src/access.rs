@@ -1,20 +1,20 @@
 //! Ours: who may reach a worker from outside, and the access tokens that its rule may ask for. A worker is named by its
-//! name, or, whatever dialect made it, by its id.
+//! name or its id, whatever dialect made it.
 
 use axum::extract::State;
 use hearth_model::Access;
 use hearth_store::{Worker, WorkerChanges, WorkerToken};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
+use crate::named::NamedAny;
 use crate::params::Params;
 use crate::runtime::Change;
 use crate::state::Api;
-use crate::workers;
 
 /// Longest name of a token, in bytes.
 const MAX_NAME: usize = 100;
@@ -29,26 +29,20 @@ pub(crate) struct Rule {
 #[derive(Deserialize)]
 pub(crate) struct NewToken {
     name: String,
+    expires_on: Option<Timestamp>,
 }
 
 /// `GET …/hearth/access`: `{rule: open | token | internal}`.
-pub(crate) async fn get(
-    State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
-) -> Result<Reply, ApiError> {
-    let worker = workers::find_any(&api, &account, &params).await?;
+pub(crate) async fn get(NamedAny { worker, .. }: NamedAny) -> Result<Reply, ApiError> {
     Ok(Reply::new(json!({"rule": worker.access})))
 }
 
 /// `PUT …/hearth/access`.
 pub(crate) async fn put(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    NamedAny { worker, .. }: NamedAny,
     Json(Rule { rule }): Json<Rule>,
 ) -> Result<Reply, ApiError> {
-    let worker = workers::find_any(&api, &account, &params).await?;
     let rule: Access = rule
         .parse()
         .map_err(|error: hearth_model::IdError| ApiError::bad_request(code::BAD_BODY, error.to_string()))?;
@@ -61,28 +55,28 @@ pub(crate) async fn put(
 /// `GET …/hearth/tokens`.
 pub(crate) async fn tokens(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    NamedAny { worker, .. }: NamedAny,
 ) -> Result<Reply, ApiError> {
-    let worker = workers::find_any(&api, &account, &params).await?;
     let tokens = api.store().worker_tokens(worker.id).await?;
     Ok(Reply::new(tokens.iter().map(view).collect()))
 }
 
-/// `POST …/hearth/tokens` `{name}`: the answer is the only place where the token's text stands.
+/// `POST …/hearth/tokens` `{name, expires_on?}`: the answer is the only place where the token's text stands.
 pub(crate) async fn create(
     State(api): State<Api>,
-    InAccount(account): InAccount,
-    params: Params,
+    NamedAny { worker, .. }: NamedAny,
     Json(new): Json<NewToken>,
 ) -> Result<Reply, ApiError> {
-    let worker = workers::find_any(&api, &account, &params).await?;
     let name = new.name.trim();
     if name.is_empty() || name.len() > MAX_NAME {
         let text = format!("A token's `name` has 1 to {MAX_NAME} bytes.");
         return Err(ApiError::bad_request(code::BAD_BODY, text));
     }
-    let (token, text) = api.store().create_worker_token(worker.id, name).await?;
+    if new.expires_on.is_some_and(|expiry| expiry <= Timestamp::now()) {
+        let text = "A token's `expires_on` lies in the future: it would open nothing.";
+        return Err(ApiError::bad_request(code::BAD_BODY, text));
+    }
+    let (token, text) = api.store().create_worker_token(worker.id, name, new.expires_on).await?;
     published(&api, &worker).await;
     let mut shown = view(&token);
     shown["token"] = json!(text);
@@ -92,10 +86,9 @@ pub(crate) async fn create(
 /// `DELETE …/hearth/tokens/:token`.
 pub(crate) async fn revoke(
     State(api): State<Api>,
-    InAccount(account): InAccount,
+    NamedAny { worker, .. }: NamedAny,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = workers::find_any(&api, &account, &params).await?;
     api.store().revoke_worker_token(worker.id, &params.get("token").parse()?).await?;
     published(&api, &worker).await;
     Ok(Reply::null())
@@ -106,5 +99,12 @@ async fn published(api: &Api, worker: &Worker) {
 }
 
 fn view(token: &WorkerToken) -> Value {
-    json!({"id": token.id, "name": token.name, "created_on": token.created_on.to_string()})
+    let expired = token.expires_on.is_some_and(|expiry| expiry <= Timestamp::now());
+    json!({
+        "id": token.id,
+        "name": token.name,
+        "created_on": token.created_on.to_string(),
+        "expires_on": token.expires_on.map(|expiry| expiry.to_string()),
+        "status": if expired { "expired" } else { "active" },
+    })
 }

@@ -8,7 +8,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
-use crate::named::Named;
+use crate::named::NamedAny;
 use crate::runtime::Change;
 use crate::state::Api;
 
@@ -35,7 +35,7 @@ pub(crate) async fn put_account(
 /// `GET accounts/:account/workers/scripts/:worker/hearth/egress`.
 pub(crate) async fn get_worker(
     State(api): State<Api>,
-    Named { worker, .. }: Named,
+    NamedAny { worker, .. }: NamedAny,
 ) -> Result<Reply, ApiError> {
     get(&api, EgressScope::Worker(worker.id)).await
 }
@@ -43,7 +43,7 @@ pub(crate) async fn get_worker(
 /// `PUT accounts/:account/workers/scripts/:worker/hearth/egress`; null removes the rules.
 pub(crate) async fn put_worker(
     State(api): State<Api>,
-    Named { worker, .. }: Named,
+    NamedAny { worker, .. }: NamedAny,
     caller: Caller,
     Json(rules): Json<Value>,
 ) -> Result<Reply, ApiError> {

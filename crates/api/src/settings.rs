@@ -12,7 +12,7 @@ use crate::auth::{Caller, InAccount};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::{Json, read};
-use crate::named::Named;
+use crate::named::{Named, NamedAny};
 use crate::params::Params;
 use crate::runtime::Change;
 use crate::secrets::require_deployed;
@@ -134,14 +134,14 @@ async fn read_document(api: &Api, request: Request) -> Result<Map<String, Value>
 }
 
 /// `GET script-settings`.
-pub(crate) async fn get_script(Named { worker, .. }: Named) -> Result<Reply, ApiError> {
+pub(crate) async fn get_script(NamedAny { worker, .. }: NamedAny) -> Result<Reply, ApiError> {
     Ok(Reply::new(view::script_settings(&worker)))
 }
 
 /// `PATCH script-settings`: at the end of every deploy that updates.
 pub(crate) async fn patch_script(
     State(api): State<Api>,
-    Named { worker, account }: Named,
+    NamedAny { worker, account }: NamedAny,
     Json(document): Json<Map<String, Value>>,
 ) -> Result<Reply, ApiError> {
     let settings = ScriptSettings::read(&document)?;

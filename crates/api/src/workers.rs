@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use hearth_model::{Dialect, WorkerId, WorkerName};
-use hearth_store::{Account, Entity, Listing, NewWorker, StoreError, Subdomain, Worker, WorkerChanges};
+use hearth_model::{Dialect, WorkerName};
+use hearth_store::{Account, Listing, NewWorker, Subdomain, Worker, WorkerChanges};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -147,23 +147,8 @@ pub(crate) async fn patch_latest(
 
 /// The worker that the path names, by its name or by its id.
 pub(crate) async fn find(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
-    let worker = find_any(api, account, params).await?;
+    let worker = api.find_any(account, params.get("worker")).await?;
     if worker.dialect == Dialect::Workers { Ok(worker) } else { Err(ApiError::worker_not_found()) }
-}
-
-/// The worker that the path names by its name, or what any dialect made, by its id.
-pub(crate) async fn find_any(api: &Api, account: &Account, params: &Params) -> Result<Worker, ApiError> {
-    let text = params.get("worker");
-    let by_name = api.find_worker(account, &params.worker()?).await?;
-    if let Some(worker) = by_name {
-        return Ok(worker);
-    }
-    let id: WorkerId = text.parse().map_err(|_| ApiError::worker_not_found())?;
-    match api.store().worker(id).await {
-        Ok(worker) if worker.account == account.id => Ok(worker),
-        Ok(_) | Err(StoreError::NotFound { what: Entity::Worker, .. }) => Err(ApiError::worker_not_found()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn show(api: &Api, account: &Account, worker: &Worker) -> Result<Value, ApiError> {

@@ -1,6 +1,8 @@
 //! Who may come in: a worker's access rule, for all of its hosts, routes, previews and paths.
 
-use hearth_model::{Access, AccountId, TokenHash};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hearth_model::{Access, AccessToken, AccountId, TokenHash};
 use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 
@@ -22,15 +24,25 @@ pub(crate) fn admit(
         Access::Open => Ok(()),
         Access::Internal if account == Some(&worker.account) => Ok(()),
         Access::Internal => Err(Failure::Internals(worker.name.to_string())),
-        Access::Token => take_token(headers, &worker.access.tokens)
+        Access::Token => take_token(headers, &worker.access.tokens, now_us())
             .then_some(())
             .ok_or_else(|| Failure::NoToken(worker.name.to_string())),
     }
 }
 
-fn take_token(headers: &mut HeaderMap, known: &[TokenHash]) -> bool {
-    // Digests are compared, which nobody can steer towards a known one.
-    let is_known = |token: &str| known.contains(&TokenHash(Sha256::digest(token.trim()).into()));
+/// Microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn take_token(headers: &mut HeaderMap, known: &[AccessToken], now_us: i64) -> bool {
+    let is_known = |token: &str| {
+        // Digests are compared, which nobody can steer towards a known one.
+        let hash = TokenHash(Sha256::digest(token.trim()).into());
+        let opens = |token: &AccessToken| token.expires_us.is_none_or(|expiry| now_us < expiry);
+        known.iter().any(|token| token.hash == hash && opens(token))
+    };
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if text(&ACCESS_TOKEN).is_some_and(is_known) {
         return true;
@@ -56,22 +68,23 @@ mod tests {
 
     #[test]
     fn a_token_opens_in_either_header_and_stays_outside() {
-        let known = [TokenHash(Sha256::digest("abc").into())];
+        let known = [AccessToken { hash: TokenHash(Sha256::digest("abc").into()), expires_us: Some(100) }];
         for (name, value) in [
             ("authorization", "Bearer abc"),
             ("authorization", "bearer  abc "),
             ("x-hearth-access-token", "abc"),
         ] {
             let mut headers = headers(name, value);
-            assert!(take_token(&mut headers, &known), "{name}: {value}");
+            assert!(!take_token(&mut headers, &known, 100), "it has expired");
+            assert!(take_token(&mut headers, &known, 99), "{name}: {value}");
             assert!(!headers.contains_key(header::AUTHORIZATION));
-            assert!(!take_token(&mut headers, &[]), "no token is known");
+            assert!(!take_token(&mut headers, &[], 0), "no token is known");
         }
         for (name, value) in
             [("authorization", "Basic abc"), ("authorization", "abc"), ("x-hearth-access-token", "ab")]
         {
             let mut headers = headers(name, value);
-            assert!(!take_token(&mut headers, &known), "{name}: {value}");
+            assert!(!take_token(&mut headers, &known, 0), "{name}: {value}");
             assert_eq!(headers.len(), 1, "what opens nothing is the worker's");
         }
     }

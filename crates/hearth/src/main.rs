@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod archive;
 mod assemble;
 mod backup;
@@ -63,6 +64,8 @@ enum Command {
     Env(env::Args),
     /// Show and change a worker's variables and secrets.
     Vars(vars::Args),
+    /// Show and change who may reach a worker, and its access tokens.
+    Access(access::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
     /// Show what a worker does, as it happens.
@@ -89,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         Command::Types(args) => types::run(&args),
         Command::Env(args) => env::run(args),
         Command::Vars(args) => vars::run(args),
+        Command::Access(args) => access::run(args),
         Command::Egress(args) => egress::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),

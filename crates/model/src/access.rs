@@ -60,13 +60,22 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+/// An access token as the gateway knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Its digest.
+    pub hash: TokenHash,
+    /// From when on it opens nothing, in microseconds since 1970; None: until it is revoked.
+    pub expires_us: Option<i64>,
+}
+
 /// A worker's rule with what the gateway needs to follow it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PublishedAccess {
     /// The rule.
     pub rule: Access,
     /// Its access tokens; loaded only where the rule asks for them.
-    pub tokens: Vec<TokenHash>,
+    pub tokens: Vec<AccessToken>,
 }
 
 #[cfg(test)]

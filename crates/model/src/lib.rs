@@ -24,7 +24,7 @@ mod route;
 mod version;
 mod workflow;
 
-pub use access::{Access, PublishedAccess, TokenHash};
+pub use access::{Access, AccessToken, PublishedAccess, TokenHash};
 pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
 pub use cron::{Cron, CronError};

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use hearth_model::{
-    Published, PublishedAccess, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker,
-    TokenHash, WorkerId,
+    AccessToken, Published, PublishedAccess, PublishedDomain, PublishedRoute, PublishedVersion,
+    PublishedWorker, TokenHash, WorkerId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -26,7 +26,8 @@ macro_rules! workers_sql {
                     w.dialect,
                     w.access,
                     iif(w.access = 'token',
-                        (SELECT group_concat(hex(t.hash), char(10)) FROM worker_tokens t WHERE t.worker = w.id), NULL)
+                        (SELECT group_concat(hex(t.hash) || ' ' || coalesce(t.expires_on, ''), char(10))
+                         FROM worker_tokens t WHERE t.worker = w.id), NULL)
              FROM workers w
              JOIN accounts a ON a.id = w.account
              LEFT JOIN deployments d ON d.worker = w.id AND d.number = w.last_deployment
@@ -103,12 +104,14 @@ fn versions_of(lines: &str) -> Result<Vec<PublishedVersion>> {
     Ok(versions)
 }
 
-fn tokens_of(lines: Option<&str>) -> Result<Vec<TokenHash>> {
+fn tokens_of(lines: Option<&str>) -> Result<Vec<AccessToken>> {
+    let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt(format!("an access token: {why}"));
     let read = |line: &str| {
+        let (digest, expiry) = line.split_once(' ').unwrap_or((line, ""));
         let mut hash = [0; 32];
-        hex::decode_to_slice(line, &mut hash)
-            .map_err(|error| StoreError::Corrupt(format!("the hash of an access token: {error}")))?;
-        Ok(TokenHash(hash))
+        hex::decode_to_slice(digest, &mut hash).map_err(|error| corrupt(&error))?;
+        let expires_us = (!expiry.is_empty()).then(|| expiry.parse()).transpose();
+        Ok(AccessToken { hash: TokenHash(hash), expires_us: expires_us.map_err(|error| corrupt(&error))? })
     };
     lines.unwrap_or_default().lines().map(read).collect()
 }

@@ -16,6 +16,8 @@ pub struct WorkerToken {
     pub name: String,
     /// When it was made.
     pub created_on: Timestamp,
+    /// From when on it opens nothing; None: until it is revoked.
+    pub expires_on: Option<Timestamp>,
 }
 
 impl Store {
@@ -23,17 +25,26 @@ impl Store {
     ///
     /// # Errors
     /// Worker not found.
-    pub async fn create_worker_token(&self, worker: WorkerId, name: &str) -> Result<(WorkerToken, String)> {
+    pub async fn create_worker_token(
+        &self,
+        worker: WorkerId,
+        name: &str,
+        expires_on: Option<Timestamp>,
+    ) -> Result<(WorkerToken, String)> {
         let mut transaction = self.write().await?;
         workers::find(&mut transaction, worker).await?;
         let text = random_token();
-        let token = WorkerToken { id: TokenId::random(), name: name.to_owned(), created_on: rows::now() };
-        sqlx::query("INSERT INTO worker_tokens (id, worker, name, hash, created_on) VALUES (?, ?, ?, ?, ?)")
+        let (id, created_on) = (TokenId::random(), rows::now());
+        let token = WorkerToken { id, name: name.to_owned(), created_on, expires_on };
+        let sql = "INSERT INTO worker_tokens (id, worker, name, hash, created_on, expires_on)
+                   VALUES (?, ?, ?, ?, ?, ?)";
+        sqlx::query(sql)
             .bind(token.id.as_str())
             .bind(worker.to_string())
             .bind(&token.name)
             .bind(hash_of(&text).as_slice())
             .bind(token.created_on.as_microsecond())
+            .bind(token.expires_on.map(Timestamp::as_microsecond))
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
@@ -73,5 +84,6 @@ fn token_of(row: &SqliteRow) -> Result<WorkerToken> {
         id: rows::parsed(row, "id")?,
         name: rows::text(row, "name")?,
         created_on: rows::time(row, "created_on")?,
+        expires_on: rows::time_option(row, "expires_on")?,
     })
 }

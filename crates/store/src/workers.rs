@@ -144,6 +144,19 @@ impl Store {
             .ok_or_else(|| StoreError::not_found(Entity::Worker, name))
     }
 
+    /// What the dialects have made of one name, compared without case.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn namesakes(&self, account: &AccountId, name: &WorkerName) -> Result<Vec<Worker>> {
+        let all = sqlx::query("SELECT * FROM workers WHERE account = ? AND folded = ? ORDER BY dialect")
+            .bind(account.as_str())
+            .bind(name.folded())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
+        all.iter().map(worker_of).collect()
+    }
+
     /// The workers of an account, by name: those of one dialect, or all.
     pub async fn workers(
         &self,

@@ -36,7 +36,7 @@ async fn a_worker_is_published_as_it_stands() {
         (true, false, Some(&split))
     );
     assert_eq!(published.access.rule, Access::Open);
-    let (token, _) = store.create_worker_token(worker, "ci").await.unwrap();
+    let (token, _) = store.create_worker_token(worker, "ci", None).await.unwrap();
     let changes = WorkerChanges { access: Some(Access::Token), ..WorkerChanges::default() };
     store.update_worker(worker, changes).await.unwrap();
     let guarded = store.published_worker(worker).await.unwrap().unwrap().access;

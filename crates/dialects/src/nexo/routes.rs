@@ -136,7 +136,9 @@ mod tests {
         assert!(
             matches!(routes.find(&Method::PUT, "/api/hello"), Found::Not(allowed) if allowed == ["GET", "POST"])
         );
-        assert_eq!(routes.find(&Method::GET, "/api"), Found::Unknown);
+        for other in ["/api", "/api/hello/more", "/api/hello2", "/API/hello"] {
+            assert_eq!(routes.find(&Method::GET, other), Found::Unknown, "{other}");
+        }
         routes.set(id, served("/other", &["GET"]));
         assert_eq!((routes.find(&Method::GET, "/api/hello"), routes.len()), (Found::Unknown, 1));
         routes.remove(id);

@@ -82,7 +82,7 @@ async fn create(
     headers: HeaderMap,
     Json(wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {
-    let worker = calls.api.worker(&account, &params.worker()?).await?;
+    let worker = calls.api.find_any(&account, params.get("worker")).await?;
     let filters = Filters::read(&wanted.filters, caller)
         .map_err(|error| ApiError::bad_request(code::BAD_BODY, error))?;
     let id = add(&calls.hub, &worker, filters)?;
@@ -117,7 +117,7 @@ async fn list(
     InAccount(account): InAccount,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = calls.api.worker(&account, &params.worker()?).await?;
+    let worker = calls.api.find_any(&account, params.get("worker")).await?;
     let tails = calls.hub.tails().lock().list(worker.id, Instant::now());
     // The id is a secret of whoever made it; the list is for seeing and ending them.
     let view = |(id, age, connected): (String, Duration, bool)| json!({ "id": id, "expires_at": expiry(age), "connected": connected });
@@ -129,7 +129,7 @@ async fn delete(
     InAccount(account): InAccount,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = calls.api.worker(&account, &params.worker()?).await?;
+    let worker = calls.api.find_any(&account, params.get("worker")).await?;
     // A tail ends with its viewer too, and wrangler ends it after that: it must not fail then.
     if calls.hub.tails().lock().remove(params.get("tail"), worker.id) {
         calls.hub.reseat(worker.id);

@@ -82,6 +82,24 @@ async fn a_rule_holds_on_every_way_to_a_worker_and_a_token_opens() {
     hearth.api("DELETE", &revoke, None).await.result();
     assert_eq!(hearth.get_with(&host, "/", &[("Authorization", &bearer)]).await.status, 401);
 
+    // One that expires opens until then; by the command line, as the worker's owner would.
+    let access = |args: &[&str]| hearth.operator(&[&["access"], args].concat());
+    let _ = access(&["set", "guarded", "token"]);
+    let token = access(&["grant", "guarded", "short", "--expires", "3s"]);
+    let bearer = format!("Bearer {}", token.trim());
+    assert_eq!(hearth.get_with(&host, "/", &[("Authorization", &bearer)]).await.status, 200);
+    let shown: serde_json::Value =
+        serde_json::from_str(&access(&["show", "guarded", "--json"])).expect("JSON");
+    assert_eq!((&shown["rule"], &shown["tokens"][0]["status"]), (&json!("token"), &json!("active")));
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    assert_eq!(hearth.get_with(&host, "/", &[("Authorization", &bearer)]).await.status, 401);
+    assert!(access(&["show", "guarded"]).contains("short  expired"));
+    let _ = access(&["revoke", "guarded", "short"]);
+    assert!(!access(&["show", "guarded"]).contains("short"));
+    let past =
+        hearth.api("POST", tokens, Some(json!({"name": "a", "expires_on": "2020-01-01T00:00:00Z"}))).await;
+    assert!(past.error().2.contains("future"));
+
     rule(&hearth, "guarded", "internal").await;
     for (host, path) in &ways {
         let refused = hearth.get(host, path).await;
