@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -54,9 +55,14 @@ async fn develop(args: Args) -> Result<()> {
     let mut server = Command::new(std::env::current_exe()?)
         .args(["serve", "--dev", "--listen", &listen.to_string(), "--s3-listen", "off", "--data-dir"])
         .arg(&data_dir)
+        // So it ends with this process, whatever ends that.
+        .arg("--until-stdin-ends")
+        .stdin(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .context("the server does not start")?;
+    // Waiting would close it.
+    let _held = server.stdin.take();
     let client = Client::local(&format!("http://localhost:{}/client/v4", args.port));
     let outcome = tokio::select! {
         ended = server.wait() => bail!("the server ended: {}", ended?),

@@ -7,6 +7,10 @@ use hearth_dialects::templates::{ALL, Template};
 use hearth_model::WorkerName;
 use serde_json::{Value, json};
 
+/// What a project's folder holds beside its own files: what is installed, what wrangler and `hearth dev` keep there, and
+/// secrets for development.
+const IGNORED: (&str, &str) = (".gitignore", "node_modules/\n.wrangler/\n.hearth/\n.dev.vars*\n.env*\n");
+
 /// Options of `hearth init`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -50,7 +54,8 @@ pub fn run(args: Args) -> Result<()> {
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is there already and is not empty", folder.display());
     }
-    for (path, text) in template.files(name.as_str()) {
+    let ignored = [(IGNORED.0, IGNORED.1.to_owned())];
+    for (path, text) in template.files(name.as_str()).into_iter().chain(ignored) {
         let file = folder.join(path);
         let write = || {
             std::fs::create_dir_all(file.parent().unwrap_or(&folder))?;

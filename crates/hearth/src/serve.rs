@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use hearth_functions::{Places, Toolchains};
 use hearth_jail::{Report, Tier};
 use hearth_model::Hostname;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -65,6 +66,9 @@ pub struct Args {
     /// Refuse to start with less than full isolation
     #[arg(long)]
     pub require_isolation: bool,
+    /// Stop when standard input, a pipe, ends: whoever holds its other end is gone
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
     /// Use no more than this isolation tier: full, reduced or none
     #[arg(long, value_name = "TIER", hide = true)]
     pub isolation: Option<String>,
@@ -114,7 +118,10 @@ pub fn run(args: Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
         let server = Server::start(&settings, run_dir, jailer, toolchains).await?;
-        wait_for_signal().await?;
+        tokio::select! {
+            signal = wait_for_signal() => signal?,
+            ended = stdin_ends(), if args.until_stdin_ends => ended?,
+        }
         tracing::info!("stopping: requests in flight may finish; a second signal ends them");
         tokio::select! {
             () = server.stop(PATIENCE) => {}
@@ -194,6 +201,14 @@ fn run_dir(settings: &Settings) -> Result<PathBuf> {
         .filter(short)
         .find(usable)
         .context("no folder for sockets can be made in the data folder, in /run or in the temporary folder")
+}
+
+/// Waits for the end of standard input.
+async fn stdin_ends() -> Result<()> {
+    let stdin = rustix::io::dup(std::io::stdin()).context("there is no standard input")?;
+    let mut stdin = pipe::Receiver::from_owned_fd(stdin).context("standard input is no pipe")?;
+    tokio::io::copy(&mut stdin, &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 /// Waits for SIGTERM or SIGINT.

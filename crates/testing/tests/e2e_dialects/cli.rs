@@ -98,6 +98,47 @@ async fn dev_serves_a_project_and_deploys_it_again_when_it_changes() {
     assert!(hearth_testing::send_to(address, request).await.is_err(), "the server has ended too");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_leaves_nothing_behind_when_it_is_killed() {
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .tempdir()
+        .expect("a folder");
+    let made = hearth_testing::command().current_dir(folder.path()).args(["init", "hello"]).output();
+    assert!(made.expect("the binary runs").status.success());
+    let ignored = std::fs::read_to_string(folder.path().join("hello/.gitignore")).expect("it is made");
+    assert!(ignored.lines().any(|line| line == ".hearth/"), "{ignored}");
+    let port = hearth_testing::free_address().port();
+    let dev = hearth_testing::command()
+        .current_dir(folder.path())
+        .args(["dev", "hello", "--port", &port.to_string()])
+        .spawn();
+    let mut dev = Running(dev.expect("the binary runs"));
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let host = format!("hello.localhost:{port}");
+    answers(address, &host, "Hello World from /\n").await;
+    dev.0.kill().expect("it runs");
+    dev.0.wait().expect("it ends");
+    let gone = async {
+        loop {
+            let request = http::Request::get("/").header("host", &host).body(bytes::Bytes::new());
+            if hearth_testing::send_to(address, request.expect("a request")).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("its server ends too");
+    // And it has let go of its folder.
+    let lock = std::fs::File::open(folder.path().join("hello/.hearth/hearth.lock")).expect("it was there");
+    let free = async {
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), free).await.expect("the folder is free");
+}
+
 /// Waits until a host answers with a text.
 async fn answers(address: std::net::SocketAddr, host: &str, text: &str) {
     let wait = async {
