@@ -10,6 +10,8 @@ use crate::error::Refusal;
 
 /// Longest code, in bytes.
 pub(crate) const MAX_CODE: usize = 10 << 20;
+/// Longest lock file, in bytes.
+const MAX_LOCK: usize = 4 << 20;
 /// Largest environment, in bytes of names and values.
 const MAX_ENVIRONMENT: usize = 64 << 10;
 /// Least and most memory, in MiB.
@@ -36,14 +38,37 @@ pub(crate) struct Draft {
     pub route: Option<Option<RoutePattern>>,
 }
 
+/// What a function needs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Dependencies {
+    /// What was declared.
+    #[serde(flatten)]
+    pub declared: Declared,
+    /// What exactly that is: the text of `package-lock.json` or `go.sum`; for Python each package with its version, as in
+    /// `requirements.txt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+}
+
 /// What a function declares to need, in the way of its runtime's own file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Dependencies {
+pub(crate) enum Declared {
     /// Names and versions.
     Named(BTreeMap<String, String>),
     /// The text of `requirements.txt` or `go.mod`.
     File(String),
+}
+
+impl From<Declared> for Dependencies {
+    fn from(declared: Declared) -> Self {
+        let lock = match &declared {
+            // Whoever gives hashes has said all of it.
+            Declared::File(text) if text.contains("--hash=") => Some(text.clone()),
+            Declared::File(_) | Declared::Named(_) => None,
+        };
+        Self { declared, lock }
+    }
 }
 
 impl Draft {
@@ -216,7 +241,7 @@ fn environment(fields: &Map<String, Value>) -> Result<Option<BTreeMap<String, St
     Ok(Some(read))
 }
 
-fn dependencies(fields: &Map<String, Value>) -> Result<Option<Option<Dependencies>>, Refusal> {
+fn declared(fields: &Map<String, Value>) -> Result<Option<Option<Declared>>, Refusal> {
     const NAME: &str = "dependencies";
     // The runtimes' own files are taken too, under their own names.
     for file in ["requirements.txt", "go.mod"] {
@@ -224,7 +249,7 @@ fn dependencies(fields: &Map<String, Value>) -> Result<Option<Option<Dependencie
             let Value::String(text) = text else {
                 return Err(Refusal::field(NAME, format!("{file} must be a string, not {}", kind(text))));
             };
-            return Ok(Some(Some(Dependencies::File(text.clone()))));
+            return Ok(Some(Some(Declared::File(text.clone()))));
         }
     }
     let of_package = |package: &Value| package.get(NAME).cloned().unwrap_or(Value::Object(Map::new()));
@@ -245,7 +270,7 @@ fn dependencies(fields: &Map<String, Value>) -> Result<Option<Option<Dependencie
     };
     let named = match value {
         Value::Null => return Ok(Some(None)),
-        Value::String(text) => return Ok(Some(Some(Dependencies::File(text)))),
+        Value::String(text) => return Ok(Some(Some(Declared::File(text)))),
         Value::Object(all) => all
             .into_iter()
             .map(|(name, version)| match version {
@@ -267,7 +292,27 @@ fn dependencies(fields: &Map<String, Value>) -> Result<Option<Option<Dependencie
             return Err(Refusal::field(NAME, format!("it must be an object, not {}", kind(&other))));
         }
     };
-    Ok(Some((!named.is_empty()).then_some(Dependencies::Named(named))))
+    Ok(Some((!named.is_empty()).then_some(Declared::Named(named))))
+}
+
+/// What is declared, with the lock of the runtime's own file if one was sent.
+fn dependencies(fields: &Map<String, Value>) -> Result<Option<Option<Dependencies>>, Refusal> {
+    const NAME: &str = "dependencies";
+    let declared = declared(fields)?.map(|declared| declared.map(Dependencies::from));
+    let found = ["package-lock.json", "go.sum"].into_iter().find_map(|file| Some((file, fields.get(file)?)));
+    let Some((file, lock)) = found else { return Ok(declared) };
+    let lock = match lock {
+        Value::String(text) => text.clone(),
+        Value::Object(_) if file == "package-lock.json" => lock.to_string(),
+        other => return Err(Refusal::field(NAME, format!("{file} must be a string, not {}", kind(other)))),
+    };
+    if lock.len() > MAX_LOCK {
+        return Err(Refusal::field(NAME, format!("{file} is longer than {} MiB", MAX_LOCK >> 20)));
+    }
+    match declared.flatten() {
+        Some(declared) => Ok(Some(Some(Dependencies { lock: Some(lock), ..declared }))),
+        None => Err(Refusal::field(NAME, format!("{file} says nothing without what it is the lock of"))),
+    }
 }
 
 #[cfg(test)]
@@ -303,6 +348,8 @@ mod tests {
             (r#"{"host": "a b"}"#, "host"),
             (r#"{"route": 1}"#, "route"),
             (r#"{"dependencies": {"axios": 1}}"#, "dependencies"),
+            (r#"{"go.sum": ""}"#, "dependencies"),
+            (r#"{"dependencies": {"a": "1"}, "package-lock.json": 1}"#, "dependencies"),
         ] {
             let (status, answer) = refusal(body).await;
             assert_eq!((status, &answer["field"]), (400, &field.into()), "{body}: {answer}");
@@ -317,14 +364,25 @@ mod tests {
         let read = |body: &str| Draft::read(body.as_bytes()).unwrap().dependencies;
         let named = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned()));
-            Some(Some(Dependencies::Named(pairs.collect())))
+            Some(Some(Dependencies::from(Declared::Named(pairs.collect()))))
         };
         assert_eq!(read(r#"{"dependencies": {"axios": "^1"}}"#), named(&[("axios", "^1")]));
         assert_eq!(read(r#"{"package.json": {"dependencies": {"a": "1"}}}"#), named(&[("a", "1")]));
         assert_eq!(read(r#"{"dependencies": ["numpy"]}"#), named(&[("numpy", "")]));
         assert_eq!(read(r#"{"dependencies": {}}"#), Some(None));
         assert_eq!(read("{}"), None);
-        let file = Some(Some(Dependencies::File("a==1".into())));
+        let file = Some(Some(Dependencies::from(Declared::File("a==1".into()))));
         assert_eq!(read(r#"{"requirements.txt": "a==1"}"#), file);
+        let locked = read(r#"{"dependencies": {"a": "^1"}, "package-lock.json": {"lockfileVersion": 3}}"#);
+        let locked = locked.unwrap().unwrap();
+        assert_eq!(locked.lock.as_deref(), Some(r#"{"lockfileVersion":3}"#));
+        assert_eq!(Some(Some(Dependencies { lock: None, ..locked.clone() })), named(&[("a", "^1")]));
+        let hashed = read(r#"{"requirements.txt": "a==1 --hash=sha256:00"}"#).unwrap().unwrap();
+        assert_eq!(hashed.lock.as_deref(), Some("a==1 --hash=sha256:00"));
+        // As it is stored; and what was stored before there were locks.
+        let stored = serde_json::to_string(&locked).unwrap();
+        assert_eq!(serde_json::from_str::<Dependencies>(&stored).unwrap(), locked);
+        let before = serde_json::from_str::<Dependencies>(r#"{"named": {"a": "1"}}"#).unwrap();
+        assert_eq!(Some(Some(before)), named(&[("a", "1")]));
     }
 }

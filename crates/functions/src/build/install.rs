@@ -1,5 +1,6 @@
 //! Installs what functions declare to need: with the runtimes' own tools, in a jail that reaches the registries and
-//! nothing else. No package's script runs. What was installed once is used by all who declare the same.
+//! nothing else. No package's script runs. What was installed is named by the content of its lock, which a version keeps: so
+//! all who need the same share it, and what has to be installed again is what it was.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use hearth_jail::{Folder, Program};
 use hearth_model::FunctionRuntime;
 
 use super::tool::{Only, Ran, Tool};
-use super::{Inner, place, prune};
-use crate::draft::Dependencies;
+use super::{Inner, digest, place, prune, touch};
+use crate::draft::{Declared, Dependencies};
 use crate::error::Refusal;
 
 /// How long an installation may take.
@@ -34,43 +35,58 @@ impl Inner {
         self.folder.join("packages").join(key)
     }
 
-    /// Installs what is declared, unless it is installed already, and names it.
+    /// Installs what is declared, unless it is installed already. Says the name of what was installed, and what was
+    /// declared with its lock. The name is that of the lock's content, whatever declared it.
     pub(super) async fn installed(
         &self,
         runtime: FunctionRuntime,
         declared: &Dependencies,
-    ) -> Result<String, Refusal> {
+    ) -> Result<(String, Dependencies), Refusal> {
         let text = serde_json::to_string(declared).map_err(Refusal::internal)?;
         let version = self.toolchains.check(runtime).map_err(|why| Refusal::field("runtime", why))?;
-        let mut hasher = blake3::Hasher::new();
-        for part in [runtime.name(), version, &text] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let key = hasher.finalize().to_hex().to_string();
+        let key =
+            |lock: &str| digest(&[runtime.name(), version, &installs(runtime, &declared.declared, lock)]);
         let _one = self.installing.lock().await;
-        let folder = self.packages(&key);
-        if folder.is_dir() {
-            return Ok(key);
+        // What the same declaration came to before, it comes to again, while that is remembered.
+        let known = self.made(Path::new("locks"))?.join(digest(&[runtime.name(), version, &text]));
+        let mut wanted = declared.clone();
+        if wanted.lock.is_none() {
+            wanted.lock = read_lock(&known);
+        }
+        if let Some(lock) = &wanted.lock {
+            let key = key(lock);
+            if self.packages(&key).is_dir() {
+                return Ok((key, wanted));
+            }
         }
         let ready = tempfile::Builder::new()
             .prefix("installing-")
             .tempdir_in(self.made(Path::new("packages"))?)
             .map_err(Refusal::internal)?;
         match runtime {
-            FunctionRuntime::Nodejs => self.npm(ready.path(), declared).await?,
-            FunctionRuntime::Python => self.pip(ready.path(), declared).await?,
-            FunctionRuntime::Go => self.go_modules(ready.path(), declared).await?,
+            FunctionRuntime::Nodejs => self.npm(ready.path(), &wanted).await?,
+            FunctionRuntime::Python => self.pip(ready.path(), &wanted).await?,
+            FunctionRuntime::Go => self.go_modules(ready.path(), &wanted).await?,
         }
         for name in [".cache", ".tmp"] {
             let _ = std::fs::remove_dir_all(ready.path().join(name));
         }
-        place(ready, &folder).map_err(Refusal::internal)?;
+        let lock = match &wanted.lock {
+            Some(lock) => lock.clone(),
+            None => {
+                let lock = lock_of(runtime, ready.path()).map_err(Refusal::internal)?;
+                std::fs::write(&known, &lock).map_err(Refusal::internal)?;
+                lock
+            }
+        };
+        let key = key(&lock);
+        place(ready, &self.packages(&key)).map_err(Refusal::internal)?;
         prune(&self.folder.join("packages"));
-        Ok(key)
+        prune(&self.folder.join("locks"));
+        Ok((key, Dependencies { lock: Some(lock), ..wanted }))
     }
 
-    async fn npm(&self, folder: &Path, declared: &Dependencies) -> Result<(), Refusal> {
+    async fn npm(&self, folder: &Path, wanted: &Dependencies) -> Result<(), Refusal> {
         let Some(npm) = self.toolchains.npm.as_ref() else {
             return Err(Refusal::field(
                 "dependencies",
@@ -78,13 +94,20 @@ impl Inner {
             ));
         };
         let npm = npm.display().to_string();
-        let package = match declared {
-            Dependencies::Named(named) => {
+        let package = match &wanted.declared {
+            Declared::Named(named) => {
                 serde_json::json!({ "private": true, "dependencies": named }).to_string()
             }
-            Dependencies::File(text) => text.clone(),
+            Declared::File(text) => text.clone(),
         };
         write(folder, "package.json", &package)?;
+        let command = match &wanted.lock {
+            Some(lock) => {
+                write(folder, "package-lock.json", lock)?;
+                "ci"
+            }
+            None => "install",
+        };
         let registry = match &self.registries.npm {
             Some(url) => url.clone(),
             None => {
@@ -94,7 +117,7 @@ impl Inner {
         };
         let args = [
             npm.as_str(),
-            "install",
+            command,
             "--prefix",
             "/data/dependencies",
             "--cache",
@@ -105,6 +128,9 @@ impl Inner {
             "--no-fund",
             "--no-update-notifier",
             "--loglevel=error",
+            // Its own pauses are of ten seconds and a minute, and it tries again what has the wrong checksum too.
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=2000",
             "--cafile",
             AUTHORITIES,
             "--registry",
@@ -115,10 +141,10 @@ impl Inner {
         finished(ran, "npm")
     }
 
-    async fn pip(&self, folder: &Path, declared: &Dependencies) -> Result<(), Refusal> {
-        let text = match declared {
-            Dependencies::File(text) => text.clone(),
-            Dependencies::Named(named) => {
+    async fn pip(&self, folder: &Path, wanted: &Dependencies) -> Result<(), Refusal> {
+        let text = match (&wanted.lock, &wanted.declared) {
+            (Some(text), _) | (None, Declared::File(text)) => text.clone(),
+            (None, Declared::Named(named)) => {
                 let line = |(name, version): (&String, &String)| {
                     let exact = version.starts_with(|c: char| c.is_ascii_digit());
                     format!("{name}{}{version}\n", if exact { "==" } else { "" })
@@ -126,7 +152,8 @@ impl Inner {
                 named.iter().map(line).collect()
             }
         };
-        if text.lines().any(|line| line.trim_start().starts_with('-')) {
+        // A line may go on in the next one, with its hashes.
+        if text.replace("\\\n", " ").lines().any(|line| line.trim_start().starts_with('-')) {
             return Err(Refusal::field(
                 "dependencies",
                 "requirements.txt must name packages only, without options",
@@ -160,6 +187,10 @@ impl Inner {
             indexes.first().copied().unwrap_or_default(),
         ];
         args.extend(more.map(str::to_owned));
+        if wanted.lock.is_some() {
+            // All that is needed is in it.
+            args.push("--no-deps".to_owned());
+        }
         // An operator who names an index without TLS means it.
         for host in indexes.iter().filter(|url| url.starts_with("http://")).filter_map(|url| host_of(url)) {
             args.extend(["--trusted-host".to_owned(), host]);
@@ -168,15 +199,11 @@ impl Inner {
         finished(ran, "pip")
     }
 
-    async fn go_modules(&self, folder: &Path, declared: &Dependencies) -> Result<(), Refusal> {
-        let text = match declared {
-            Dependencies::File(text) => text.clone(),
-            Dependencies::Named(named) => {
-                let line = |(name, version): (&String, &String)| format!("\t{name} {version}\n");
-                format!("module function\n\nrequire (\n{})\n", named.iter().map(line).collect::<String>())
-            }
-        };
-        write(folder, "go.mod", &text)?;
+    async fn go_modules(&self, folder: &Path, wanted: &Dependencies) -> Result<(), Refusal> {
+        write(folder, "go.mod", &go_mod(&wanted.declared))?;
+        if let Some(sums) = &wanted.lock {
+            write(folder, "go.sum", sums)?;
+        }
         std::fs::create_dir_all(folder.join("modules")).map_err(Refusal::internal)?;
         let asked = ["env", "GOPROXY", "GOSUMDB"].map(str::to_owned).into();
         let said = self.asked(Program::Go, asked, folder).await?;
@@ -242,6 +269,62 @@ impl Inner {
             run_dir: &self.run_dir,
         }
     }
+}
+
+fn go_mod(declared: &Declared) -> String {
+    match declared {
+        Declared::File(text) => text.clone(),
+        Declared::Named(named) => {
+            let line = |(name, version): (&String, &String)| format!("\t{name} {version}\n");
+            format!("module function\n\nrequire (\n{})\n", named.iter().map(line).collect::<String>())
+        }
+    }
+}
+
+/// What a lock says of what is installed: all of it that is not about who asked for it.
+fn installs(runtime: FunctionRuntime, declared: &Declared, lock: &str) -> String {
+    match runtime {
+        FunctionRuntime::Nodejs => {
+            let Ok(mut lock) = serde_json::from_str::<serde_json::Value>(lock) else {
+                return lock.to_owned();
+            };
+            let packages = lock.get_mut("packages").map(serde_json::Value::take);
+            let Some(serde_json::Value::Object(mut packages)) = packages else { return lock.to_string() };
+            packages.remove("");
+            serde_json::Value::Object(packages).to_string()
+        }
+        FunctionRuntime::Python => lock.to_owned(),
+        // Sums say what a version is; which it is, the other file.
+        FunctionRuntime::Go => format!("{}\n{lock}", go_mod(declared)),
+    }
+}
+
+/// The lock of what lies in a folder now.
+fn lock_of(runtime: FunctionRuntime, folder: &Path) -> std::io::Result<String> {
+    let read = |name: &str| match std::fs::read_to_string(folder.join(name)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read,
+    };
+    match runtime {
+        FunctionRuntime::Nodejs => read("package-lock.json"),
+        FunctionRuntime::Go => read("go.sum"),
+        FunctionRuntime::Python => {
+            let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
+            let line = |name: std::ffi::OsString| {
+                let name = name.to_string_lossy().into_owned();
+                let (package, version) = name.strip_suffix(".dist-info")?.rsplit_once('-')?;
+                Some(format!("{package}=={version}\n"))
+            };
+            let lines: BTreeSet<String> = names.filter_map(line).collect();
+            Ok(lines.into_iter().collect())
+        }
+    }
+}
+
+fn read_lock(known: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(known).ok()?;
+    touch(known);
+    Some(text)
 }
 
 /// The host of a URL.

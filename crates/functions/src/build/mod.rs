@@ -150,9 +150,10 @@ impl Builder {
         let dependencies = match &source.dependencies {
             None => None,
             Some(declared) => {
-                let text = serde_json::to_string(declared).map_err(Refusal::internal)?;
+                let (key, locked) = self.0.installed(source.runtime, declared).await?;
+                let text = serde_json::to_string(&locked).map_err(Refusal::internal)?;
                 modules.push(text_module(DECLARED, &text));
-                Some(self.0.installed(source.runtime, declared).await?)
+                Some(key)
             }
         };
         let mut code = source.code;
@@ -203,13 +204,15 @@ impl Builder {
             module.map(|module| String::from_utf8_lossy(&module.content).into_owned())
         };
         let mut folders = Vec::new();
-        if let Some(key) = &function.dependencies {
-            let folder = self.0.packages(key);
-            if !folder.is_dir()
+        let mut dependencies = function.dependencies.clone();
+        if let Some(key) = &mut dependencies {
+            if !self.0.packages(key).is_dir()
                 && let Some(declared) = text_of(DECLARED).and_then(|text| serde_json::from_str(&text).ok())
             {
-                self.0.installed(function.runtime, &declared).await.map_err(unready)?;
+                // By its lock, so it is what it was.
+                *key = self.0.installed(function.runtime, &declared).await.map_err(unready)?.0;
             }
+            let folder = self.0.packages(key);
             touch(&folder);
             if function.runtime != FunctionRuntime::Go {
                 folders.push(shown(folder, "dependencies"));
@@ -217,9 +220,9 @@ impl Builder {
         }
         if function.runtime == FunctionRuntime::Go {
             let mut text = go::file(&text_of(&function.main).unwrap_or_default());
-            let key = self.0.key(&text, &function.handler, function.dependencies.as_deref());
+            let dependencies = dependencies.as_deref();
+            let key = self.0.key(&text, &function.handler, dependencies);
             if !self.0.program(&key).is_dir() {
-                let dependencies = function.dependencies.as_deref();
                 self.0.compiled(&mut text, &function.handler, dependencies).await.map_err(unready)?;
             }
             let folder = self.0.program(&key);
@@ -239,12 +242,7 @@ impl Inner {
     /// Names a compiled function by all that it is made of.
     fn key(&self, text: &str, handler: &str, dependencies: Option<&str>) -> String {
         let version = self.toolchains.check(FunctionRuntime::Go).unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        for part in [version, go::HARNESS, handler, dependencies.unwrap_or_default(), text] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
+        digest(&[version, go::HARNESS, handler, dependencies.unwrap_or_default(), text])
     }
 
     /// Compiles a function, unless it is compiled already. `text` gets the commas that it lacks; the answer says whether
@@ -400,6 +398,16 @@ impl Inner {
     }
 }
 
+/// Names what is made of these texts.
+pub(crate) fn digest(parts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 /// Puts a file that is ready where it is kept, as a folder of its own.
 fn keep(file: &Path, folder: &Path, name: &str) -> std::io::Result<()> {
     let parent = folder.parent().unwrap_or(folder);
@@ -443,7 +451,9 @@ pub(crate) fn prune(folder: &Path) {
     all.sort();
     let surplus = all.len().saturating_sub(KEPT);
     for (_, path) in all.into_iter().take(surplus) {
-        if let Err(error) = std::fs::remove_dir_all(&path) {
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        if let Err(error) = removed {
             tracing::warn!(%error, path = %path.display(), "what was built cannot be removed");
         }
     }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_compression::tokio::write::GzipEncoder;
 use base64::Engine as _;
 use hearth_testing::{Hearth, Options};
-use serde_json::json;
+use parking_lot::RwLock;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -19,15 +20,22 @@ use super::{call_json, create, invoke, result};
 struct Files {
     port: u16,
     asked: Arc<AtomicUsize>,
+    all: Arc<RwLock<HashMap<String, Vec<u8>>>>,
+}
+
+impl Files {
+    fn put(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.all.write().insert(path.to_owned(), body.into());
+    }
 }
 
 async fn files(listener: TcpListener, all: HashMap<String, Vec<u8>>) -> Files {
     let port = listener.local_addr().expect("an address").port();
-    let (asked, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(all));
-    let counted = Arc::clone(&asked);
+    let (asked, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(RwLock::new(all)));
+    let (counted, served) = (Arc::clone(&asked), Arc::clone(&all));
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (all, counted) = (Arc::clone(&all), Arc::clone(&counted));
+            let (all, counted) = (Arc::clone(&served), Arc::clone(&counted));
             tokio::spawn(async move {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
@@ -38,22 +46,23 @@ async fn files(listener: TcpListener, all: HashMap<String, Vec<u8>>) -> Files {
                 let head = String::from_utf8_lossy(&head).into_owned();
                 let path = head.split(' ').nth(1).unwrap_or_default();
                 let path = path.split('?').next().unwrap_or_default();
-                let (status, kind, body): (_, _, &[u8]) = match all.get(path) {
+                let found = all.read().get(path).cloned();
+                let (status, kind, body) = match found {
                     Some(body) if path.ends_with('/') => ("200 OK", "text/html", body),
                     Some(body) if body.starts_with(b"{") => ("200 OK", "application/json", body),
                     Some(body) => ("200 OK", "application/octet-stream", body),
-                    None => ("404 Not Found", "text/plain", b"not found"),
+                    None => ("404 Not Found", "text/plain", b"not found".to_vec()),
                 };
                 let head = format!(
                     "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
                 let _ = stream.write_all(head.as_bytes()).await;
-                let _ = stream.write_all(body).await;
+                let _ = stream.write_all(&body).await;
             });
         }
     });
-    Files { port, asked }
+    Files { port, asked, all }
 }
 
 /// A tar of some files, as npm packs them.
@@ -125,52 +134,67 @@ fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     zip
 }
 
-/// The three registries on one listener: each finds its own by the path.
-async fn registries() -> Files {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let tarball = tgz(&[
-        (
-            "package/package.json",
-            r#"{"name": "tiny", "version": "1.2.3", "main": "tiny.js", "scripts": {"install": "touch /data/dependencies/ran"}}"#,
-        ),
-        ("package/tiny.js", "exports.tiny = () => 'tiny of npm';"),
-    ])
-    .await;
-    let integrity = base64::engine::general_purpose::STANDARD.encode(sha2::Sha512::digest(&tarball));
-    let metadata = json!({
-        "name": "tiny",
-        "dist-tags": { "latest": "1.2.3" },
-        "versions": { "1.2.3": {
-            "name": "tiny", "version": "1.2.3", "main": "tiny.js", "hasInstallScript": true,
-            "dist": {
-                "tarball": "http://packages.corp.test/npm/tiny/-/tiny-1.2.3.tgz",
-                "integrity": format!("sha512-{integrity}"),
-            },
-        } },
+/// A version of the npm package, and what the registry says of it.
+async fn npm(version: &str, text: &str) -> (String, Vec<u8>, Value) {
+    let package = json!({
+        "name": "tiny", "version": version, "main": "tiny.js",
+        "scripts": { "install": "touch /data/dependencies/ran" },
     });
+    let code = format!("exports.tiny = () => '{text}';");
+    let tarball = tgz(&[("package/package.json", &package.to_string()), ("package/tiny.js", &code)]).await;
+    let integrity = base64::engine::general_purpose::STANDARD.encode(sha2::Sha512::digest(&tarball));
+    let path = format!("/npm/tiny/-/tiny-{version}.tgz");
+    let said = json!({
+        "name": "tiny", "version": version, "main": "tiny.js", "hasInstallScript": true,
+        "dist": {
+            "tarball": format!("http://packages.corp.test{path}"),
+            "integrity": format!("sha512-{integrity}"),
+        },
+    });
+    (path, tarball, said)
+}
+
+/// A version of the Python package: its file's name and content, and what the index says of it.
+fn wheel(version: &str, text: &str) -> (String, Vec<u8>, String) {
     let wheel = zip(&[
-        ("tiny/__init__.py", "def tiny():\n    return 'tiny of pip'\n"),
-        ("tiny-1.2.3.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.2.3\n"),
+        ("tiny/__init__.py", &format!("def tiny():\n    return '{text}'\n")),
         (
-            "tiny-1.2.3.dist-info/WHEEL",
+            &format!("tiny-{version}.dist-info/METADATA"),
+            &format!("Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"),
+        ),
+        (
+            &format!("tiny-{version}.dist-info/WHEEL"),
             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         ),
         (
-            "tiny-1.2.3.dist-info/RECORD",
-            "tiny/__init__.py,,\ntiny-1.2.3.dist-info/METADATA,,\ntiny-1.2.3.dist-info/WHEEL,,\ntiny-1.2.3.dist-info/RECORD,,\n",
+            &format!("tiny-{version}.dist-info/RECORD"),
+            &["tiny/__init__.py,,", "METADATA,,", "WHEEL,,", "RECORD,,"]
+                .join(&format!("\ntiny-{version}.dist-info/")),
         ),
     ]);
-    let name = "tiny-1.2.3-py3-none-any.whl";
+    let name = format!("tiny-{version}-py3-none-any.whl");
     let sum = hex::encode(Sha256::digest(&wheel));
+    let link = format!("<a href=\"/pip/files/{name}#sha256={sum}\">{name}</a>");
+    (name, wheel, link)
+}
+
+/// The three registries on one listener: each finds its own by the path.
+async fn registries() -> Files {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (tarball_path, tarball, said) = npm("1.2.3", "tiny of npm").await;
+    let metadata =
+        json!({ "name": "tiny", "dist-tags": { "latest": "1.2.3" }, "versions": { "1.2.3": said } });
+    let (name, wheel, link) = wheel("1.2.3", "tiny of pip");
+    let wheel_path = format!("/pip/files/{name}");
     let module = zip(&[
         ("corp.test/tiny@v1.2.3/go.mod", "module corp.test/tiny\n"),
         ("corp.test/tiny@v1.2.3/tiny.go", "package tiny\n\nfunc Tiny() string { return \"tiny of go\" }\n"),
     ]);
     let all = [
         ("/npm/tiny", metadata.to_string().into_bytes()),
-        ("/npm/tiny/-/tiny-1.2.3.tgz", tarball),
-        ("/pip/tiny/", format!("<a href=\"/pip/files/{name}#sha256={sum}\">{name}</a>").into_bytes()),
-        ("/pip/files/tiny-1.2.3-py3-none-any.whl", wheel),
+        (tarball_path.as_str(), tarball),
+        ("/pip/tiny/", link.into_bytes()),
+        (wheel_path.as_str(), wheel),
         ("/go/corp.test/tiny/@v/list", b"v1.2.3\n".to_vec()),
         (
             "/go/corp.test/tiny/@v/v1.2.3.info",
@@ -182,16 +206,131 @@ async fn registries() -> Files {
     files(listener, all.into_iter().map(|(path, body)| (path.to_owned(), body)).collect()).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_declared_is_installed_and_kept() {
-    let registry = registries().await;
+/// A server that takes packages from these registries.
+async fn start(registry: &Files) -> Hearth {
     let config = format!(
         "[egress]\nhosts = {{ 'packages.corp.test' = '127.0.0.1:{}' }}\n\
          [functions]\nnpm-registry = 'http://packages.corp.test/npm/'\n\
          pip-index = 'http://packages.corp.test/pip/'\ngo-proxy = 'http://packages.corp.test/go'\n",
         registry.port
     );
-    let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
+    Hearth::start_with(Options { config, ..Options::default() }).await
+}
+
+const NODE: &str = "const { tiny } = require('tiny');\nexports.handler = () => tiny();";
+const PYTHON: &str = "import tiny\ndef handler(e, c):\n    return tiny.tiny()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_installed_is_named_by_its_lock_and_comes_again_as_it_was() {
+    let registry = registries().await;
+    let mut hearth = start(&registry).await;
+    let node = |name: &str, range: &str| {
+        json!({
+            "name": name, "runtime": "nodejs", "handler": "handler", "code": NODE,
+            "dependencies": { "tiny": range },
+        })
+    };
+    let python = |name: &str| {
+        json!({
+            "name": name, "runtime": "python", "handler": "handler", "code": PYTHON,
+            "requirements.txt": "tiny>=1.0\n",
+        })
+    };
+    let caret = create(&hearth, node("caret", "^1.0.0")).await;
+    let least = create(&hearth, python("least")).await;
+    let installed = || std::fs::read_dir(hearth.data().join("functions/packages")).expect("a folder").count();
+    assert_eq!(installed(), 2);
+    // It is declared in other words, and comes to the same.
+    let x = create(&hearth, node("x", "1.x")).await;
+    assert_eq!((installed(), result(&hearth, &x, json!(null)).await), (2, json!("tiny of npm")));
+
+    // The registries move on, and what was installed is gone: a version is still made of what it was made of.
+    let (path, tarball, said) = npm("1.9.0", "a later tiny").await;
+    registry.put(&path, tarball);
+    let (_, _, before) = npm("1.2.3", "tiny of npm").await;
+    let metadata = json!({
+        "name": "tiny", "dist-tags": { "latest": "1.9.0" }, "versions": { "1.2.3": before, "1.9.0": said },
+    });
+    registry.put("/npm/tiny", metadata.to_string());
+    let (name, later, link) = wheel("1.9.0", "a later tiny");
+    registry.put(&format!("/pip/files/{name}"), later);
+    registry.put("/pip/tiny/", format!("{}{link}", wheel("1.2.3", "tiny of pip").2));
+    hearth.stop().await;
+    for kept in ["packages", "locks"] {
+        std::fs::remove_dir_all(hearth.data().join("functions").join(kept)).expect("it is there");
+    }
+    hearth.start_again().await;
+    assert_eq!(result(&hearth, &caret, json!(null)).await, "tiny of npm");
+    assert_eq!(result(&hearth, &least, json!(null)).await, "tiny of pip");
+    // Other code does not change them either; what is declared anew is looked for anew.
+    let path = format!("/api/v1/functions/{least}");
+    assert_eq!(call_json(&hearth, "PUT", &path, json!({ "code": format!("{PYTHON}\n") })).await.0, 200);
+    assert_eq!(result(&hearth, &least, json!(null)).await, "tiny of pip");
+    for fields in [node("new", "^1.0.0"), python("new-too")] {
+        let id = create(&hearth, fields).await;
+        assert_eq!(result(&hearth, &id, json!(null)).await, "a later tiny");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_sent_is_what_is_installed() {
+    let registry = registries().await;
+    let hearth = start(&registry).await;
+    let integrity = npm("1.2.3", "tiny of npm").await.2["dist"]["integrity"].clone();
+    let lock = |integrity: &Value| {
+        json!({
+            "name": "function", "lockfileVersion": 3, "requires": true,
+            "packages": {
+                "": { "dependencies": { "tiny": "^1.0.0" } },
+                "node_modules/tiny": {
+                    "version": "1.2.3", "integrity": integrity, "hasInstallScript": true,
+                    "resolved": "http://packages.corp.test/npm/tiny/-/tiny-1.2.3.tgz",
+                },
+            },
+        })
+    };
+    let sum = hex::encode(Sha256::digest(wheel("1.2.3", "tiny of pip").1));
+    let hashed = |sum: &str| format!("tiny==1.2.3 \\\n    --hash=sha256:{sum}\n");
+    let wrong = json!(format!("sha512-{}", base64::engine::general_purpose::STANDARD.encode([0; 64])));
+    let go = "import \"corp.test/tiny\"\nfunc handler(event interface{}) interface{} { return tiny.Tiny() }";
+    let none = format!("h1:{}", base64::engine::general_purpose::STANDARD.encode([0; 32]));
+    let sums = format!("corp.test/tiny v1.2.3 {none}\ncorp.test/tiny v1.2.3/go.mod {none}\n");
+    let of = |runtime: &str, code: &str| json!({ "runtime": runtime, "handler": "handler", "code": code });
+    let with = |mut fields: Value, more: Value| {
+        for (field, value) in more.as_object().expect("fields") {
+            fields[field] = value.clone();
+        }
+        fields
+    };
+    let named = json!({ "tiny": "^1.0.0" });
+    for (name, fields) in [
+        (
+            "npm",
+            with(of("nodejs", NODE), json!({ "dependencies": named, "package-lock.json": lock(&integrity) })),
+        ),
+        ("pip", with(of("python", PYTHON), json!({ "requirements.txt": hashed(&sum) }))),
+    ] {
+        let id = create(&hearth, with(fields, json!({ "name": name }))).await;
+        assert_eq!(result(&hearth, &id, json!(null)).await, format!("tiny of {name}"));
+    }
+    for (name, fields) in [
+        (
+            "npm",
+            with(of("nodejs", NODE), json!({ "dependencies": named, "package-lock.json": lock(&wrong) })),
+        ),
+        ("pip", with(of("python", PYTHON), json!({ "requirements.txt": hashed(&"0".repeat(64)) }))),
+        ("go", with(of("go", go), json!({ "dependencies": { "corp.test/tiny": "v1.2.3" }, "go.sum": sums }))),
+    ] {
+        let fields = with(fields, json!({ "name": format!("{name}-wrong") }));
+        let (status, refused) = call_json(&hearth, "POST", "/api/v1/functions", fields).await;
+        assert_eq!((status, &refused["field"]), (400, &json!("dependencies")), "{name}: {refused:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_is_installed_and_kept() {
+    let registry = registries().await;
+    let hearth = start(&registry).await;
     let go = "import \"corp.test/tiny\"\nfunc handler(event interface{}) interface{} { return tiny.Tiny() }";
     let fields = [
         json!({
