@@ -30,6 +30,8 @@ pub struct Places {
     pub python: Option<PathBuf>,
     /// The `go` binary.
     pub go: Option<PathBuf>,
+    /// The folder of the npm package `amaro`, which takes the types off TypeScript.
+    pub amaro: Option<PathBuf>,
     /// Where Go finds modules, in the place of its own default.
     pub go_proxy: Option<String>,
     /// A PEM file with certificate authorities that functions trust besides the machine's.
@@ -52,8 +54,8 @@ pub struct Toolchains {
     pub findings: Vec<Finding>,
     /// For the jailer.
     pub programs: Vec<Toolchain>,
-    /// Whether Node can take the types off TypeScript.
-    pub(crate) typescript: bool,
+    /// What takes the types off TypeScript, beside Node.js; or what to do to get it.
+    pub typescript: Result<String, String>,
     /// Where npm is inside, if it is there.
     pub(crate) npm: Option<PathBuf>,
     /// Where the Go toolchain is, inside and on the host.
@@ -64,9 +66,13 @@ impl Toolchains {
     /// Looks for all of them; asks each what it is.
     pub fn find(places: &Places) -> Self {
         let authorities = authorities(places.extra_ca_file.as_deref());
+        let found = stripper(places.amaro.as_deref());
+        let stripper =
+            found.as_ref().map(|path| format!("amaro at {}", path.display())).map_err(Clone::clone);
+        let amaro = found.ok();
         // Each starts a process or two, so they are asked side by side.
         let (node, python, go) = std::thread::scope(|scope| {
-            let node = scope.spawn(|| node(places, &authorities));
+            let node = scope.spawn(|| node(places, amaro, &authorities));
             let python = scope.spawn(|| python(places, &authorities));
             let go = scope.spawn(|| go(places, &authorities));
             let lost = |_| Err("looking for it failed".to_owned());
@@ -76,11 +82,15 @@ impl Toolchains {
                 go.join().unwrap_or_else(|_| Err("looking for it failed".to_owned())),
             )
         });
-        let mut all =
-            Self { findings: Vec::new(), programs: Vec::new(), typescript: false, npm: None, goroot: None };
+        let mut all = Self {
+            findings: Vec::new(),
+            programs: Vec::new(),
+            typescript: stripper,
+            npm: None,
+            goroot: None,
+        };
         if let Ok(found) = &node {
             all.npm.clone_from(&found.tool);
-            all.typescript = stripper().is_some();
         }
         if let Ok(found) = &go {
             all.goroot.clone_from(&found.tool);
@@ -190,7 +200,7 @@ fn base(program: Program, authorities: &str) -> Toolchain {
     }
 }
 
-fn node(places: &Places, authorities: &str) -> Result<Found, String> {
+fn node(places: &Places, amaro: Option<PathBuf>, authorities: &str) -> Result<Found, String> {
     let program = locate(places.node.as_deref(), "node", "nodejs npm", "node")?;
     let said = ask(&program, &["-p", "process.execPath + '\\n' + process.versions.node"])?;
     let [path, version] = said.as_slice() else {
@@ -212,8 +222,8 @@ fn node(places: &Places, authorities: &str) -> Result<Found, String> {
     if let Some(npm) = &npm {
         toolchain.shown.push((npm.clone(), "/runtime/lib/npm".into()));
     }
-    if let Some(stripper) = stripper() {
-        toolchain.shown.push((stripper, "/runtime/lib/amaro".into()));
+    if let Some(amaro) = amaro {
+        toolchain.shown.push((amaro, "/runtime/lib/amaro".into()));
         toolchain.files.push(("/runtime/strip.cjs".into(), STRIPPER.to_owned()));
     }
     Ok(Found {
@@ -223,15 +233,30 @@ fn node(places: &Places, authorities: &str) -> Result<Found, String> {
     })
 }
 
-/// What takes the types off TypeScript, where `make setup` put it: beside the executable, in a parent of it, or below the
-/// working directory.
-fn stripper() -> Option<PathBuf> {
+/// What takes the types off TypeScript: the folder that is named, or where `make setup` put it: beside the executable, in a
+/// parent of it, or below the working directory.
+fn stripper(named: Option<&Path>) -> Result<PathBuf, String> {
     const IN_PACKAGE: &str = "runtime/node_modules/amaro";
+    let is_it = |path: &PathBuf| path.join("dist/index.js").is_file();
+    if let Some(path) = named {
+        let missing = || {
+            format!(
+                "{} is no folder of the npm package amaro; correct `amaro` in [functions]",
+                path.display()
+            )
+        };
+        return fs::canonicalize(path).ok().filter(is_it).ok_or_else(missing);
+    }
     let executable = std::env::current_exe().ok();
     let beside = executable.iter().flat_map(|path| path.ancestors().skip(1)).map(Path::to_owned);
     let roots = beside.chain(std::env::current_dir().ok());
-    let found = roots.map(|root| root.join(IN_PACKAGE)).find(|path| path.join("dist/index.js").is_file());
-    found.and_then(|path| fs::canonicalize(path).ok())
+    let found = roots.map(|root| root.join(IN_PACKAGE)).find(is_it);
+    found.and_then(|path| fs::canonicalize(path).ok()).ok_or_else(|| {
+        "the npm package amaro is not there. `make setup` in Hearth's checkout installs it; elsewhere: \
+         npm install --prefix /opt/hearth amaro@1, and `amaro = \"/opt/hearth/node_modules/amaro\"` in [functions]. \
+         Then start the server anew"
+            .to_owned()
+    })
 }
 
 /// npm's own folder: where its command leads, or beside Node.
@@ -324,6 +349,9 @@ mod tests {
         let found = Toolchains::find(&places);
         let why = found.check(FunctionRuntime::Go).unwrap_err();
         assert!(why.contains("/nowhere/go") && why.contains("[functions]"), "{why}");
+        let places = Places { amaro: Some("/nowhere/amaro".into()), ..Places::default() };
+        let why = Toolchains::find(&places).typescript.unwrap_err();
+        assert!(why.contains("/nowhere/amaro") && why.contains("[functions]"), "{why}");
         let why = locate(None, "no-such-program", "some-package", "x").unwrap_err();
         assert!(why.contains("apt-get install some-package"), "{why}");
     }

@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Result<()> {
             remedy: error.to_string(),
         },
     });
-    for found in Toolchains::find(&Places::default()).findings {
+    let toolchains = Toolchains::find(&Places::default());
+    for found in toolchains.findings {
         let name = match found.runtime {
             FunctionRuntime::Nodejs => "functions: nodejs",
             FunctionRuntime::Python => "functions: python",
@@ -57,6 +58,11 @@ pub fn run(args: &Args) -> Result<()> {
             Err(remedy) => Finding { name, ok: false, detail: "not available".to_owned(), remedy },
         });
     }
+    let name = "functions: typescript";
+    findings.push(match toolchains.typescript {
+        Ok(detail) => Finding { name, ok: true, detail, remedy: String::new() },
+        Err(remedy) => Finding { name, ok: false, detail: "not available".to_owned(), remedy },
+    });
     if report.tier != Tier::Full {
         findings.push(Finding {
             name: "functions",

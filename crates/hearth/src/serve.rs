@@ -137,6 +137,7 @@ fn places(settings: &Settings) -> Places {
         node: settings.functions.node.clone(),
         python: settings.functions.python.clone(),
         go: settings.functions.go.clone(),
+        amaro: settings.functions.amaro.clone(),
         go_proxy: settings.functions.go_proxy.clone(),
         extra_ca_file: settings.egress.extra_ca_file.clone(),
     }

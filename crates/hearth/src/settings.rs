@@ -79,6 +79,8 @@ pub struct Functions {
     pub python: Option<PathBuf>,
     /// The `go` binary.
     pub go: Option<PathBuf>,
+    /// The folder of the npm package `amaro`, which takes the types off TypeScript. Default: where `make setup` puts it.
+    pub amaro: Option<PathBuf>,
     /// Where npm finds packages, a URL. Default: npm's own.
     pub npm_registry: Option<String>,
     /// Where pip finds packages, a URL. Default: pip's own.

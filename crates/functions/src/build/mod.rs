@@ -350,11 +350,8 @@ impl Inner {
             message: String,
             line: Option<u32>,
         }
-        if !self.toolchains.typescript {
-            return Err(Refusal::field(
-                "language",
-                "TypeScript cannot be used: its types are taken off by the npm package `amaro`, which `make setup` installs",
-            ));
+        if let Err(why) = &self.toolchains.typescript {
+            return Err(Refusal::field("language", format!("TypeScript cannot be used: {why}")));
         }
         let work = tempfile::Builder::new()
             .prefix("stripping-")
