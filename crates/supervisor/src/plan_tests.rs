@@ -392,6 +392,23 @@ fn beyond_the_budget_the_oldest_loses_its_pin() {
 }
 
 #[test]
+fn the_oldest_loses_its_pin_though_its_process_cannot_go_yet() {
+    let (mut plan, pins) = pinned(2, 2);
+    for (_, serial) in &pins {
+        plan.on(Event::Observed(*serial, Load { memory: 10 << 20, ..load(0, 1, SECOND) }), SECOND);
+    }
+    let third = key();
+    assert_eq!(
+        plan.on(Event::Pinned(third.worker, Some(third)), 2 * SECOND),
+        [],
+        "both may have `waitUntil` work"
+    );
+    assert_eq!(plan.on(Event::Tick, 20 * SECOND), []);
+    let effects = plan.on(Event::Tick, 60 * SECOND);
+    assert_eq!(effects, [Effect::Unpinned(pins[0].0), Effect::Drain(pins[0].1)]);
+}
+
+#[test]
 fn one_that_grows_costs_the_oldest_pin_and_only_when_nothing_else_can_go() {
     let (mut plan, pins) = pinned(4, 2);
     let [Effect::Start(other, _)] = plan.on(Event::Wanted(key()), SECOND)[..] else { panic!() };

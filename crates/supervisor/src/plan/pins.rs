@@ -102,7 +102,14 @@ impl Plan {
                 break;
             }
             if !self.has_room() {
-                effects.extend(self.make_room(now).unwrap_or_else(|| self.give_up_oldest()));
+                let mut older = self.pins.keys.iter().take_while(|other| **other != key);
+                let waits = older.any(|other| self.pins.holds(*other) && running.contains(other));
+                effects.extend(match self.make_room(now) {
+                    Some(freed) => freed,
+                    // An older pin is lost first, as soon as its process can go.
+                    None if waits => Vec::new(),
+                    None => self.give_up_oldest(),
+                });
                 // What that frees is seen at the next look.
                 break;
             }

@@ -246,6 +246,30 @@ async fn the_latest_runs_others_are_suspended_and_all_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_memory_budget_the_oldest_is_no_longer_kept() {
+    let config = "[processes]\nmemory-budget-mb = 40\n".to_owned();
+    let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
+    // A process takes 10 MiB at least.
+    let names = ["first", "second", "third", "fourth", "fifth"];
+    for name in names {
+        deploy(&hearth, name, json!({"runtime": "js", "code": code(name), "version": "v1"})).await;
+    }
+    let lost = "first:v1 is no longer kept running: the memory budget is used up";
+    let said = async {
+        while !hearth.log().contains(lost) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, said).await.unwrap_or_else(|_| panic!("nothing is said of it"));
+    reaches(&hearth, "first", "v1", "suspended").await;
+    reaches(&hearth, "fifth", "v1", "running").await;
+    assert!(!hearth.log().contains("fifth:v1 is no longer"), "the newest is kept");
+    for name in names {
+        assert_eq!(text(&hearth, name).await, name, "it still answers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_in_the_dialect_s_words() {
     let hearth = Hearth::start().await;
     let good = json!({"runtime": "js", "code": code("x"), "version": "v1"});
