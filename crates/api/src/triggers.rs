@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
-use crate::named::Named;
+use crate::named::{Named, NamedAny};
 use crate::runtime::Change;
 use crate::state::Api;
 use crate::view;
@@ -33,7 +33,7 @@ pub(crate) struct NewRoute {
 /// `GET schedules`.
 pub(crate) async fn get_schedules(
     State(api): State<Api>,
-    Named { worker, .. }: Named,
+    NamedAny { worker, .. }: NamedAny,
 ) -> Result<Reply, ApiError> {
     Ok(Reply::new(view::schedules(&api.store().schedules(worker.id).await?)))
 }
@@ -41,7 +41,7 @@ pub(crate) async fn get_schedules(
 /// `PUT schedules`: replaces all.
 pub(crate) async fn put_schedules(
     State(api): State<Api>,
-    Named { worker, .. }: Named,
+    NamedAny { worker, .. }: NamedAny,
     Json(new): Json<Vec<NewSchedule>>,
 ) -> Result<Reply, ApiError> {
     let crons = new.into_iter().map(|schedule| Ok(schedule.cron.parse::<Cron>()?.into()));

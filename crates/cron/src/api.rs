@@ -42,7 +42,7 @@ async fn list(
     InAccount(account): InAccount,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let worker = calls.api.worker(&account, &params.worker()?).await?;
+    let worker = calls.api.find_any(&account, params.get("worker")).await?;
     let runs = calls.api.store().runs(worker.id).await?;
     Ok(Reply::new(runs.iter().map(view).collect()))
 }
@@ -54,7 +54,7 @@ async fn run(
     params: Params,
     Json(wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {
-    let worker: Worker = calls.api.worker(&account, &params.worker()?).await?;
+    let worker: Worker = calls.api.find_any(&account, params.get("worker")).await?;
     let cron = match wanted.cron {
         Some(cron) => cron.into(),
         None => {

@@ -8,10 +8,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use hearth_api::Caller;
 use hearth_model::WorkerId;
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::audience::Whose;
 use crate::call::MAX_EVENT;
 use crate::draft::{Draft, MAX_CODE};
 use crate::error::Refusal;
@@ -36,6 +37,12 @@ pub fn router(functions: Functions) -> Router {
         .layer(DefaultBodyLimit::max(6 * MAX_CODE + (1 << 20)))
         .route("/api/health", get(health))
         .with_state(functions)
+}
+
+/// Whether a request to the control host calls a function.
+pub fn is_invoke(method: &Method, path: &str) -> bool {
+    let id = || path.strip_prefix("/api/v1/functions/")?.strip_suffix("/invoke");
+    *method == Method::POST && id().is_some_and(|id| !id.is_empty() && !id.contains('/'))
 }
 
 fn shown(status: StatusCode, value: Value) -> Answer {
@@ -106,11 +113,12 @@ async fn invoke(
     }
     let unknown = || Refusal::unknown(&id);
     let worker: WorkerId = id.parse().map_err(|_| unknown())?;
-    let (account, _, version) = functions.0.config.deployed.function(worker).ok_or_else(unknown)?;
+    let (account, name, version) = functions.0.config.deployed.function(worker).ok_or_else(unknown)?;
     if !caller.scope.allows(&account) {
         return Err(unknown());
     }
-    let answer = functions.invoke(worker, version, &body).await?;
+    let whose = Whose { account: &account, function: worker, name: &name, version };
+    let answer = functions.invoke(whose, &body).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 

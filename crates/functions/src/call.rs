@@ -1,22 +1,23 @@
 //! One call of a function, from the API to its process and back, and what is remembered of it.
 
-use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_model::{VersionId, WorkerId};
 use hearth_supervisor::{
-    AcquireError, CallMemory, Death, FunctionError, INVOKE_HEADER, Identity, Instances, RequestBody,
-    SendError,
+    AcquireError, CallMemory, Death, Ending, FunctionError, INVOKE_HEADER, Identity, Instances, RequestBody,
+    Scheduled, SendError, Visit,
 };
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::audience::{Call, Way, Whose};
 use crate::error::Refusal;
 use crate::functions::Functions;
 use crate::records::{Record, round};
@@ -52,8 +53,6 @@ struct Answer {
 /// What a process says of a call that came over the function's host.
 #[derive(Deserialize)]
 struct Called {
-    request_id: String,
-    started_ms: i64,
     success: bool,
     duration_ms: f64,
     error: Option<FunctionError>,
@@ -62,15 +61,81 @@ struct Called {
 
 impl Functions {
     /// Calls a function and says what came of it, in JSON.
-    pub(crate) async fn invoke(
+    pub(crate) async fn invoke(&self, whose: Whose<'_>, body: &[u8]) -> Result<Bytes, Refusal> {
+        let (request_id, sent) = prepare(body)?;
+        let began = Instant::now();
+        let called = async {
+            let (record, result) = self.run(whose, Way::Api, request_id, sent).await?;
+            let shown = serde_json::to_vec(&Shown::of(&record, result.as_deref()));
+            Ok((shown.map_err(Refusal::internal)?, record.success))
+        };
+        let called: Result<_, Refusal> = called.await;
+        // What a visitor of the function's host would have got.
+        let (status, bytes) = match &called {
+            Ok((shown, true)) => (StatusCode::OK, shown.len()),
+            Ok((shown, false)) => (StatusCode::INTERNAL_SERVER_ERROR, shown.len()),
+            Err(refusal) => (refusal.status(), 0),
+        };
+        self.0.config.deployed.called(whose.function, status, began.elapsed(), bytes);
+        called.map(|(shown, _)| Bytes::from(shown))
+    }
+
+    /// Calls a function because a cron trigger of its is due: its event is `{cron, scheduledTime}`. Says why it failed, if
+    /// it did.
+    ///
+    /// # Errors
+    /// Why it was not called, for its owner.
+    pub async fn scheduled(
+        &self,
+        function: WorkerId,
+        event: &Scheduled,
+    ) -> Result<Option<FunctionError>, String> {
+        let served = self.0.config.deployed.function(function);
+        let (account, name, version) = served.ok_or("The function has no deployment.")?;
+        let whose = Whose { account: &account, function, name: &name, version };
+        let (request_id, sent) = prepare(&serde_json::to_vec(&json!({ "event": event })).unwrap_or_default())
+            .map_err(|refusal| refusal.message().to_owned())?;
+        let ran = self.run(whose, Way::Cron(event), request_id, sent).await;
+        ran.map(|(record, _)| record.error).map_err(|refusal| refusal.message().to_owned())
+    }
+
+    /// Calls a function, and remembers what came of it.
+    async fn run(
+        &self,
+        whose: Whose<'_>,
+        way: Way<'_>,
+        request_id: String,
+        sent: Vec<u8>,
+    ) -> Result<(Record, Option<Box<RawValue>>), Refusal> {
+        let started = jiff::Timestamp::now();
+        let (answer, outcome) = self.answer(whose.function, whose.version, sent).await?;
+        let record = Record {
+            request_id,
+            version: whose.version.to_string(),
+            via: way.name().to_owned(),
+            started_at: started.to_string(),
+            duration_ms: round(answer.duration_ms),
+            billed_ms: billed(answer.duration_ms),
+            memory_mb: mib(outcome.memory.peak),
+            baseline_mb: mib(outcome.memory.baseline),
+            cold_start: outcome.cold,
+            success: answer.success,
+            error: answer.error,
+            logs: answer.logs,
+        };
+        self.keep(whose, started, way, record.clone());
+        Ok((record, answer.result))
+    }
+
+    /// What the function's process answers, or what became of it instead.
+    async fn answer(
         &self,
         id: WorkerId,
         version: VersionId,
-        body: &[u8],
-    ) -> Result<Bytes, Refusal> {
-        let (request_id, sent) = prepare(body)?;
+        sent: Vec<u8>,
+    ) -> Result<(Answer, Outcome), Refusal> {
         let supervisor = &self.0.config.supervisor;
-        let (began, started) = (Instant::now(), jiff::Timestamp::now());
+        let began = Instant::now();
         let mut outcome = Outcome::default();
         let answer = match supervisor.acquire(id, version).await {
             Ok(lease) => {
@@ -89,64 +154,72 @@ impl Functions {
                 outcome.took = began.elapsed();
                 Err(Failed::Function(error))
             }
-            Err(AcquireError::Died(death)) => Err(Failed::Function(self.of_death(id, version, death).await)),
+            Err(AcquireError::Died(death)) => Err(Failed::Died(death)),
             Err(other) => return Err(other.into()),
         };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(Failed::Function(error)) => Answer {
-                success: false,
-                duration_ms: outcome.took.as_secs_f64() * 1000.0,
-                logs: Vec::new(),
-                result: None,
-                error: Some(error),
-            },
-            Err(Failed::Died(death)) => Answer {
-                success: false,
-                duration_ms: outcome.took.as_secs_f64() * 1000.0,
-                logs: Vec::new(),
-                result: None,
-                error: Some(self.of_death(id, version, death).await),
-            },
+        let error = match answer {
+            Ok(answer) => return Ok((answer, outcome)),
+            Err(Failed::Function(error)) => error,
+            Err(Failed::Died(death)) => self.of_death(id, version, death).await,
         };
-        let record = Record {
-            request_id,
-            version: version.to_string(),
-            via: "api".to_owned(),
-            started_at: started.to_string(),
-            duration_ms: round(answer.duration_ms),
-            billed_ms: answer.duration_ms.ceil().max(1.0) as u64,
-            memory_mb: mib(outcome.memory.peak),
-            baseline_mb: mib(outcome.memory.baseline),
-            cold_start: outcome.cold,
-            success: answer.success,
-            error: answer.error,
-            logs: answer.logs,
-        };
-        let shown = shown(&record, answer.result.as_deref());
-        self.0.config.records.add(id, record);
-        Ok(shown)
+        let duration_ms = outcome.took.as_secs_f64() * 1000.0;
+        Ok((
+            Answer { success: false, duration_ms, logs: Vec::new(), result: None, error: Some(error) },
+            outcome,
+        ))
     }
 
     /// Remembers a call that came over the function's host.
-    pub fn called(&self, identity: &Identity, line: &str) {
-        let Ok(called) = serde_json::from_str::<Called>(line) else { return };
-        let started = jiff::Timestamp::from_millisecond(called.started_ms).unwrap_or_default();
+    pub fn visited(&self, identity: &Arc<Identity>, visit: Visit, ending: Ending, memory: CallMemory) {
+        match ending {
+            Ending::Said(line) => match serde_json::from_str(&line) {
+                Ok(called) => self.remember(identity, &visit, called, memory),
+                Err(error) => tracing::debug!(%error, "a function's process says nonsense of a call"),
+            },
+            Ending::Died(death) => {
+                let (this, identity) = (self.clone(), Arc::clone(identity));
+                tokio::spawn(async move {
+                    let took = visit.began.elapsed().unwrap_or_default();
+                    let error = this.of_death(identity.key.worker, identity.key.version, death).await;
+                    let duration_ms = round(took.as_secs_f64() * 1000.0);
+                    let called = Called { success: false, duration_ms, error: Some(error), logs: Vec::new() };
+                    this.remember(&identity, &visit, called, memory);
+                });
+            }
+        }
+    }
+
+    fn remember(&self, identity: &Identity, visit: &Visit, called: Called, memory: CallMemory) {
+        let (function, version) = (identity.key.worker, identity.key.version);
+        let started = jiff::Timestamp::try_from(visit.began).unwrap_or_default();
+        let way = Way::Visit { head: visit.head.as_deref(), status: visit.status };
         let record = Record {
-            request_id: called.request_id,
-            version: identity.key.version.to_string(),
-            via: "http".to_owned(),
+            request_id: visit.ray.to_str().unwrap_or_default().to_owned(),
+            version: version.to_string(),
+            via: way.name().to_owned(),
             started_at: started.to_string(),
             duration_ms: called.duration_ms,
-            billed_ms: called.duration_ms.ceil().max(1.0) as u64,
-            memory_mb: 0.0,
-            baseline_mb: 0.0,
-            cold_start: false,
+            billed_ms: billed(called.duration_ms),
+            memory_mb: mib(memory.peak),
+            baseline_mb: mib(memory.baseline),
+            cold_start: visit.cold,
             success: called.success,
             error: called.error,
             logs: called.logs,
         };
-        self.0.config.records.add(identity.key.worker, record);
+        let whose = Whose { account: &identity.account, function, name: &identity.name, version };
+        self.keep(whose, started, way, record);
+    }
+
+    /// Remembers a call, and shows it to those who watch.
+    fn keep(&self, whose: Whose<'_>, began: jiff::Timestamp, way: Way<'_>, record: Record) {
+        let config = &self.0.config;
+        let loud = !(record.success && record.logs.is_empty());
+        if loud || config.supervisor.is_watched(whose.function) {
+            let call = Call { began_ms: began.as_millisecond(), way, record: &record };
+            config.audience.seen(whose, call);
+        }
+        config.records.add(whose.function, record);
     }
 
     /// What a process's end means to who called.
@@ -183,6 +256,11 @@ struct Outcome {
 enum Failed {
     Function(FunctionError),
     Died(Death),
+}
+
+/// Whole milliseconds, one at least.
+fn billed(duration_ms: f64) -> u64 {
+    duration_ms.ceil().max(1.0) as u64
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -256,22 +334,36 @@ async fn answer_of(
 }
 
 /// The answer to who called.
-fn shown(record: &Record, result: Option<&RawValue>) -> Bytes {
-    let fields: BTreeMap<&str, Value> = BTreeMap::from([
-        ("request_id", json!(record.request_id)),
-        ("success", json!(record.success)),
-        ("error", json!(record.error)),
-        ("logs", json!(record.logs)),
-        ("duration_ms", json!(record.duration_ms)),
-        ("billed_ms", json!(record.billed_ms)),
-        ("memory_mb", json!(record.memory_mb)),
-        ("baseline_mb", json!(record.baseline_mb)),
-        ("cold_start", json!(record.cold_start)),
-    ]);
-    let fields = serde_json::to_string(&fields).unwrap_or_default();
-    // The result passes as the function wrote it.
-    let result = result.map_or("null", RawValue::get);
-    format!("{},\"result\":{result}}}", fields.trim_end_matches('}')).into()
+#[derive(Serialize)]
+struct Shown<'a> {
+    request_id: &'a str,
+    success: bool,
+    /// As the function wrote it.
+    result: Option<&'a RawValue>,
+    error: Option<&'a FunctionError>,
+    logs: &'a [String],
+    duration_ms: f64,
+    billed_ms: u64,
+    memory_mb: f64,
+    baseline_mb: f64,
+    cold_start: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of(record: &'a Record, result: Option<&'a RawValue>) -> Self {
+        Self {
+            request_id: &record.request_id,
+            success: record.success,
+            result,
+            error: record.error.as_ref(),
+            logs: &record.logs,
+            duration_ms: record.duration_ms,
+            billed_ms: record.billed_ms,
+            memory_mb: record.memory_mb,
+            baseline_mb: record.baseline_mb,
+            cold_start: record.cold_start,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -53,6 +53,10 @@ impl Refusal {
         self.details.as_ref().is_some_and(|error| error.kind == "SyntaxError")
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub fn message(&self) -> &str {
         &self.message
     }

@@ -18,6 +18,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use crate::audience::Audience;
 use crate::build::{Builder, Built, Source};
 use crate::draft::Draft;
 use crate::error::Refusal;
@@ -31,6 +32,10 @@ const LANES: usize = 16;
 pub trait Deployed: Send + Sync + 'static {
     /// The account and the version of a function, if it is one and has one.
     fn function(&self, id: WorkerId) -> Option<(AccountId, WorkerName, VersionId)>;
+
+    /// Counts a call over the API among the function's requests: the status that a visitor would have got, how long it
+    /// took, and the bytes of its answer.
+    fn called(&self, id: WorkerId, status: StatusCode, took: Duration, bytes: usize);
 }
 
 /// What functions need of the rest.
@@ -51,6 +56,8 @@ pub struct Config {
     pub toolchains: Arc<Toolchains>,
     /// What is remembered of calls.
     pub records: Records,
+    /// Who watches.
+    pub audience: Arc<dyn Audience>,
 }
 
 /// The functions. Clones are the same.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod audience;
 mod build;
 mod call;
 mod draft;
@@ -17,7 +18,8 @@ mod network;
 mod records;
 mod toolchain;
 
-pub use api::router;
+pub use api::{is_invoke, router};
+pub use audience::{Audience, Call, Way, Whose};
 pub use build::{Builder, Registries};
 pub use functions::{Config, Deployed, Functions};
 pub use network::{Network, WayOut};

@@ -78,7 +78,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    fn record(&self, status: Option<StatusCode>, took: Duration, bytes: u64) {
+    pub(crate) fn record(&self, status: Option<StatusCode>, took: Duration, bytes: u64) {
         self.counters.get_or_init(Box::default).record(status, took, bytes);
     }
 

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hearth_model::{
     Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId, WorkerId,
     WorkerName,
 };
+use http::StatusCode;
 use parking_lot::Mutex;
 
 use crate::access::{CountersSnapshot, Traffic};
@@ -77,6 +79,11 @@ impl Served {
             }
         }
         Self { worker, key: key.into(), previews, traffic }
+    }
+
+    /// Counts a call that came another way than through the gateway, as the request that it is in all but that.
+    pub fn count(&self, status: StatusCode, took: Duration, bytes: u64) {
+        self.traffic.record(Some(status), took, bytes);
     }
 
     /// A request at the worker, until it is answered.

@@ -206,12 +206,8 @@ impl Server {
         let consumers =
             Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone(), services.losses());
         queues.begin(consumers, closing.clone());
-        let runner = ScheduledRuns {
-            table: Arc::clone(&table),
-            supervisor: supervisor.clone(),
-            losses: services.losses(),
-        };
-        let cron = Cron::start(store.clone(), Arc::new(runner), closing.clone()).await?;
+        let runner = ScheduledRuns::new(&table, &supervisor, services.losses());
+        let cron = Cron::start(store.clone(), Arc::clone(&runner) as _, closing.clone()).await?;
         let platform = Arc::new(Platform {
             store: store.clone(),
             table: Arc::clone(&table),
@@ -263,9 +259,11 @@ impl Server {
             supervisor: supervisor.clone(),
             builder,
             toolchains,
-            records,
+            records: records.clone(),
+            audience: Arc::clone(&services) as _,
         });
         services.begin_functions(functions.clone());
+        runner.begin(functions.clone());
         operations.extend(hearth_cron::api::operations(&api, &cron));
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));

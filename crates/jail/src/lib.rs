@@ -46,4 +46,4 @@ pub use peer::peer_is;
 pub use privileges::{User, become_owner, drop_privileges, settle};
 pub use report::{Finding, Report, examine};
 pub use start::{JailerHandle, start, start_with};
-pub use usage::{Usage, UsageReader};
+pub use usage::{PeakReader, Usage, UsageReader};

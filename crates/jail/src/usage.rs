@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,24 +52,42 @@ impl UsageReader {
         }
     }
 
-    /// The most memory that it has used at any moment, in bytes; what it uses now where the kernel does not keep that.
-    ///
-    /// # Errors
-    /// When the instance is gone.
-    pub fn peak(&self) -> io::Result<u64> {
-        let peak = match &self.0 {
-            Source::V2 { folder } => file(&folder.join("memory.peak")),
-            Source::V1 { memory, .. } => file(&memory.join("memory.max_usage_in_bytes")),
-            Source::Process { .. } => return self.read().map(|usage| usage.memory_bytes),
+    /// What reads the most memory that it has used at any moment, again and again.
+    pub fn peak(&self) -> PeakReader {
+        let path = match &self.0 {
+            // Since Linux 5.19.
+            Source::V2 { folder } => Some(folder.join("memory.peak")),
+            Source::V1 { memory, .. } => Some(memory.join("memory.max_usage_in_bytes")),
+            Source::Process { .. } => None,
         };
-        // Version 2 has it since Linux 5.19.
-        peak.or_else(|_| self.read().map(|usage| usage.memory_bytes))
+        PeakReader { file: path.and_then(|path| fs::File::open(path).ok()), usage: self.clone() }
     }
 
     /// Whether the kernel holds the memory limit. Where it does not, the caller compares
     /// [`Usage::memory_bytes`] with it now and then and kills.
     pub fn memory_is_limited(&self) -> bool {
         !matches!(self.0, Source::Process { .. })
+    }
+}
+
+/// Reads the most memory that one instance has used. Its file stays open: looking it up costs more than reading it.
+#[derive(Debug)]
+pub struct PeakReader {
+    /// None where the kernel keeps no such number.
+    file: Option<fs::File>,
+    usage: UsageReader,
+}
+
+impl PeakReader {
+    /// In bytes; what it uses now where the kernel does not keep the most.
+    ///
+    /// # Errors
+    /// When the instance is gone.
+    pub fn read(&self) -> io::Result<u64> {
+        let Some(file) = &self.file else { return self.usage.read().map(|usage| usage.memory_bytes) };
+        let mut text = [0; 24];
+        let read = file.read_at(&mut text, 0)?;
+        number(std::str::from_utf8(&text[..read]).unwrap_or_default())
     }
 }
 

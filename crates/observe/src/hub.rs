@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use hearth_model::{AccountId, WorkerId, WorkerName};
+use hearth_model::{AccountId, Dialect, WorkerId, WorkerName};
 use hearth_rpc::{Event, TailItem, Trace};
 use hearth_store::Worker;
 use parking_lot::Mutex;
@@ -79,7 +79,7 @@ struct State {
 #[derive(Default)]
 struct Settings {
     /// Whose and which; None until it has been read.
-    who: Option<(AccountId, WorkerName)>,
+    who: Option<(AccountId, Dialect, WorkerName)>,
     logs: Option<Observability>,
     consumers: Vec<WorkerName>,
 }
@@ -115,7 +115,7 @@ impl Hub {
     /// Takes a worker's settings in: what is kept of it, and who is told.
     pub fn follow(&self, worker: &Worker) {
         let settings = Settings {
-            who: Some((worker.account.clone(), worker.name.clone())),
+            who: Some((worker.account.clone(), worker.dialect, worker.name.clone())),
             logs: Observability::read(worker.observability.as_ref()),
             consumers: TailConsumer::read(worker.tail_consumers.as_ref())
                 .into_iter()
@@ -144,7 +144,7 @@ impl Hub {
             .values()
             .filter_map(|state| {
                 let settings = state.settings.load();
-                let (owner, name) = settings.who.as_ref()?;
+                let (owner, _, name) = settings.who.as_ref()?;
                 (owner == account && settings.consumers.contains(consumer)).then(|| name.clone())
             })
             .collect();
@@ -234,10 +234,11 @@ impl Hub {
             let states = self.0.states.lock();
             let of = |state: &Arc<State>| {
                 let settings = state.settings.load();
-                let (owner, name) = settings.who.as_ref()?;
+                let (owner, dialect, name) = settings.who.as_ref()?;
                 let told = settings.consumers.iter().map(WorkerName::folded).collect();
-                // Workers of other dialects may share a name with one that tells; they tell nobody.
-                let tells = owner == account && !settings.consumers.is_empty();
+                // Nobody tells what other dialects made, though it may share its name with somebody who is told.
+                let tells =
+                    owner == account && *dialect == Dialect::Workers && !settings.consumers.is_empty();
                 tells.then(|| (name.folded(), told))
             };
             states.values().filter_map(of).collect()

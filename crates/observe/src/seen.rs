@@ -40,10 +40,22 @@ impl Seen {
     }
 }
 
+/// Longest id of a call that is taken as it is.
+const MAX_ID: usize = 64;
+
 /// The id that the access log gives the request: the sixteen digits of its `CF-Ray`. A worker that calls another one
-/// writes that header itself, so what does not look like one of ours is none.
+/// writes that header itself, so what does not look like one of ours is none. Of a call of a function's API, the id that
+/// its answer has, unless its caller chose one that would not fit on a line.
 pub fn request_id(trace: &Trace) -> Option<&str> {
-    let Some(Event::Fetch(fetch)) = &trace.event else { return None };
+    let fetch = match &trace.event {
+        Some(Event::Fetch(fetch)) => fetch,
+        Some(Event::Invoke { request_id }) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+            let fits = (1..=MAX_ID).contains(&request_id.len()) && request_id.bytes().all(plain);
+            return fits.then_some(request_id.as_str());
+        }
+        _ => return None,
+    };
     let (ray, _colo) = fetch.header("cf-ray")?.split_once('-')?;
     let ours = ray.len() == 16 && ray.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     ours.then_some(ray)
@@ -53,7 +65,7 @@ pub fn request_id(trace: &Trace) -> Option<&str> {
 pub fn event_name(trace: &Trace) -> &'static str {
     match trace.event.as_ref() {
         Some(Event::Fetch(_)) => "fetch",
-        Some(Event::JsRpc { .. }) => "rpc",
+        Some(Event::JsRpc { .. } | Event::Invoke { .. }) => "rpc",
         Some(Event::Scheduled { .. }) => "scheduled",
         Some(Event::Alarm { .. }) => "alarm",
         Some(Event::Queue { .. }) => "queue",
@@ -164,6 +176,12 @@ pub(crate) mod tests {
         assert_eq!(request_id(&quiet()), Some("0123456789abcdef"));
         for forged in ["", "0123456789abcdef", "0123456789ABCDEF-HRT", "x\n0123456789ab-HRT", "0123-HRT"] {
             assert_eq!(request_id(&with_ray(forged)), None, "{forged:?}");
+        }
+        let invoked =
+            |id: &str| Trace { event: Some(Event::Invoke { request_id: id.to_owned() }), ..quiet() };
+        assert_eq!(request_id(&invoked("req_1-a")), Some("req_1-a"));
+        for odd in ["", "a\nb", "a b", &"x".repeat(MAX_ID + 1)] {
+            assert_eq!(request_id(&invoked(odd)), None, "{odd:?}");
         }
     }
 

@@ -34,7 +34,7 @@ pub use object::{Object, ObjectError};
 pub use router::{Body, BoxError, Callee, HttpSender, RouteError, Router};
 pub use serve::{BINDING_HEADER, ServeHandle, serve};
 pub use tail::{
-    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, TailHandle,
-    TailItem, TailReceiver, Trace, TraceSink, WebSocketEvent,
+    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, INVOKE, Log, LogLevel, Outcome,
+    TailHandle, TailItem, TailReceiver, Trace, TraceSink, TraceSource, WebSocketEvent,
 };
 pub use threads::RpcThreads;

@@ -1,7 +1,7 @@
 //! Carries out for functions what differs from workers: one call at a time in a process, and a start that is over when
 //! the code is loaded.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hearth_jail::Signal;
@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use crate::function::{Control, FunctionError, Metered, News, Parked, Turn, configuration};
+use crate::function::{Control, Ending, FunctionError, Metered, News, Parked, Turn, configuration};
 use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Lease};
 use crate::monitor::Monitored;
-use crate::output::{Console, Output, Source};
+use crate::output::{Output, Source};
 use crate::plan::{Event, Serial, Tracing};
 use crate::process::Process;
 use crate::services::Identity;
@@ -24,6 +24,11 @@ use crate::{Death, Supervisor};
 
 /// How long a call waits before its function gets another process, if it may have one.
 const QUEUE_DELAY: Duration = Duration::from_millis(10);
+
+/// Cores of the machine. To find out takes reading half a dozen files of the kernel.
+static CORES: LazyLock<u32> = LazyLock::new(|| {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))
+});
 
 /// What a function's call used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,9 +72,14 @@ impl Supervisor {
 
     /// What the process of a call has used. None: it is gone.
     pub fn call_memory(&self, instance: &Instance) -> Option<CallMemory> {
-        let running = self.shared.running(instance.serial)?;
-        let peak = running.process.usage.peak().ok()?;
-        Some(CallMemory { peak: peak.saturating_sub(running.baseline), baseline: running.baseline })
+        self.shared.running(instance.serial)?.call_memory()
+    }
+}
+
+impl Running {
+    fn call_memory(&self) -> Option<CallMemory> {
+        let peak = self.peak.as_ref()?.read().ok()?;
+        Some(CallMemory { peak: peak.saturating_sub(self.baseline), baseline: self.baseline })
     }
 }
 
@@ -124,11 +134,17 @@ impl Shared {
         let parked = self.parks.take(function.runtime, folders).await.map_err(internal)?;
         let baseline = parked.baseline;
         let memory = baseline + (launch.limits.memory_mb() << 20);
-        self.jailer.set_limits(&parked.id, self.parks.limits(memory)).await.map_err(internal)?;
         let (process, control, device) = self.load(parked, launch, function).await?;
         // Its code may call others while it loads.
         let attached = self.services.attach_function(Arc::clone(&identity), device);
-        let control = match self.loaded(&process, control).await {
+        // The limit of a parked process holds until this one does, which is before there is much code to hold.
+        let limited = self.jailer.set_limits(&process.id, self.parks.limits(memory));
+        let ready = match tokio::join!(limited, self.loaded(&process, control)) {
+            (Ok(()), Ok(control)) => Ok(control),
+            (_, Err(error)) => Err(error),
+            (Err(error), Ok(_)) => Err(internal(error)),
+        };
+        let control = match ready {
             Ok(control) => control,
             Err(error) => {
                 process.condemn(Death::Stopped);
@@ -136,22 +152,23 @@ impl Shared {
                 return Err(error);
             }
         };
-        tokio::spawn(Arc::clone(self).listen_to(Arc::clone(&identity), control));
         let timeout = Duration::from_millis(launch.limits.timeout_ms());
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu = timeout.saturating_mul(u32::try_from(cores).unwrap_or(1));
+        let cpu = timeout.saturating_mul(*CORES);
         let http = process.dir.join("out").join("http.sock");
         let turns = Arc::clone(&self.group(key).turns);
-        Ok(Arc::new(Running {
+        let running = Arc::new(Running {
             instance: Instance::of_function(key, serial, http, turns, timeout),
             monitored: Mutex::new(Monitored::new(cpu, memory, None)),
-            tracing: Tracing::Off,
+            tracing: Tracing::Always,
             title: standing::title(launch),
             _attached: attached,
             divisible: false,
             baseline,
+            peak: Some(process.usage.peak()),
             process,
-        }))
+        });
+        tokio::spawn(Arc::clone(self).listen_to(Arc::clone(&running), identity, control));
+        Ok(running)
     }
 
     /// Tells a parked process its work.
@@ -161,8 +178,9 @@ impl Shared {
         launch: &Launch,
         function: &Function,
     ) -> Result<(Process, Control, std::os::fd::OwnedFd), AcquireError> {
-        let source =
-            Source { worker: launch.name.clone(), version: launch.version, console: Console::Logged };
+        // What a call prints is its harness's to say; this is what passes that by.
+        let console = self.config.tails.console(Tracing::Off);
+        let source = Source { worker: launch.name.clone(), version: launch.version, console };
         let process = Process {
             id: parked.id,
             dir: parked.dir,
@@ -207,11 +225,24 @@ impl Shared {
     }
 
     /// Hears a process out, until it ends.
-    async fn listen_to(self: Arc<Self>, identity: Arc<Identity>, mut control: Control) {
+    async fn listen_to(
+        self: Arc<Self>,
+        running: Arc<Running>,
+        identity: Arc<Identity>,
+        mut control: Control,
+    ) {
+        let visits = &running.instance.visits;
         while let Ok((news, line)) = control.next().await {
-            if matches!(news, News::Called) {
-                self.services.called(&identity, &line);
+            if let News::Called { request_id } = news
+                && let Some(visit) = visits.take(&request_id).await
+            {
+                let memory = running.call_memory().unwrap_or_default();
+                self.services.visited(&identity, visit, Ending::Said(line), memory);
             }
+        }
+        let death = running.process.ended().await;
+        for visit in visits.lost() {
+            self.services.visited(&identity, visit, Ending::Died(death), CallMemory::default());
         }
     }
 }

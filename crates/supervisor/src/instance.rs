@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hearth_model::{VersionId, WorkerId};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::Death;
 use crate::connection::PooledConnection;
-use crate::function::Turns;
+use crate::function::{Turns, Visits};
 
 /// How long a failed request waits to learn that its process has died, and of what. The kernel closes a dead
 /// process's sockets before its parent is told, so the failure is seen first.
@@ -88,6 +88,10 @@ pub struct Instance {
     pub(crate) idle_connections: Mutex<Vec<PooledConnection>>,
     /// Of a function: who waits for a place in one of its processes, each of which has one.
     pub(crate) turns: Option<Arc<Turns>>,
+    /// Of a function: calls over its host, until it is known what became of them.
+    pub(crate) visits: Visits,
+    /// Of a function: somebody watches it.
+    pub(crate) watched: AtomicBool,
     /// How long a call may take; workers have no such limit.
     pub(crate) call_timeout: Option<Duration>,
     reports: bool,
@@ -110,6 +114,8 @@ impl Instance {
             open: watch::Sender::new(true),
             idle_connections: Mutex::new(Vec::new()),
             turns: None,
+            visits: Visits::default(),
+            watched: AtomicBool::new(false),
             call_timeout: None,
             reports: true,
         })

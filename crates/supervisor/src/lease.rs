@@ -183,6 +183,23 @@ impl Lease {
     /// # Errors
     /// [`SendError`].
     pub async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, SendError> {
+        let instance = &self.instance;
+        if instance.turns.is_none() {
+            return self.exchange(request).await;
+        }
+        let watched = instance.watched.load(Ordering::Relaxed);
+        let visit = instance.visits.begin(&request, instance.served() == 1, watched);
+        let answered = self.exchange(request).await;
+        match (&visit, &answered) {
+            (Some(visit), Ok(response)) => visit.answered(response.status()),
+            (Some(visit), Err(SendError::Connection { .. })) => visit.forget(),
+            // The process's end is what became of it.
+            (Some(_), Err(SendError::Died(_))) | (None, _) => {}
+        }
+        answered
+    }
+
+    async fn exchange(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, SendError> {
         let Some(connection) = std::future::poll_fn(|cx| Poll::Ready(self.idle_connection(cx))).await else {
             return self.send_afresh(request).await;
         };

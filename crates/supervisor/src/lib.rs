@@ -39,7 +39,7 @@ pub use events::{
     Ended, NoHandler, QueueBatch, QueueEnded, QueueMessage, QueueMetrics, QueueRetry, QueueRetryBatch,
     Scheduled, WorkflowAnswer,
 };
-pub use function::{FunctionError, INVOKE_HEADER};
+pub use function::{Ending, FunctionError, Head, INVOKE_HEADER, Visit};
 pub use functions::CallMemory;
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};

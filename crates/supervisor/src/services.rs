@@ -9,7 +9,7 @@ use hearth_jail::Folder;
 use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::{AcquireError, InstanceKey, Role};
+use crate::{AcquireError, CallMemory, Ending, InstanceKey, Role, Visit};
 
 /// Gives a version's code and settings when a process starts.
 #[async_trait]
@@ -100,6 +100,6 @@ pub trait Services: Send + Sync + 'static {
     /// Begins to serve a function's process, whose network device this is; dropping the answer ends it.
     fn attach_function(&self, identity: Arc<Identity>, device: OwnedFd) -> Box<dyn Any + Send + Sync>;
 
-    /// Takes in what a function's process says of a call that came to it over its host or a route: a line of JSON.
-    fn called(&self, identity: &Identity, line: &str);
+    /// Takes in how a call of a function ended that came over its host or a route, with what its process has used.
+    fn visited(&self, identity: &Arc<Identity>, visit: Visit, ending: Ending, memory: CallMemory);
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use hearth_jail::{Jailer, Signal};
+use hearth_jail::{Jailer, PeakReader, Signal};
 use hearth_model::{Launch, ProbeError, Probed, VersionId, WorkerId};
 use parking_lot::{Mutex, RwLock};
 use tokio::net::unix::pipe;
@@ -95,6 +95,8 @@ pub(crate) struct Running {
     pub(crate) _attached: Box<dyn Any + Send + Sync>,
     /// Of a function's process: what it used before it had its code, in bytes.
     pub(crate) baseline: u64,
+    /// Of a function's process: the most that it has used.
+    pub(crate) peak: Option<PeakReader>,
 }
 
 impl Running {
@@ -191,8 +193,16 @@ impl Supervisor {
             if wanted { traced.insert(worker) } else { traced.remove(&worker) }
         };
         if changed {
+            for running in self.shared.running.lock().values().filter(|r| r.instance.key.worker == worker) {
+                self.shared.mark_watched(&running.instance);
+            }
             self.shared.tell(Event::Trace(worker, wanted));
         }
+    }
+
+    /// Whether somebody wants to know what becomes of a function's calls, as [`Self::trace`] or the configuration says.
+    pub fn is_watched(&self, function: WorkerId) -> bool {
+        self.shared.is_watched(function)
     }
 
     /// Waits until no process serves the worker that does not report its invocations, after [`Self::trace`]. False:
@@ -450,6 +460,7 @@ impl Shared {
     /// Looks after a process from now on.
     fn adopt(self: &Arc<Self>, serial: Serial, running: &Arc<Running>) {
         self.running.lock().insert(serial, Arc::clone(running));
+        self.mark_watched(&running.instance);
         tokio::spawn(Arc::clone(self).follow(serial, Arc::clone(running)));
     }
 
@@ -539,6 +550,7 @@ impl Shared {
             title: standing::title(&launch),
             _attached: self.services.attach(identity, sockets),
             baseline: 0,
+            peak: None,
             process,
         };
         Ok((Arc::new(running), Some(control)))
@@ -553,6 +565,18 @@ impl Shared {
             Tracing::On
         } else {
             Tracing::Off
+        }
+    }
+
+    fn is_watched(&self, worker: WorkerId) -> bool {
+        self.config.tails == Tails::All || self.traced.read().contains(&worker)
+    }
+
+    /// Says whether somebody watches a function's process, which can change while it runs. Called after it is
+    /// among the running ones, so that no change is missed.
+    fn mark_watched(&self, instance: &Instance) {
+        if instance.turns.is_some() {
+            instance.watched.store(self.is_watched(instance.key.worker), Ordering::Relaxed);
         }
     }
 

@@ -12,8 +12,10 @@ mod api;
 mod client;
 mod dev;
 mod hearth;
+mod origin;
 mod project;
 mod steps;
+mod tail;
 mod torture;
 
 use std::path::PathBuf;
@@ -22,8 +24,10 @@ pub use api::{Envelope, Form};
 pub use client::{Answer, Socket, send_to};
 pub use dev::Dev;
 pub use hearth::{Hearth, Options, command, free_address, is_runtime, may_mount};
+pub use origin::{Asked, Authority, Origin};
 pub use project::{Project, Ran, Wrangler, clean};
 pub use steps::check_app;
+pub use tail::Printed;
 pub use torture::Ledger;
 
 /// The root of the checkout.

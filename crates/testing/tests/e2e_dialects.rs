@@ -8,6 +8,8 @@ mod cli;
 mod deploy;
 #[path = "e2e_dialects/nexo.rs"]
 mod nexo;
+#[path = "e2e_dialects/seen.rs"]
+mod seen;
 #[path = "e2e_dialects/templates.rs"]
 mod templates;
 

@@ -4,15 +4,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use hearth_testing::{Hearth, Project, Socket};
+use hearth_testing::{Hearth, Printed, Project, Socket};
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::process::Child;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -20,78 +18,20 @@ const TAILS: &str = "/accounts/:a/workers/scripts/tail/tails";
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A program that prints the messages of a tail as JSON.
-struct Printed {
-    child: Child,
-    messages: mpsc::UnboundedReceiver<Value>,
-}
-
-impl Printed {
-    fn of(mut child: Child) -> Self {
-        let mut stdout = child.stdout.take().expect("it was piped");
-        let (sender, messages) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            let (mut text, mut chunk) = (Vec::new(), [0; 16 << 10]);
-            while let Ok(count @ 1..) = stdout.read(&mut chunk).await {
-                text.extend_from_slice(&chunk[..count]);
-                let mut values = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
-                while let Some(Ok(value)) = values.next() {
-                    let _ = sender.send(value);
-                }
-                let read = values.byte_offset();
-                text.drain(..read);
-            }
-        });
-        Self { child, messages }
-    }
-
-    /// Waits until what has come is so. Invocations come in the order in which they ended, about.
-    async fn until(&mut self, what: &str, is: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let mut seen = Vec::new();
-        while !is(&seen) {
-            let next = timeout(PATIENCE, self.messages.recv()).await;
-            seen.push(next.unwrap_or_else(|_| panic!("no {what} in {seen:#?}")).expect("the program runs"));
-        }
-        seen
-    }
-
-    /// What has come by now.
-    fn rest(&mut self) -> Vec<Value> {
-        std::iter::from_fn(|| self.messages.try_recv().ok()).collect()
-    }
-}
-
-impl Drop for Printed {
-    fn drop(&mut self) {
-        let _ = self.child.start_kill();
-    }
-}
-
 async fn deployed(hearth: &Hearth) -> Project {
     let project = hearth.app("tail");
     project.wrangler(&["deploy"]).await.expect_ok();
     project
 }
 
-/// Starts `wrangler tail`.
+/// Starts `wrangler tail` for the app's worker.
 fn tail(project: &Project, args: &[&str]) -> Printed {
-    let mut command = project.command(&[&["tail", "tail", "--format", "json"], args].concat());
-    Printed::of(
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("wrangler"),
-    )
+    Printed::wrangler(project, "tail", args)
 }
 
 /// Waits until the worker has so many tails that somebody looks at.
 async fn watched(hearth: &Hearth, count: usize) {
-    let began = Instant::now();
-    loop {
-        let tails = hearth.api("GET", TAILS, None).await.result().as_array().cloned().unwrap_or_default();
-        if tails.iter().filter(|tail| tail["connected"] == true).count() == count {
-            return;
-        }
-        assert!(began.elapsed() < PATIENCE, "{count} tails were awaited: {tails:?}");
-        sleep(PAUSE).await;
-    }
+    hearth.watched("tail", count).await;
 }
 
 async fn ask(hearth: &Hearth, method: &str, path: &str, headers: &[(&str, &str)]) {

@@ -94,6 +94,9 @@ function describe(error) {
     message = `Cannot find module '${missing[1]}': declare it in \`dependencies\`, as {"${missing[1]}": "<version>"}`;
     return { type: 'ModuleNotFound', message, stack: stackOf(error) };
   }
+  // `fetch` says only there why it failed.
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  if (cause && !message.includes(cause)) message += `: ${cause}`;
   const stack = stackOf(error);
   // V8 says where only in the stack's first line.
   const place = error instanceof SyntaxError && /^(\S+):(\d+)$/m.exec(stack.split('\n', 1)[0]);

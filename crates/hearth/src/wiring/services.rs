@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use hearth_egress::{Direct, Egress, Origin, Policy};
-use hearth_functions::{Functions, Network};
+use hearth_functions::{Audience, Call, Functions, Network, Whose};
 use hearth_gateway::RouteTable;
+use hearth_model::{VersionId, WorkerId};
 use hearth_objects::Stay;
 use hearth_observe::{Hub, Subject};
-use hearth_rpc::{RpcThreads, TailHandle, TailReceiver};
+use hearth_rpc::{RpcThreads, TailHandle, TailReceiver, TraceSource};
 use hearth_store::{EgressRules, Store};
-use hearth_supervisor::{Identity, InstanceSockets, Peer, Services, Supervisor};
+use hearth_supervisor::{CallMemory, Ending, Identity, InstanceSockets, Peer, Services, Supervisor, Visit};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 
 use super::bindings::{Bindings, Capabilities};
 use super::calls::Calls;
+use super::functions::trace_of;
 use super::logs::WorkerLog;
 use super::losses::Losses;
 
@@ -42,6 +44,8 @@ pub struct Attach {
     functions: OnceLock<Functions>,
     ways_out: Mutex<HashMap<u64, Weak<WayOut>>>,
     function_ways_out: Mutex<HashMap<u64, Weak<FunctionWayOut>>>,
+    /// Where the calls of functions go that somebody watches or has watched, by their versions.
+    seen: Mutex<HashMap<VersionId, (WorkerId, TraceSource)>>,
     next: AtomicU64,
     /// Invocations whose traces came faster than they were taken.
     lost: Arc<AtomicU64>,
@@ -126,6 +130,7 @@ impl Attach {
             functions: OnceLock::new(),
             ways_out: Mutex::default(),
             function_ways_out: Mutex::default(),
+            seen: Mutex::default(),
             next: 0.into(),
             lost: Arc::default(),
         }))
@@ -155,6 +160,7 @@ impl Attach {
 
     /// Waits until what the processes logged is written, once all of them are gone.
     pub async fn logged(&self) {
+        self.seen.lock().clear();
         self.tails.finished().await;
     }
 
@@ -180,6 +186,18 @@ impl Attach {
                 direct.set_origin(origin(&self.store, &way.identity).await);
             }
         }
+    }
+
+    /// Whether a version is one that requests go to.
+    fn serves(&self, worker: WorkerId, version: VersionId) -> bool {
+        let served = self.table.worker(worker);
+        let split = served.as_ref().and_then(|served| served.worker.split.as_ref());
+        split.is_some_and(|split| split.shares().iter().any(|(serving, _)| *serving == version))
+    }
+
+    /// Where what is reported of somebody's invocations goes.
+    fn sink(&self, subject: Subject) -> WorkerLog {
+        WorkerLog { watch: self.hub.watch(subject), logged: self.logged, lost: Arc::clone(&self.lost) }
     }
 
     fn open_way_out(
@@ -215,11 +233,7 @@ impl Services for Attach {
         let (worker, stores) = (identity.key.worker, identity.stores);
         let capabilities = self.capabilities.clone();
         let peer = sockets.peer;
-        let sink = WorkerLog {
-            watch: self.hub.watch(subject(&identity)),
-            logged: self.logged,
-            lost: Arc::clone(&self.lost),
-        };
+        let sink = self.sink(subject(&identity));
         let admits = move |stream: &_| peer.admits(stream);
         Box::new(Attached {
             _bindings: Bindings::serve(
@@ -255,9 +269,29 @@ impl Services for Attach {
         }
     }
 
-    fn called(&self, identity: &Identity, line: &str) {
+    fn visited(&self, identity: &Arc<Identity>, visit: Visit, ending: Ending, memory: CallMemory) {
         if let Some(functions) = self.functions.get() {
-            functions.called(identity, line);
+            functions.visited(identity, visit, ending, memory);
+        }
+    }
+}
+
+impl Audience for Attach {
+    fn seen(&self, whose: Whose<'_>, call: Call<'_>) {
+        let mut seen = self.seen.lock();
+        if !seen.contains_key(&whose.version) {
+            seen.retain(|version, (function, _)| self.serves(*function, *version));
+            let subject = Subject {
+                account: whose.account.clone(),
+                worker: whose.function,
+                name: whose.name.clone(),
+                version: whose.version,
+            };
+            let source = self.tails.source(Arc::new(self.sink(subject)));
+            seen.insert(whose.version, (whose.function, source));
+        }
+        if let Some((_, source)) = seen.get(&whose.version) {
+            source.offer(trace_of(call));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From an invocation to the events that are kept of it, in the form of Cloudflare's telemetry: one for the invocation
 //! (`$metadata.type` is `cf-worker-event`), one for each call of `console` and each exception (`cf-worker`).
 
-use hearth_rpc::{Event, Exception, Log, Outcome, Trace, WebSocketEvent};
+use hearth_rpc::{Event, Exception, INVOKE, Log, Outcome, Trace, WebSocketEvent};
 use serde_json::{Map, Value, json};
 
 use crate::seen::{Seen, arguments, console_text, event_name, request_id};
@@ -134,7 +134,7 @@ impl Maker<'_> {
         if level == "error" {
             metadata["error"] = json!(message);
         }
-        if request_id(trace).is_some() {
+        if matches!(trace.event, Some(Event::Fetch(_))) && request_id(trace).is_some() {
             metadata["rayId"] = json!(self.request);
         }
         let body = json!({
@@ -226,6 +226,7 @@ fn trigger(trace: &Trace) -> String {
     match trace.event.as_ref() {
         Some(Event::Fetch(fetch)) => format!("{} {}", fetch.method, path(&crate::redact::url(&fetch.url))),
         Some(Event::JsRpc { method }) => method.clone(),
+        Some(Event::Invoke { .. }) => INVOKE.to_owned(),
         Some(Event::Scheduled { cron, .. }) => cron.clone(),
         Some(Event::Queue { queue, .. }) => queue.clone(),
         Some(Event::Email { rcpt_to, .. }) => rcpt_to.clone(),

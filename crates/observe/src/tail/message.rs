@@ -1,6 +1,6 @@
 //! An invocation as a tail shows it (wrangler-api.md 10).
 
-use hearth_rpc::{Event, Exception, FetchEvent, Trace, WebSocketEvent};
+use hearth_rpc::{Event, Exception, FetchEvent, INVOKE, Trace, WebSocketEvent};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -78,6 +78,8 @@ pub(crate) fn event(trace: &Trace) -> Value {
             event
         }
         Some(Event::JsRpc { method }) => json!({ "rpcMethod": method }),
+        // `rpcMethod` is how clients know what kind it is; the id is that of the call's answer.
+        Some(Event::Invoke { request_id }) => json!({ "rpcMethod": INVOKE, "requestId": request_id }),
         Some(Event::Scheduled { scheduled_time_ms, cron }) => {
             json!({ "cron": cron, "scheduledTime": scheduled_time_ms })
         }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::decode::NS_PER_MS;
 use super::trace::{
-    ErrorInfo, Event, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace, WebSocketEvent,
+    ErrorInfo, Event, ExecutionModel, FetchEvent, INVOKE, Log, LogLevel, Outcome, Trace, WebSocketEvent,
 };
 use crate::callee::Connection;
 use crate::debug_port::{DebugPort, Entrypoint, FetchError};
@@ -117,6 +117,8 @@ fn event(mut to: trace::event_info::Builder<'_>, event: Option<&Event>) {
     match event {
         Some(Event::Fetch(request)) => fetch(to.init_fetch(), request),
         Some(Event::JsRpc { method }) => to.init_js_rpc().set_method_name(method),
+        // No kind of workerd's is nearer.
+        Some(Event::Invoke { .. }) => to.init_js_rpc().set_method_name(INVOKE),
         Some(Event::Scheduled { scheduled_time_ms, cron }) => {
             let mut to = to.init_scheduled();
             to.set_scheduled_time(*scheduled_time_ms as f64);

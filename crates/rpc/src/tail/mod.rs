@@ -11,10 +11,10 @@ mod receiver;
 mod trace;
 
 pub use deliver::TailItem;
-pub use receiver::{TailHandle, TailReceiver};
+pub use receiver::{TailHandle, TailReceiver, TraceSource};
 pub use trace::{
-    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace,
-    WebSocketEvent,
+    Diagnostic, ErrorInfo, Event, Exception, ExecutionModel, FetchEvent, INVOKE, Log, LogLevel, Outcome,
+    Trace, WebSocketEvent,
 };
 
 /// Takes the traces of one process.

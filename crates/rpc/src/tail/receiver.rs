@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::inbox::{self, Inbox, Ready};
-use super::{TraceSink, decode};
+use super::{Trace, TraceSink, decode};
 use crate::schema::trace_capnp::{EventOutcome, trace};
 use crate::schema::worker_interface_capnp::{event_dispatcher, workerd_bootstrap};
 use crate::{Body, BoxError, RpcThreads, serve, vat};
@@ -43,6 +43,19 @@ pub struct TailReceiver {
 #[must_use = "dropping it stops the listener"]
 pub struct TailHandle {
     _guard: DropGuard,
+}
+
+/// Where traces come from that no process sends.
+pub struct TraceSource(Arc<Inbox>);
+
+impl TraceSource {
+    /// Leaves a trace to the sink if it wants it. Never waits: what does not fit is dropped and counted.
+    pub fn offer(&self, trace: Trace) {
+        if let Some(mark) = self.0.wants(trace.is_quiet()) {
+            let offered = self.0.offer(mark, trace.bytes(), || Ok::<_, std::convert::Infallible>(trace));
+            offered.unwrap_or_else(|never| match never {});
+        }
+    }
 }
 
 impl TailReceiver {
@@ -82,7 +95,12 @@ impl TailReceiver {
         TailHandle { _guard: stop.drop_guard() }
     }
 
-    /// Waits until every listener has stopped and every sink has taken what its process sent.
+    /// Takes traces that no process sends, of whoever else knows what ran: they go the way of all others.
+    pub fn source(&self, sink: Arc<dyn TraceSink>) -> TraceSource {
+        TraceSource(Inbox::new(sink, self.ready.clone(), self.open.token()))
+    }
+
+    /// Waits until every listener has stopped, every [`TraceSource`] is gone, and every sink has taken what its process sent.
     pub async fn finished(&self) {
         self.open.close();
         self.open.wait().await;

@@ -1,5 +1,8 @@
 //! What is known of one invocation, in Cloudflare's terms. Times are milliseconds since 1970.
 
+/// The method that a call of a function's API is shown as.
+pub const INVOKE: &str = "invoke";
+
 /// One invocation of a worker, from its event to the end of its `waitUntil`.
 ///
 /// workerd records up to 256 KiB of each, and says neither which script it was nor how much CPU it took.
@@ -29,6 +32,28 @@ pub struct Trace {
     pub truncated: bool,
 }
 
+impl Trace {
+    /// Whether nobody needs to hear of it: nothing was printed or thrown, and it ended well or its client went away.
+    pub fn is_quiet(&self) -> bool {
+        self.outcome.is_quiet() && self.logs.is_empty() && self.exceptions.is_empty()
+    }
+
+    /// About how many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let logs: usize = self.logs.iter().map(|log| log.message_json.len() + size_of::<Log>()).sum();
+        let thrown: usize = self.exceptions.iter().map(|e| e.message.len() + e.name.len()).sum();
+        let stacks: usize = self.exceptions.iter().filter_map(|e| e.stack.as_ref()).map(String::len).sum();
+        let request = match &self.event {
+            Some(Event::Fetch(fetch)) => {
+                let headers = fetch.headers.iter().map(|(name, value)| name.len() + value.len());
+                fetch.url.len() + headers.sum::<usize>()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + logs + thrown + stacks + request
+    }
+}
+
 /// What called a worker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -38,6 +63,11 @@ pub enum Event {
     JsRpc {
         /// The method.
         method: String,
+    },
+    /// A call of a function over the API, which is no worker's.
+    Invoke {
+        /// The call's id: the caller's own, or one that was made up.
+        request_id: String,
     },
     /// A cron trigger.
     Scheduled {

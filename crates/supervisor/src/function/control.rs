@@ -8,8 +8,9 @@ use tokio::net::unix::pipe;
 
 use super::FunctionError;
 
-/// Longest line in bytes: the function's own code may write here too.
-const MAX_LINE: u64 = 1 << 20;
+/// Longest line in bytes: what a call printed, which JSON may write six times as long. The function's own code may write
+/// here too.
+const MAX_LINE: u64 = 2 << 20;
 
 /// What a process says.
 #[derive(Debug, Deserialize)]
@@ -25,7 +26,10 @@ pub(crate) enum News {
         error: FunctionError,
     },
     /// A call over the function's host has ended.
-    Called,
+    Called {
+        /// Its `CF-Ray`.
+        request_id: String,
+    },
 }
 
 /// The lines of one process.

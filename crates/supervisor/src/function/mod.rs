@@ -10,6 +10,7 @@ mod control;
 mod meter;
 mod park;
 mod turns;
+mod visit;
 
 use std::fmt;
 
@@ -20,6 +21,8 @@ pub(crate) use control::{Control, News};
 pub(crate) use meter::Metered;
 pub(crate) use park::{Parked, Parks};
 pub(crate) use turns::{Turn, Turns};
+pub(crate) use visit::Visits;
+pub use visit::{Ending, Head, Visit};
 
 /// Marks a call of the API: the body is `{"event", "context"}`. No client can send it: the gateway removes it.
 pub const INVOKE_HEADER: &str = "x-hearth-invoke";

@@ -16,7 +16,8 @@ pub(crate) enum Tracing {
     Off,
     /// As long as somebody wants it.
     On,
-    /// Whoever wants it: another process in its place would cost what it holds, or the configuration says so.
+    /// Whoever wants it: another process in its place would cost what it holds, or the configuration says so, or it is a
+    /// function's, which is told with each call whether to.
     Always,
 }
 

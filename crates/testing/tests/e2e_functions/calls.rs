@@ -162,3 +162,22 @@ async fn a_new_version_takes_over_and_a_bad_one_does_not() {
     assert_eq!(call_json(&hearth, "PUT", &path, fields).await.0, 200);
     assert_eq!(result(&hearth, &id, json!(null)).await, "three");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cron_trigger_calls_a_function() {
+    let hearth = Hearth::start().await;
+    let code = "def handler(event, context):\n    print(event['cron'], event['scheduledTime'])\n    return 1 / (event['scheduledTime'] % 2)";
+    let id = function(&hearth, "nightly", "python", code).await;
+    let schedules = "/accounts/:a/workers/scripts/nightly/schedules";
+    hearth.api("PUT", schedules, Some(json!([{ "cron": "0 3 * * *" }]))).await.result();
+    let run = "/accounts/:a/workers/scripts/nightly/hearth/scheduled";
+    for (time, outcome) in [(1_795_000_000_001_i64, "ok"), (1_795_000_000_000, "exception")] {
+        let ran = hearth.api("POST", run, Some(json!({ "scheduledTime": time }))).await;
+        assert_eq!((&ran.result()["cron"], &ran.result()["outcome"]), (&json!("0 3 * * *"), &json!(outcome)));
+    }
+    let records = call(&hearth, "GET", &format!("/api/v1/functions/{id}/invocations"), "").await.json();
+    let of = |at: usize| records["invocations"][at].clone();
+    assert_eq!((&of(1)["via"], &of(1)["success"]), (&json!("cron"), &json!(true)), "{records:#}");
+    assert_eq!(of(1)["logs"], json!(["0 3 * * * 1795000000001"]), "{records:#}");
+    assert_eq!(of(0)["error"]["type"], "ZeroDivisionError", "{records:#}");
+}

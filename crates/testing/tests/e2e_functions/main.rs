@@ -6,6 +6,8 @@ mod hostile;
 mod network;
 mod packages;
 mod refusals;
+mod seen;
+mod tls;
 
 use bytes::Bytes;
 use hearth_testing::{Answer, Hearth};

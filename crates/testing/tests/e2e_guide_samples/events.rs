@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hearth_testing::Origin;
 use serde_json::{Value, json};
 
-use crate::origin::Origin;
 use crate::site::{Place, Site, until};
 
 /// What the queues brought, once it is so much.

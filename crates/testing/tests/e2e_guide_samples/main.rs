@@ -7,6 +7,5 @@
 mod commands;
 mod events;
 mod objects;
-mod origin;
 mod services;
 mod site;

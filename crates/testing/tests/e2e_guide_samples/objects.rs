@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use hearth_testing::Options;
+use hearth_testing::{Authority, Options, Origin};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::origin::{Authority, Origin};
 use crate::site::{Place, Site, until};
 
 // ---- chat room ---------------------------------------------------------------------------------------------
@@ -73,7 +72,7 @@ async fn the_chat_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_gateway_and_its_limiter() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().expect("a folder"));
     let names = ["users-service.internal", "orders-service.internal", "products-service.internal"];
     let origin = Origin::start_tls(&authority, &names, |path, _| {
         (if path == "/gone" { 410 } else { 200 }, format!("the service's {path}"), Duration::ZERO)

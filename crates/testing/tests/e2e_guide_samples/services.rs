@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use hearth_testing::{Options, checkout};
+use hearth_testing::{Authority, Options, Origin, checkout};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::origin::{Authority, Origin};
 use crate::site::{Place, Site, until};
 
 // ---- JWT ---------------------------------------------------------------------------------------------------
@@ -233,7 +232,7 @@ async fn a_rendered_shop() {
 /// It fetches from a name of the public web, which is an origin here: on Hearth only, an operator can say so.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_performance_tracker() {
-    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().expect("a folder"));
     let names = ["api.example.com"];
     let origin = Origin::start_tls(&authority, &names, |_, _| (200, "data".to_owned(), Duration::ZERO)).await;
     let config = authority.config(folder.path(), &origin, &names);

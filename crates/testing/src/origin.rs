@@ -1,4 +1,4 @@
-//! A server that samples fetch from, and that knows what it was asked.
+//! A server that what is tested fetches from, and that knows what it was asked.
 
 use std::convert::Infallible;
 use std::fs;
@@ -12,7 +12,7 @@ use http::{Response, request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
@@ -23,22 +23,32 @@ pub type Asked = (request::Parts, Bytes);
 
 /// An origin; it ends with the test.
 pub struct Origin {
+    /// Where it listens.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// A certificate authority, for origins that samples reach by names of the public web or of an intranet.
+/// A certificate authority, for origins that are reached by names of the public web or of an intranet.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-impl Authority {
-    pub fn new() -> Self {
+impl Default for Authority {
+    fn default() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Else it has the name of what it signs, which OpenSSL takes for signed by itself.
+        params.distinguished_name.push(DnType::CommonName, "an authority of a test");
         let key = KeyPair::generate().expect("a key");
         Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
     }
+}
 
-    /// What an operator writes so that workers reach `origin` by these names, and trust it.
+impl Authority {
+    /// What an operator writes so that workers reach `origin` by these names, and trust it. Further hosts may
+    /// be added at its end.
+    ///
+    /// # Panics
+    /// If the folder cannot be written.
+    #[must_use]
     pub fn config(&self, folder: &Path, origin: &Origin, names: &[&str]) -> String {
         let file = folder.join("ca.pem");
         fs::write(&file, self.0.pem()).expect("the folder can be written");
@@ -64,6 +74,9 @@ impl Authority {
 
 impl Origin {
     /// Answers each request with a status and a text, after a while; the number is how many came before on the same path.
+    ///
+    /// # Panics
+    /// If there is no free port.
     pub async fn start(
         answer: impl Fn(&str, usize) -> (u16, String, Duration) + Send + Sync + 'static,
     ) -> Self {
@@ -71,6 +84,9 @@ impl Origin {
     }
 
     /// The same by HTTPS, under these names.
+    ///
+    /// # Panics
+    /// As [`Origin::start`].
     pub async fn start_tls(
         authority: &Authority,
         names: &[&str],
@@ -107,11 +123,17 @@ impl Origin {
         Self { address, asked }
     }
 
+    /// The URL of a path there.
+    #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// What was asked on a path.
+    ///
+    /// # Panics
+    /// If a test has panicked while it held the list.
+    #[must_use]
     pub fn asked(&self, path: &str) -> Vec<Asked> {
         let asked = self.asked.lock().expect("no test panics while it holds it");
         asked.iter().filter(|(parts, _)| parts.uri.path() == path).cloned().collect()
