@@ -235,7 +235,7 @@ impl Functions {
         let _lane = self.lane(function.worker.name.as_str()).await;
         self.store().delete_worker(function.worker.id).await?;
         self.0.config.runtime.changed(Change::WorkerGone(function.worker.id)).await;
-        self.0.config.records.forget(function.worker.id).await;
+        self.0.config.records.forget(function.worker.id);
         Ok(function)
     }
 

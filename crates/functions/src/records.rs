@@ -1,13 +1,14 @@
 //! What is remembered of each call: one file of SQLite, written by a thread of its own in batches. A crash may lose the
 //! last moment of it; nothing waits for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_model::WorkerId;
 use hearth_supervisor::FunctionError;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,14 +17,14 @@ use tokio::sync::oneshot;
 /// Records kept of one function; the oldest go.
 pub(crate) const KEPT: u32 = 1000;
 
-/// Records written in one transaction.
-const BATCH: usize = 1000;
+/// Bytes of what one call printed, and of what its error says, that its record keeps.
+const MAX_TEXT: usize = 16 << 10;
 
 /// How long the first record of a batch waits for others.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
-/// Records that wait to be written; more are dropped and counted.
-const INBOX: usize = 20_000;
+/// Bytes of records that wait to be written; further ones are dropped.
+const INBOX: usize = 32 << 20;
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ pub struct Record {
     pub request_id: String,
     /// The function's version.
     pub version: String,
-    /// `api`, or `http` for a call over its host.
+    /// `api`, `http` for a call over its host, or `cron`.
     pub via: String,
     /// When it began, RFC 3339.
     pub started_at: String,
@@ -54,16 +55,90 @@ pub struct Record {
     pub logs: Vec<String>,
 }
 
+impl Record {
+    /// With no more text than is kept.
+    fn shortened(mut self) -> Self {
+        let mut left = MAX_TEXT;
+        let mut fits = |line: &String| {
+            left = left.saturating_sub(line.len() + 1);
+            left > 0
+        };
+        let kept = self.logs.iter().take_while(|line| fits(line)).count();
+        if kept < self.logs.len() {
+            self.logs.truncate(kept);
+            self.logs.push("[more was printed than is kept]".to_owned());
+        }
+        if let Some(error) = &mut self.error {
+            for text in [&mut error.kind, &mut error.message, &mut error.stack] {
+                text.truncate(text.floor_char_boundary(MAX_TEXT));
+            }
+        }
+        self
+    }
+
+    /// About how many bytes it has.
+    fn size(&self) -> usize {
+        let error = self.error.as_ref().map_or(0, |error| error.message.len() + error.stack.len());
+        size_of::<Self>()
+            + error
+            + self.logs.iter().map(|line| line.len() + size_of::<String>()).sum::<usize>()
+    }
+}
+
 enum Ask {
-    Add(WorkerId, Box<Record>),
-    Page { function: WorkerId, limit: u32, offset: u32, answer: oneshot::Sender<(Vec<Record>, u32)> },
+    Page {
+        function: WorkerId,
+        limit: u32,
+        offset: u32,
+        answer: oneshot::Sender<(Vec<Record>, u32)>,
+    },
     Stats(WorkerId, oneshot::Sender<Value>),
     Forget(WorkerId),
+    /// Says when everything is written.
+    Flush(oneshot::Sender<()>),
+}
+
+/// What waits for the thread that writes.
+#[derive(Default)]
+struct Waiting {
+    /// Calls by function.
+    calls: HashMap<WorkerId, Calls>,
+    /// Bytes of their records.
+    bytes: usize,
+    asks: Vec<Ask>,
+    /// Nobody is there any more.
+    over: bool,
+}
+
+/// Calls of one function that are not written yet.
+#[derive(Default)]
+struct Calls {
+    /// The newest, at most so many as are kept.
+    newest: VecDeque<Record>,
+    calls: i64,
+    failures: i64,
+    cold: i64,
+}
+
+#[derive(Default)]
+struct Inbox {
+    waiting: Mutex<Waiting>,
+    /// Something has come into an empty inbox, or somebody asks: a record alone wakes nobody who is gathering.
+    come: Condvar,
 }
 
 /// The records of all functions. Clones are the same.
 #[derive(Clone)]
-pub struct Records(mpsc::SyncSender<Ask>);
+pub struct Records(Arc<Door>);
+
+struct Door(Arc<Inbox>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.waiting.lock().over = true;
+        self.0.come.notify_one();
+    }
+}
 
 impl Records {
     /// Opens the file, and makes it when it is not there.
@@ -90,94 +165,125 @@ impl Records {
                  cold INTEGER NOT NULL
              ) STRICT;",
         )?;
-        let (sender, inbox) = mpsc::sync_channel(INBOX);
-        let writer = move || write(connection, &inbox);
+        let inbox = Arc::new(Inbox::default());
+        let written = Arc::clone(&inbox);
         std::thread::Builder::new()
             .name("functions-records".into())
-            .spawn(writer)
+            .spawn(move || write(connection, &written))
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(Self(sender))
+        Ok(Self(Arc::new(Door(inbox))))
     }
 
     /// Remembers a call.
     pub fn add(&self, function: WorkerId, record: Record) {
-        if self.0.try_send(Ask::Add(function, Box::new(record))).is_err() {
+        let record = record.shortened();
+        let size = record.size();
+        let inbox = &self.0.0;
+        let mut waiting = inbox.waiting.lock();
+        if waiting.bytes + size > INBOX {
             tracing::debug!("a record of a call is lost: they come faster than they are written");
+            return;
+        }
+        let first = waiting.calls.is_empty();
+        waiting.bytes += size;
+        let calls = waiting.calls.entry(function).or_default();
+        calls.calls += 1;
+        calls.failures += i64::from(!record.success);
+        calls.cold += i64::from(record.cold_start);
+        let surplus = (calls.newest.len() == KEPT as usize).then(|| calls.newest.pop_front()).flatten();
+        calls.newest.push_back(record);
+        waiting.bytes -= surplus.map_or(0, |record| record.size());
+        if first {
+            inbox.come.notify_one();
         }
     }
 
     /// The calls of a function, newest first, and how many are kept.
     pub(crate) async fn page(&self, function: WorkerId, limit: u32, offset: u32) -> (Vec<Record>, u32) {
         let (answer, answered) = oneshot::channel();
-        self.ask(Ask::Page { function, limit, offset, answer }).await;
+        self.ask(Ask::Page { function, limit, offset, answer });
         answered.await.unwrap_or_default()
     }
 
     /// What the calls of a function come to.
     pub(crate) async fn stats(&self, function: WorkerId) -> Value {
         let (answer, answered) = oneshot::channel();
-        self.ask(Ask::Stats(function, answer)).await;
+        self.ask(Ask::Stats(function, answer));
         answered.await.unwrap_or_default()
     }
 
     /// Forgets the calls of a function.
-    pub(crate) async fn forget(&self, function: WorkerId) {
-        self.ask(Ask::Forget(function)).await;
+    pub(crate) fn forget(&self, function: WorkerId) {
+        self.ask(Ask::Forget(function));
     }
 
-    async fn ask(&self, ask: Ask) {
-        let sender = self.0.clone();
-        // It waits only while the writer is far behind.
-        let _ = tokio::task::spawn_blocking(move || sender.send(ask)).await;
+    /// Waits until everything is written that was added before.
+    pub async fn flush(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Flush(answer));
+        // A thread that is gone has said why.
+        let _ = answered.await;
+    }
+
+    fn ask(&self, ask: Ask) {
+        self.0.0.waiting.lock().asks.push(ask);
+        self.0.0.come.notify_one();
     }
 }
 
-fn write(mut connection: Connection, inbox: &mpsc::Receiver<Ask>) {
-    while let Ok(first) = inbox.recv() {
-        let mut batch = vec![first];
-        // Who asks does not wait; who only tells does not mind.
-        while batch.len() < BATCH && matches!(batch.last(), Some(Ask::Add(..))) {
-            match inbox.recv_timeout(GATHER) {
-                Ok(next) => batch.push(next),
-                Err(_) => break,
+fn write(mut connection: Connection, inbox: &Inbox) {
+    loop {
+        let (calls, asks) = {
+            let mut waiting = inbox.waiting.lock();
+            inbox.come.wait_while(&mut waiting, |waiting| {
+                waiting.calls.is_empty() && waiting.asks.is_empty() && !waiting.over
+            });
+            // Who asks does not wait; who only tells does not mind.
+            let gathers = |waiting: &mut Waiting| waiting.asks.is_empty() && !waiting.over;
+            inbox.come.wait_while_for(&mut waiting, gathers, GATHER);
+            if waiting.over && waiting.calls.is_empty() && waiting.asks.is_empty() {
+                return;
             }
-        }
-        if let Err(error) = carry_out(&mut connection, batch) {
+            waiting.bytes = 0;
+            (std::mem::take(&mut waiting.calls), std::mem::take(&mut waiting.asks))
+        };
+        if let Err(error) = carry_out(&mut connection, calls, asks) {
             tracing::error!(%error, "records of calls cannot be written");
         }
     }
 }
 
-fn carry_out(connection: &mut Connection, batch: Vec<Ask>) -> rusqlite::Result<()> {
+fn carry_out(
+    connection: &mut Connection,
+    all: HashMap<WorkerId, Calls>,
+    asks: Vec<Ask>,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    let mut grown = BTreeSet::new();
+    for (function, Calls { newest, calls, failures, cold }) in all {
+        let function = function.to_string();
+        for record in newest {
+            let kind = record.error.as_ref().map(|error| error.kind.as_str());
+            let text = serde_json::to_string(&record).unwrap_or_default();
+            transaction
+                .prepare_cached("INSERT INTO calls (function, duration, kind, record) VALUES (?, ?, ?, ?)")?
+                .execute(params![function, record.duration_ms, kind, text])?;
+        }
+        transaction
+            .prepare_cached(
+                "INSERT INTO totals VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+                 SET calls = calls + ?2, failures = failures + ?3, cold = cold + ?4",
+            )?
+            .execute(params![function, calls, failures, cold])?;
+        prune(&transaction, &function)?;
+    }
     let mut answers: Vec<Box<dyn FnOnce()>> = Vec::new();
-    for ask in batch {
+    for ask in asks {
         match ask {
-            Ask::Add(function, record) => {
-                let function = function.to_string();
-                let kind = record.error.as_ref().map(|error| error.kind.as_str());
-                let text = serde_json::to_string(&record).unwrap_or_default();
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO calls (function, duration, kind, record) VALUES (?, ?, ?, ?)",
-                    )?
-                    .execute(params![function, record.duration_ms, kind, text])?;
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO totals VALUES (?1, 1, ?2, ?3) ON CONFLICT DO UPDATE
-                         SET calls = calls + 1, failures = failures + ?2, cold = cold + ?3",
-                    )?
-                    .execute(params![function, !record.success, record.cold_start])?;
-                grown.insert(function);
-            }
             Ask::Page { function, limit, offset, answer } => {
-                prune(&transaction, &mut grown)?;
                 let found = page(&transaction, &function.to_string(), limit, offset)?;
                 answers.push(Box::new(move || drop(answer.send(found))));
             }
             Ask::Stats(function, answer) => {
-                prune(&transaction, &mut grown)?;
                 let found = stats(&transaction, &function.to_string())?;
                 answers.push(Box::new(move || drop(answer.send(found))));
             }
@@ -186,24 +292,25 @@ fn carry_out(connection: &mut Connection, batch: Vec<Ask>) -> rusqlite::Result<(
                     transaction.execute(sql, [function.to_string()])?;
                 }
             }
+            Ask::Flush(answer) => answers.push(Box::new(move || {
+                // Who no longer waits does not mind.
+                let _ = answer.send(());
+            })),
         }
     }
-    prune(&transaction, &mut grown)?;
     transaction.commit()?;
     answers.into_iter().for_each(|answer| answer());
     Ok(())
 }
 
-/// Removes what the functions that have grown have too much.
-fn prune(connection: &Connection, grown: &mut BTreeSet<String>) -> rusqlite::Result<()> {
-    while let Some(function) = grown.pop_first() {
-        connection
-            .prepare_cached(
-                "DELETE FROM calls WHERE function = ?1 AND id <= (
-                     SELECT id FROM calls WHERE function = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            )?
-            .execute(params![function, KEPT])?;
-    }
+/// Removes what a function has too much.
+fn prune(connection: &Connection, function: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM calls WHERE function = ?1 AND id <= (
+                 SELECT id FROM calls WHERE function = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![function, KEPT])?;
     Ok(())
 }
 
@@ -316,9 +423,18 @@ mod tests {
         assert_eq!(stats["success_rate"], 0.9);
         assert_eq!((&stats["p50_ms"], &stats["p99_ms"]), (&json!(600.0), &json!(1090.0)));
         assert_eq!(stats["errors_by_type"], json!({ "TypeError": 100 }));
-        records.forget(one).await;
+        records.forget(one);
         assert_eq!(records.page(one, 10, 0).await.1, 0);
         assert_eq!(records.page(other, 10, 0).await.1, 1);
+        // A call may print more than its record keeps, and all of them more than may wait.
+        let lines = vec!["x".repeat(1000); 100];
+        for _ in 0..10 {
+            records.add(one, Record { logs: lines.clone(), ..record(1.0, Some("Loud")) });
+        }
+        let loud = records.page(one, 1, 0).await.0.remove(0);
+        assert_eq!((loud.logs.len(), loud.logs[16].as_str()), (17, "[more was printed than is kept]"));
+        records.forget(one);
+        records.flush().await;
         // Another run reads the same file.
         let again = Records::open(&folder.path().join("records.db")).unwrap();
         assert_eq!(again.page(other, 10, 0).await.0, [record(1.0, None)]);

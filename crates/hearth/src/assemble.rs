@@ -93,6 +93,7 @@ pub struct Server {
     analytics: Analytics,
     meters: Meters,
     queues: Queues,
+    records: Records,
     hub: Hub,
     serving: JoinHandle<()>,
     closing: CancellationToken,
@@ -336,6 +337,7 @@ impl Server {
             meters,
             hub,
             queues,
+            records,
             serving,
             closing,
         })
@@ -351,6 +353,7 @@ impl Server {
         let _ = tokio::time::timeout(LAST_LINES, self.services.logged()).await;
         // Every handler has ended; what it said is recorded.
         self.queues.stop().await;
+        self.records.flush().await;
         let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
         self.meters.settle().await;
         self.analytics.stop().await;
@@ -544,7 +547,16 @@ impl Control for ControlHost {
         if let Some(client) = request.extensions().get::<Client>().copied() {
             request.extensions_mut().insert(CallerIp(client.ip));
         }
-        let answer = self.here.spawn(self.router.clone().oneshot(request.map(axum::body::Body::new)));
+        let invokes = hearth_functions::is_invoke(request.method(), request.uri().path());
+        let answer = self.router.clone().oneshot(request.map(axum::body::Body::new));
+        if invokes {
+            // Traffic in all but its host: what it waits for is a process, as every request here does.
+            return Box::pin(async move {
+                let Ok(response) = answer.await;
+                response.map(|body| body.map_err(Into::into).boxed_unsync())
+            });
+        }
+        let answer = self.here.spawn(answer);
         Box::pin(async move {
             match answer.await {
                 Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),

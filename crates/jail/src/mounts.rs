@@ -5,12 +5,14 @@
 //! instance's namespace is a slave of `data`: what is mounted there later appears inside. The stage is the jailer's
 //! working directory, since an instance, born with a copy of the namespace, may not walk through the folders above.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::mount::{
@@ -38,7 +40,12 @@ pub(crate) struct Stage {
     own: OwnedFd,
     /// The stage's folder.
     folder: OwnedFd,
+    /// User namespaces by what they map, oldest first.
+    mappings: RefCell<Vec<((User, User), Rc<OwnedFd>)>>,
 }
+
+/// User namespaces that are kept: each is a descriptor.
+const MAPPINGS: usize = 512;
 
 /// Moves the calling process to a mount namespace of its own, with a user namespace where privileges are missing.
 pub(crate) fn enter_namespace() -> io::Result<()> {
@@ -90,6 +97,7 @@ impl Stage {
         Ok(Self {
             own: open("/proc/self/ns/mnt").step("opening the mount namespace")?,
             folder: open(".").step("opening the stage")?,
+            mappings: RefCell::default(),
         })
     }
 
@@ -139,11 +147,26 @@ impl Stage {
             | NO_DEVICES
             | if folder.executable { 0 } else { NO_EXEC }
             | if folder.writable { 0 } else { READ_ONLY };
-        let userns = owners.map(|(files, instance)| mapping(files, instance)).transpose()?;
+        let userns = owners.map(|(files, instance)| self.mapping(files, instance)).transpose()?;
         // Complete before it is attached: later changes do not travel to the instance.
-        sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(AsFd::as_fd), false)?;
+        sys::mount_setattr(tree.as_fd(), attributes, userns.as_ref().map(|fd| fd.as_fd()), false)?;
         fs::create_dir(&target)?;
         attach(&tree, &target).inspect_err(|_| drop(fs::remove_dir(&target)))
+    }
+
+    /// A user namespace in which `files` is what `instance` is outside. It takes a fork, so it is kept: whose slot
+    /// becomes free is somebody else's user next.
+    pub(crate) fn mapping(&self, files: User, instance: User) -> io::Result<Rc<OwnedFd>> {
+        let mut mappings = self.mappings.borrow_mut();
+        if let Some((_, kept)) = mappings.iter().find(|(pair, _)| *pair == (files, instance)) {
+            return Ok(Rc::clone(kept));
+        }
+        let made = Rc::new(mapping(files, instance)?);
+        if mappings.len() == MAPPINGS {
+            mappings.remove(0);
+        }
+        mappings.push(((files, instance), Rc::clone(&made)));
+        Ok(made)
     }
 
     /// Takes a shown folder away. Fails while files in it are open.

@@ -271,6 +271,14 @@ impl Server {
             stage.prepare(slot, dir).step("preparing the mounts")?;
         }
         folders.iter().try_for_each(|folder| self.bring(slot, dir, user, folder, lent))?;
+        if let (Some(stage), Some(user)) = (&self.stage, user.filter(|user| *user != self.own))
+            && device.is_some()
+            && let Err(error) = stage.mapping(self.own, user)
+        {
+            // It waits to be shown its folders, and whoever waits for it then should not wait for this. Then the error is
+            // somebody's, too.
+            tracing::debug!(%error, "an instance's user cannot be mapped yet");
+        }
         let plan = Plan {
             layers: self.layers,
             image,

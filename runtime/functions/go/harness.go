@@ -53,49 +53,75 @@ func hearthSay(news interface{}) {
 	}
 }
 
-// What is printed belongs to the call that runs.
+// What is printed belongs to the call that runs. It goes through a pipe, since the function's own code writes to a file; a
+// goroutine reads along, so that a pipe that is full holds up nobody.
 type hearthLogs struct {
 	sync.Mutex
+	// Held, since the function's code may set another in its place.
+	writer *os.File
+	pipe   int
+	open   bool
+	chunk  []byte
+	rest   []byte
 	lines  []string
 	size   int
-	writer *os.File
-	marks  chan struct{}
 }
-
-// Ends what one call has printed.
-const hearthMark = "\x00hearth\x00"
 
 func (logs *hearthLogs) follow() {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return
 	}
-	logs.writer, logs.marks = writer, make(chan struct{}, 1)
-	os.Stdout, os.Stderr = writer, writer
+	logs.writer, os.Stdout, os.Stderr = writer, writer, writer
 	log.SetOutput(writer)
+	raw, err := reader.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { logs.pipe = int(fd) })
+	logs.chunk, logs.open = make([]byte, 64<<10), true
 	go func() {
-		lines := bufio.NewReaderSize(reader, 64<<10)
-		for {
-			line, err := lines.ReadString('\n')
-			text := strings.TrimSuffix(line, "\n")
-			marked := strings.HasSuffix(text, hearthMark)
-			text = strings.TrimSuffix(text, hearthMark)
-			if text != "" || !marked {
-				logs.keep(text)
-			}
-			if marked {
-				logs.marks <- struct{}{}
-			}
-			if err != nil {
-				return
-			}
-		}
+		// It is asked to again and again, each time that there is something to read.
+		raw.Read(func(uintptr) bool {
+			logs.Lock()
+			defer logs.Unlock()
+			logs.drain()
+			return !logs.open
+		})
 	}()
 }
 
+// Takes what is in the pipe. What a call has printed is there when the call returns.
+func (logs *hearthLogs) drain() {
+	for logs.open {
+		read, err := syscall.Read(logs.pipe, logs.chunk)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err == syscall.EAGAIN {
+			return
+		}
+		if err != nil || read <= 0 {
+			logs.open = false
+			return
+		}
+		logs.rest = append(logs.rest, logs.chunk[:read]...)
+		for {
+			end := bytes.IndexByte(logs.rest, '\n')
+			if end < 0 {
+				break
+			}
+			logs.keep(string(logs.rest[:end]))
+			logs.rest = logs.rest[end+1:]
+		}
+		if len(logs.rest) > hearthMaxLogs {
+			logs.keep(string(logs.rest))
+			logs.rest = nil
+		}
+	}
+}
+
 func (logs *hearthLogs) keep(line string) {
-	logs.Lock()
-	defer logs.Unlock()
 	if logs.size >= hearthMaxLogs {
 		return
 	}
@@ -110,12 +136,13 @@ func (logs *hearthLogs) keep(line string) {
 }
 
 func (logs *hearthLogs) take() []string {
-	if logs.writer != nil {
-		fmt.Fprint(logs.writer, hearthMark+"\n")
-		<-logs.marks
-	}
 	logs.Lock()
 	defer logs.Unlock()
+	logs.drain()
+	if len(logs.rest) > 0 {
+		logs.keep(string(logs.rest))
+		logs.rest = nil
+	}
 	taken := logs.lines
 	logs.lines, logs.size = nil, 0
 	if taken == nil {
