@@ -349,6 +349,10 @@ impl Functions {
         let inserted = config.store.insert_version(new, Some(release)).await?;
         let _: Option<Deployment> = inserted.deployment;
         config.runtime.changed(Change::Deployed(worker, CodeUpdate::Immediate)).await;
+        // Whoever calls it first does not wait for it to be read.
+        if let Err(error) = config.store.launch(id).await {
+            tracing::warn!(%error, version = %id, "a version that was just stored cannot be read");
+        }
         Ok(Function { worker: inserted.worker, version: inserted.version })
     }
 }
