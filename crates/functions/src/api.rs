@@ -118,7 +118,7 @@ async fn invoke(
         return Err(unknown());
     }
     let whose = Whose { account: &account, function: worker, name: &name, version };
-    let answer = functions.invoke(whose, &body).await?;
+    let answer = functions.invoke(whose, body).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 

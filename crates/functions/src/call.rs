@@ -25,6 +25,9 @@ use crate::records::{Record, round};
 /// Largest body of a call, in bytes: AWS Lambda's.
 pub(crate) const MAX_EVENT: usize = 6 << 20;
 
+/// Bytes of JSON that take a fraction of a millisecond.
+const LARGE: usize = 64 << 10;
+
 /// Largest answer of a process, in bytes: a result as large as an event, and its logs.
 const MAX_ANSWER: usize = MAX_EVENT + (1 << 20);
 
@@ -61,8 +64,8 @@ struct Called {
 
 impl Functions {
     /// Calls a function and says what came of it, in JSON.
-    pub(crate) async fn invoke(&self, whose: Whose<'_>, body: &[u8]) -> Result<Bytes, Refusal> {
-        let (request_id, sent) = prepare(body)?;
+    pub(crate) async fn invoke(&self, whose: Whose<'_>, body: Bytes) -> Result<Bytes, Refusal> {
+        let (request_id, sent) = read(body, prepare).await??;
         let began = Instant::now();
         let called = async {
             let (record, result) = self.run(whose, Way::Api, request_id, sent).await?;
@@ -298,6 +301,17 @@ fn prepare(body: &[u8]) -> Result<(String, Vec<u8>), Refusal> {
     Ok((request_id, format!("{{\"event\":{event},\"context\":{context}}}").into_bytes()))
 }
 
+/// Reads JSON: what is large, where it holds up no traffic.
+async fn read<T: Send + 'static>(
+    body: Bytes,
+    reader: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    if body.len() <= LARGE {
+        return Ok(reader(&body));
+    }
+    tokio::task::spawn_blocking(move || reader(&body)).await.map_err(Refusal::internal)
+}
+
 fn request(body: Vec<u8>) -> Request<RequestBody> {
     let body = Full::new(Bytes::from(body)).map_err(|never| -> io::Error { match never {} });
     let mut request = Request::new(RequestBody::Boxed(body.boxed_unsync()));
@@ -329,8 +343,11 @@ async fn answer_of(
         }
         Err(error) => return Err(crashed(format!("The function's process broke off: {error}"))),
     };
-    serde_json::from_slice(&body)
-        .map_err(|error| crashed(format!("The function's process answered what is not JSON: {error}")))
+    match read(body, |body| serde_json::from_slice(body)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(crashed(format!("The function's process answered what is not JSON: {error}"))),
+        Err(refusal) => Err(crashed(refusal.message().to_owned())),
+    }
 }
 
 /// The answer to who called.

@@ -40,8 +40,15 @@ pub(crate) struct Stage {
     own: OwnedFd,
     /// The stage's folder.
     folder: OwnedFd,
-    /// User namespaces by what they map, oldest first.
-    mappings: RefCell<Vec<((User, User), Rc<OwnedFd>)>>,
+    /// Oldest first.
+    mappings: RefCell<Vec<Mapping>>,
+}
+
+/// A user namespace, and whom it maps.
+struct Mapping {
+    files: User,
+    instance: User,
+    namespace: Rc<OwnedFd>,
 }
 
 /// User namespaces that are kept: each is a descriptor.
@@ -158,14 +165,14 @@ impl Stage {
     /// becomes free is somebody else's user next.
     pub(crate) fn mapping(&self, files: User, instance: User) -> io::Result<Rc<OwnedFd>> {
         let mut mappings = self.mappings.borrow_mut();
-        if let Some((_, kept)) = mappings.iter().find(|(pair, _)| *pair == (files, instance)) {
-            return Ok(Rc::clone(kept));
+        if let Some(kept) = mappings.iter().find(|kept| kept.files == files && kept.instance == instance) {
+            return Ok(Rc::clone(&kept.namespace));
         }
         let made = Rc::new(mapping(files, instance)?);
         if mappings.len() == MAPPINGS {
             mappings.remove(0);
         }
-        mappings.push(((files, instance), Rc::clone(&made)));
+        mappings.push(Mapping { files, instance, namespace: Rc::clone(&made) });
         Ok(made)
     }
 
