@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_model::{
     AccountId, Binding, BindingKind, Compatibility, Deployment, DeploymentSource, Dialect, Exports, Format,
-    Launch, LaunchModule, Limits, ModuleKind, Namespace, NamespaceId, ProbeError, Reconciled, Version,
-    VersionId, WorkerId, WorkerName,
+    Launch, LaunchModule, Limits, ModuleKind, Namespace, NamespaceId, ProbeError, Probed, Reconciled,
+    Version, VersionAssets, VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{
     Account, Entity, Inserted, NewModule, NewVersion, NewWorker, Origin, Page, Release, ResourceKind,
@@ -59,6 +59,8 @@ pub(crate) struct Candidate {
     pub settings: ScriptSettings,
     /// What becomes of the worker's Durable Objects.
     pub objects: WantedObjects,
+    /// Its static assets.
+    pub assets: Option<VersionAssets>,
 }
 
 /// Who asks, where.
@@ -90,7 +92,19 @@ impl<'a> Call<'a> {
         let before: &[Binding] = previous.as_ref().map_or(&[], |version| &version.bindings);
         let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
         let plan = plan(form, before, inherit, today, self.api.config().max_upload_bytes)?;
+        let assets = self
+            .api
+            .plan_assets(
+                self.account,
+                self.name,
+                plan.assets,
+                previous.as_ref(),
+                &plan.format,
+                &plan.bindings,
+            )
+            .await?;
         let candidate = Candidate {
+            assets,
             format: plan.format,
             modules: plan.modules,
             bindings: plan.bindings,
@@ -142,7 +156,11 @@ impl<'a> Call<'a> {
         let id = VersionId::random();
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
-        let probed = self.api.runtime().probe(launch).await.map_err(probe_error)?;
+        let probed = match candidate.format {
+            // There is nothing to start.
+            Format::Assets => Probed { exports: Exports::default(), startup_time_ms: 0 },
+            _ => self.api.runtime().probe(launch).await.map_err(probe_error)?,
+        };
         self.check_consumer(&probed.exports).await?;
         let owner = existing.as_ref().map(|worker| worker.id);
         let workflows = self.declared_workflows(owner, &candidate.bindings, &probed.exports).await?;
@@ -179,6 +197,7 @@ impl<'a> Call<'a> {
             exports: probed.exports,
             startup_time_ms: probed.startup_time_ms,
             objects: changes,
+            assets: candidate.assets,
         };
         let Inserted { worker, version, deployment } = store.insert_version(new, release).await?;
         self.keep_workflows(worker.id, workflows).await?;

@@ -70,6 +70,8 @@ pub mod code {
     pub const MIGRATION_IN_VERSION: u32 = 10211;
     /// `exports` that cannot be.
     pub const EXPORTS_RECONCILIATION: u32 = 100402;
+    /// `_redirects` or `_headers` with lines that do not hold.
+    pub const ASSETS_RULES: u32 = 100_324;
     /// No such worker, on the services paths.
     pub const SERVICE_NOT_FOUND: u32 = 10090;
     /// A service binding to a worker that is not there.

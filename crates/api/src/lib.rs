@@ -16,6 +16,7 @@
 
 mod accept;
 mod access;
+mod assets;
 mod auth;
 mod beta_versions;
 mod config;
@@ -57,6 +58,7 @@ mod workers;
 mod workflows;
 mod zones;
 
+pub use assets::Assets;
 pub use auth::{Caller, InAccount};
 pub use config::{ApiConfig, PublicUrl};
 pub use envelope::Reply;

@@ -111,6 +111,7 @@ impl Api {
                 ..ScriptSettings::default()
             },
             objects: WantedObjects::default(),
+            assets: None,
         };
         let call = Call { api: self, caller, account, dialect: making.dialect, name: &making.name };
         let previous = call.latest(existing.as_ref()).await?;

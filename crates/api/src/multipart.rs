@@ -31,6 +31,7 @@ pub(crate) fn entry(format: &Format) -> &str {
         Format::Modules { main } => main,
         Format::ServiceWorker { body } => body,
         Format::Function(function) => &function.main,
+        Format::Assets => "",
     }
 }
 

@@ -176,11 +176,6 @@ pub fn operations() -> Vec<Operation> {
         op(put.clone(), "/zones/{zone}/workers/routes/{route}", zones::put_route),
         op(delete.clone(), "/zones/{zone}/workers/routes/{route}", zones::delete_route),
         // Not there yet, by name
-        op(
-            post.clone(),
-            "/accounts/{account}/workers/scripts/{worker}/assets-upload-session",
-            unsupported::assets,
-        ),
         op(get.clone(), "/accounts/{account}/workers/subdomain/edge-preview", unsupported::remote_dev),
         op(
             post.clone(),

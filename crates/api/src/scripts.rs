@@ -81,6 +81,7 @@ pub(crate) async fn put_content(
         trigger: "upload",
         settings: ScriptSettings::default(),
         objects: WantedObjects::default(),
+        assets: previous.assets.clone(),
     };
     let accepted = call.install(Some(worker), Some(previous), candidate, Then::Deploy).await?;
     Ok(accepted.reply(uploaded(&accepted)))

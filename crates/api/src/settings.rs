@@ -100,6 +100,7 @@ async fn patched(
         trigger: if field("bindings").is_some() { "secret" } else { "upload" },
         settings,
         objects: WantedObjects::default(),
+        assets: previous.assets.clone(),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 19] = [
+const RESOURCES: [(&str, &str); 18] = [
     ("r2-catalog", "The R2 Data Catalog is"),
     ("workflows", "Workflows are"),
     ("hyperdrive", "Hyperdrive is"),
@@ -24,14 +24,8 @@ const RESOURCES: [(&str, &str); 19] = [
     ("cfd_tunnel", "Tunnels are"),
     ("triggers", "Event triggers are"),
     ("workers/dispatch", "Workers for Platforms is"),
-    ("workers/assets", "Static assets are"),
     ("workers/observability", "This part of Workers Observability is"),
 ];
-
-/// `POST scripts/:worker/assets-upload-session`.
-pub(crate) async fn assets() -> ApiError {
-    ApiError::not_supported("Static assets are")
-}
 
 /// `scripts/:worker/edge-preview` and its kin.
 pub(crate) async fn remote_dev() -> ApiError {

@@ -97,6 +97,7 @@ pub(crate) fn script(worker: &Worker, version: Option<&Version>) -> Value {
     });
     if let Some(version) = version {
         script["etag"] = json!(version.etag());
+        script["has_assets"] = json!(version.assets.is_some());
         script["handlers"] = json!(version.exports.handlers);
         script["named_handlers"] = json!(named_handlers(version));
         script["has_modules"] = json!(matches!(version.format, Format::Modules { .. }));
@@ -278,6 +279,7 @@ mod tests {
             limits: Default::default(),
             exports: Default::default(),
             startup_time_ms: 0,
+            assets: None,
         };
         for view in [version(&worker, &shown), settings(&worker, Some(&shown)), script(&worker, Some(&shown))]
         {

@@ -140,6 +140,7 @@ pub(crate) async fn patch_latest(
         trigger: "secret",
         settings: ScriptSettings::default(),
         objects: WantedObjects::default(),
+        assets: previous.assets.clone(),
     };
     let accepted = call.install(Some(worker), Some(previous), candidate, Then::Keep).await?;
     Ok(Reply::new(view::version(&accepted.worker, &accepted.version)))

@@ -124,6 +124,7 @@ impl From<AcquireError> for Refusal {
             ),
             AcquireError::Died(death) => Self::new(StatusCode::SERVICE_UNAVAILABLE, death.explanation()),
             AcquireError::Internal(cause) => Self::internal(cause),
+            error @ AcquireError::NoCode => Self::internal(error),
         }
     }
 }

@@ -345,6 +345,7 @@ impl Functions {
             exports: Exports::default(),
             startup_time_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             objects: Vec::new(),
+            assets: None,
         };
         let inserted = config.store.insert_version(new, Some(release)).await?;
         let _: Option<Deployment> = inserted.deployment;

@@ -161,12 +161,7 @@ where
 {
     let stream = body.into_data_stream().map_err(|error| io::Error::other(error.into()));
     let reader = StreamReader::new(stream);
-    headers.remove(header::CONTENT_LENGTH);
-    headers.remove(header::ACCEPT_RANGES);
-    weaken_etag(headers);
-    if !varies_by_encoding(headers) {
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    other_bytes(headers);
     let mut encode = |coding: Coding| headers.insert(header::CONTENT_ENCODING, coding.name());
     match plan {
         Plan::Encode(Coding::Brotli) => {
@@ -191,6 +186,22 @@ where
             }
         }
         Plan::Keep => pieces(reader),
+    }
+}
+
+/// Says of a response that its body is encoded like this.
+pub(crate) fn mark(headers: &mut HeaderMap, coding: Coding) {
+    other_bytes(headers);
+    headers.insert(header::CONTENT_ENCODING, coding.name());
+}
+
+/// What a head must not say of a body with other bytes, and must say of why it has them.
+fn other_bytes(headers: &mut HeaderMap) {
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::ACCEPT_RANGES);
+    weaken_etag(headers);
+    if !varies_by_encoding(headers) {
+        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
 }
 

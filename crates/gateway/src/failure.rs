@@ -44,7 +44,7 @@ impl Failure {
             AcquireError::Overloaded(_) => Self::Overloaded,
             AcquireError::Died(death) => Self::of_death(*death),
             AcquireError::Refused(_) => Self::of_death(Death::Crashed),
-            AcquireError::Internal(_) => Self::Internal,
+            AcquireError::NoCode | AcquireError::Internal(_) => Self::Internal,
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hearth_assets::Sites;
 use hearth_model::WorkerId;
 use hearth_supervisor::Instances;
 use http::{HeaderValue, Request, Response, Version, header};
@@ -34,6 +35,7 @@ pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) instances: Arc<dyn Instances>,
     pub(crate) table: Arc<RouteTable>,
+    pub(crate) sites: Sites,
     control: Arc<dyn Control>,
     pub(crate) losses: Arc<dyn Losses>,
     /// Of requests that reach no worker.
@@ -53,6 +55,7 @@ impl Gateway {
         config: Config,
         instances: Arc<dyn Instances>,
         table: Arc<RouteTable>,
+        sites: Sites,
         control: Arc<dyn Control>,
         losses: Arc<dyn Losses>,
     ) -> Result<Arc<Self>, ConfigError> {
@@ -67,6 +70,7 @@ impl Gateway {
             config,
             instances,
             table,
+            sites,
             control,
             losses,
             others: Arc::default(),
@@ -183,9 +187,14 @@ pub(crate) fn accept_of(request: &http::HeaderMap) -> http::HeaderMap {
 
 /// The authority that a request names.
 pub(crate) fn host_of<B>(request: &Request<B>) -> Option<&str> {
-    match request.headers().get(header::HOST) {
+    authority_of(request.headers(), request.uri())
+}
+
+/// The same of a request's head.
+pub(crate) fn authority_of<'a>(headers: &'a http::HeaderMap, uri: &'a http::Uri) -> Option<&'a str> {
+    match headers.get(header::HOST) {
         Some(host) => host.to_str().ok(),
-        None => request.uri().authority().map(http::uri::Authority::as_str),
+        None => uri.authority().map(http::uri::Authority::as_str),
     }
 }
 

@@ -3,12 +3,14 @@
 //!
 //! The way of a request: [`Gateway::serve`] accepts it, `strict` refuses what can be read in two ways, `control` sees
 //! whether it is for the control host, [`RouteTable`] finds the worker, `headers` takes away what the client may not
-//! claim and adds what the worker may know, `proxy` chooses the version and streams, `encoding` negotiates, `access`
-//! remembers, `losses` tells of what a process took along. Nothing on this way waits for a database.
+//! claim and adds what the worker may know, `proxy` chooses the version, `assets` answers what is the version's files'
+//! to answer, `proxy` streams the rest, `encoding` negotiates, `access` remembers, `losses` tells of what a process took
+//! along. Nothing on this way waits for a database.
 
 #![forbid(unsafe_code)]
 
 mod access;
+mod assets;
 mod body;
 mod caps;
 mod cf;

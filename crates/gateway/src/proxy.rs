@@ -55,6 +55,14 @@ impl Gateway {
             request = whole::request(request).await?;
         }
         exchange.found(&found.worker, version, place);
+        if found.worker.has_assets(version) {
+            // A body cannot be looked at from several threads, a head can.
+            let (head, body) = request.into_parts();
+            if let Some(answered) = self.from_assets(&found, version, &head).await {
+                return answered.map_err(|failure| (failure, accept_of(&head.headers)));
+            }
+            request = Request::from_parts(head, body);
+        }
         let websocket = headers::is_websocket(&request);
         self.acquire(worker.id, version, websocket, exchange)
             .await
@@ -250,7 +258,7 @@ fn outgoing(request: Request<RequestBody>, found: &Match) -> Request<RequestBody
 }
 
 /// Path and query only, without the first `prefix` bytes.
-fn origin_form(uri: Uri, prefix: usize) -> Uri {
+pub(crate) fn origin_form(uri: Uri, prefix: usize) -> Uri {
     if prefix == 0 && uri.authority().is_none() {
         return uri;
     }

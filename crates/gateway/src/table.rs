@@ -57,6 +57,8 @@ pub struct Served {
     key: Arc<str>,
     /// Versions' own names or the first digits of their ids, and aliases.
     previews: HashMap<Box<str>, VersionId>,
+    /// The versions that have static assets; usually all or none.
+    with_assets: Box<[VersionId]>,
     /// What its requests leave in memory, whatever else of it changes.
     pub(crate) traffic: Arc<Traffic>,
 }
@@ -78,7 +80,20 @@ impl Served {
                 previews.entry(alias.to_ascii_lowercase().into_boxed_str()).or_insert(version.id);
             }
         }
-        Self { worker, key: key.into(), previews, traffic }
+        let with_assets = worker.versions.iter().filter(|version| version.assets).map(|version| version.id);
+        let with_assets = with_assets.collect();
+        Self { worker, key: key.into(), previews, with_assets, traffic }
+    }
+
+    /// Whether a version has static assets.
+    pub fn has_assets(&self, version: VersionId) -> bool {
+        self.with_assets.contains(&version)
+    }
+
+    /// Whether a version has code.
+    pub fn has_code(&self, version: VersionId) -> bool {
+        let mut versions = self.worker.versions.iter();
+        versions.find(|other| other.id == version).is_none_or(|version| version.code)
     }
 
     /// Counts a call that came another way than through the gateway, as the request that it is in all but that.

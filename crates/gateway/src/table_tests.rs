@@ -15,7 +15,7 @@ fn published(name: &str) -> PublishedWorker {
         previews: true,
         access: PublishedAccess::default(),
         split: Some(Split::all(version)),
-        versions: vec![PublishedVersion { id: version, label: None, alias: None }],
+        versions: vec![PublishedVersion { id: version, label: None, alias: None, assets: false, code: true }],
     }
 }
 
@@ -87,7 +87,13 @@ fn previews_are_found_by_prefix_and_alias_in_both_forms() {
     let mut worker = aliased("my-app", "pr-7");
     let newest = worker.versions[0].id;
     let older = VersionId::random();
-    worker.versions.push(PublishedVersion { id: older, label: None, alias: Some("pr-7".to_owned()) });
+    worker.versions.push(PublishedVersion {
+        id: older,
+        label: None,
+        alias: Some("pr-7".to_owned()),
+        assets: false,
+        code: true,
+    });
     let table = table(vec![worker], vec![]);
     let hit = |version| Some(("my-app".to_owned(), Some(version), 0));
     for form in ["-", "."] {

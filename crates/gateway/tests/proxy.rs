@@ -490,7 +490,10 @@ async fn versions_are_chosen_by_host_key_and_override() {
     let socket = rig.socket();
     support::stub(&socket, async |_| ok("new"));
     rig.instance(worker.id, new, &socket);
-    worker.versions.insert(0, PublishedVersion { id: new, label: None, alias: Some("next".to_owned()) });
+    worker.versions.insert(
+        0,
+        PublishedVersion { id: new, label: None, alias: Some("next".to_owned()), assets: false, code: true },
+    );
     worker.split = Some(Split::new(vec![(old, 100.0), (new, 0.0)]).unwrap());
     rig.table.upsert_worker(worker.clone());
     assert_eq!(text(rig.get("app.localhost", "/").await).await, "old");

@@ -9,7 +9,8 @@ use axum::Router;
 use axum::routing::get;
 use futures::future::BoxFuture;
 use hearth_analytics::Analytics;
-use hearth_api::{Api, ApiConfig, PublicUrl, analytics};
+use hearth_api::{Api, ApiConfig, Assets, PublicUrl, analytics};
+use hearth_assets::{Contents, Sites};
 use hearth_cache::Cache;
 use hearth_cron::Cron;
 use hearth_dialects::{deploy, nexo::Nexo};
@@ -53,6 +54,9 @@ const FILES_PER_PROCESS: usize = 8;
 
 /// How long what workers logged last may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Where static assets lie in the data folder.
+pub const ASSETS_FOLDER: &str = "assets";
 
 /// Where KV's data lies in the data folder.
 pub const KV_FOLDER: &str = "kv";
@@ -169,7 +173,11 @@ impl Server {
         let folder = std::path::absolute(settings.data_dir.join(OBJECTS_FOLDER))?;
         let config = hearth_objects::Config { folder: folder.clone(), space: space.clone() };
         let (objects, keeper) = Objects::new(store.clone(), config);
+        let contents = Contents::open(settings.data_dir.join(ASSETS_FOLDER), space.clone())?;
+        let known = wiring::KnownAssets::new(store.clone());
+        let sites = Sites::new(Arc::new(known), contents.clone());
         let capabilities = Capabilities {
+            assets: sites.clone(),
             kv: kv.clone(),
             queues: queues.clone(),
             r2: r2.clone(),
@@ -231,6 +239,7 @@ impl Server {
             d1: databases.d1(),
             analytics: points.clone(),
             objects: objects.clone(),
+            assets: contents.clone(),
             data_dir,
         };
         let mut operations = backup.operations()?;
@@ -252,6 +261,8 @@ impl Server {
             Arc::new(meters.clone()),
         ]));
         let api = Api::new(store.clone(), Arc::clone(&platform) as _, config);
+        let assets = Assets::new(api.clone(), contents.clone());
+        operations.extend(assets.operations());
         let functions = Functions::new(hearth_functions::Config {
             api: api.clone(),
             store: store.clone(),
@@ -280,6 +291,7 @@ impl Server {
             .signed()
             .merge(hearth_observe::router(&hub))
             .merge(metrics)
+            .merge(assets.router())
             .merge(dialects)
             .merge(hearth_functions::router(functions));
         let engines = Engines {
@@ -294,6 +306,7 @@ impl Server {
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
+            sites,
             Arc::new(ControlHost::new(v4.merge(templates).merge(unguarded), nexo)),
             services.losses(),
         )?;
@@ -308,13 +321,14 @@ impl Server {
             queues.clone(),
             r2.clone(),
             databases.d1(),
+            contents,
         );
         tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
         tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(points.clone().keep_cleaning()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(meters.clone().keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone())));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone(), assets)));
         tokio::spawn(closing.clone().run_until_cancelled_owned(hub.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
         let s3 = Endpoint::new(store.clone(), r2, s3_config(settings, default_account));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hearth_api::Assets;
 use hearth_store::{Collected, Store};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -14,12 +15,19 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// How long code that belongs to no version is kept: far longer than an upload takes.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// Removes the code of versions that are gone, until it is dropped.
-pub async fn collect_garbage(store: Store) {
+/// Removes the code and the assets of versions that are gone, until it is dropped.
+pub async fn collect_garbage(store: Store, assets: Assets) {
     let mut ticks = interval_at(Instant::now() + FIRST, EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        match assets.collect_garbage(GRACE).await {
+            Ok((0, _)) => {}
+            Ok((files, bytes)) => {
+                tracing::info!(files, bytes, "assets of versions that are gone were removed")
+            }
+            Err(error) => tracing::warn!(%error, "assets of versions that are gone could not be removed"),
+        }
         match store.collect_garbage(GRACE).await {
             Ok(Collected { blobs: 0, .. }) => {}
             Ok(Collected { blobs, bytes }) => {

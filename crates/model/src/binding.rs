@@ -124,6 +124,8 @@ pub enum BindingKind {
     },
     /// `{id, tag, timestamp}` of the running version.
     VersionMetadata {},
+    /// The version's static assets, as something that is fetched from.
+    Assets {},
     /// Service-worker format: a part of the upload as `WebAssembly.Module`.
     WasmModule {
         /// The part's name.
@@ -179,7 +181,7 @@ pub enum BindingError {
     },
 }
 
-const SUPPORTED: [&str; 17] = [
+const SUPPORTED: [&str; 18] = [
     "plain_text",
     "json",
     "secret_text",
@@ -194,6 +196,7 @@ const SUPPORTED: [&str; 17] = [
     "analytics_engine",
     "ratelimit",
     "version_metadata",
+    "assets",
     "wasm_module",
     "text_blob",
     "data_blob",
@@ -249,6 +252,7 @@ impl Binding {
             BindingKind::AnalyticsEngine { .. } => "analytics_engine",
             BindingKind::Ratelimit { .. } => "ratelimit",
             BindingKind::VersionMetadata {} => "version_metadata",
+            BindingKind::Assets {} => "assets",
             BindingKind::WasmModule { .. } => "wasm_module",
             BindingKind::TextBlob { .. } => "text_blob",
             BindingKind::DataBlob { .. } => "data_blob",
@@ -308,6 +312,7 @@ mod tests {
             json!({"name": "A", "type": "analytics_engine", "dataset": "x"}),
             json!({"name": "A", "type": "ratelimit", "namespace_id": "1", "simple": {"limit": 5, "period": 60}}),
             json!({"name": "A", "type": "version_metadata"}),
+            json!({"name": "A", "type": "assets"}),
             json!({"name": "A", "type": "wasm_module", "part": "w"}),
         ] {
             let binding = Binding::from_wire(&wire).unwrap();

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod assets;
 mod binding;
 mod compatibility;
 mod cron;
@@ -25,6 +26,7 @@ mod version;
 mod workflow;
 
 pub use access::{Access, AccessToken, PublishedAccess, TokenHash};
+pub use assets::{AssetsConfig, HtmlHandling, NotFoundHandling, RunWorkerFirst, VersionAssets};
 pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
 pub use cron::{Cron, CronError};

@@ -49,6 +49,10 @@ pub struct PublishedVersion {
     pub label: Option<String>,
     /// Its preview alias. Where several versions were uploaded under one alias, the newest has it.
     pub alias: Option<String>,
+    /// Whether it has static assets.
+    pub assets: bool,
+    /// Whether it has code; without, it has nothing but assets.
+    pub code: bool,
 }
 
 /// A route as the gateway sees it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Binding, Compatibility, Exports, Limits, Module, VersionId, WorkerId};
+use crate::{Binding, Compatibility, Exports, Limits, Module, VersionAssets, VersionId, WorkerId};
 
 /// A version of a worker. Secrets are named in `bindings`, their texts are kept apart and encrypted.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Version {
     pub exports: Exports,
     /// How long its probe took to start, in milliseconds.
     pub startup_time_ms: u64,
+    /// Its static assets.
+    pub assets: Option<VersionAssets>,
 }
 
 /// How the code is written.
@@ -56,6 +58,8 @@ pub enum Format {
     },
     /// A function: not a worker's code, and no workerd runs it.
     Function(Function),
+    /// No code: static assets alone.
+    Assets,
 }
 
 /// How a function is run.
@@ -111,7 +115,7 @@ impl Format {
     pub fn function(&self) -> Option<&Function> {
         match self {
             Self::Function(function) => Some(function),
-            Self::Modules { .. } | Self::ServiceWorker { .. } => None,
+            Self::Modules { .. } | Self::ServiceWorker { .. } | Self::Assets => None,
         }
     }
 }
@@ -133,6 +137,7 @@ impl Version {
     /// A digest of code and configuration for `ETag`s: equal versions have equal ones.
     pub fn etag(&self) -> String {
         let mut parts: Vec<&str> = self.modules.iter().map(|module| module.hash.as_str()).collect();
+        parts.extend(self.assets.as_ref().map(|assets| assets.manifest.as_str()));
         parts.sort_unstable();
         parts.concat().chars().take(64).collect()
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hearth_model::{VersionId, WorkerId};
 use sqlx::SqliteConnection;
 
+use crate::assets::SESSION_BLOBS;
 use crate::store::blocking;
 use crate::{Result, Store, rows};
 
@@ -54,10 +55,11 @@ impl Store {
     /// Removes blobs that no version refers to and that were last stored longer than `grace` ago. The grace time
     /// must be longer than an upload takes from its first module to its version; an hour is plenty.
     pub async fn collect_garbage(&self, grace: Duration) -> Result<Collected> {
-        let live: Vec<String> = sqlx::query_scalar("SELECT DISTINCT hash FROM version_blobs")
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        let live: HashSet<String> = live.into_iter().collect();
+        let mut live: HashSet<String> = HashSet::new();
+        for query in ["SELECT DISTINCT hash FROM version_blobs", SESSION_BLOBS] {
+            let found: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *self.read().await?).await?;
+            live.extend(found);
+        }
         let inner = self.inner.clone();
         let stale = blocking(move || inner.blobs.stale(&live, grace)).await?;
         // The write transaction keeps versions from being inserted between the last look and the removal.

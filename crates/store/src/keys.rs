@@ -101,6 +101,11 @@ impl Keyring {
         self.keys().map(|key| key.id.as_str()).collect()
     }
 
+    /// Another key, made of the active one for this purpose.
+    pub(crate) fn derived(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, &self.active.bytes)
+    }
+
     fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.active).chain(&self.retired)
     }

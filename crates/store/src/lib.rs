@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod assets;
 mod blobs;
 mod cache;
 mod deployments;
@@ -41,6 +42,7 @@ mod workflows;
 mod zones;
 
 pub use accounts::{Account, DEFAULT_ACCOUNT};
+pub use assets::{AssetContent, AssetSession, AssetsInUse, ServedAssets};
 pub use deployments::Release;
 pub use domains::{Domain, DomainChangeset, DomainFilter, DomainSpec, DomainWrite};
 pub use egress::{EgressRules, EgressScope};

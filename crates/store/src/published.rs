@@ -11,7 +11,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::{Result, Store, StoreError, rows};
 
-/// One row a worker, with `id`, `label` and `alias` of its versions, newest first, as lines of one text: rows are what a start
+/// One row a worker, with `id`, whether there are assets and code, `label` and `alias` of its versions, newest first, as lines of one text: rows are what a start
 /// with many workers spends its time on. A worker with Durable Objects has no previews, as on Cloudflare: two versions of
 /// it would share their storage.
 macro_rules! workers_sql {
@@ -21,7 +21,7 @@ macro_rules! workers_sql {
                     w.subdomain_enabled,
                     w.previews_enabled AND NOT EXISTS (SELECT 1 FROM object_namespaces n WHERE n.worker = w.id),
                     d.split,
-                    (SELECT group_concat(v.id || ' ' || coalesce(v.label, '') || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
+                    (SELECT group_concat(v.id || ' ' || (v.assets IS NOT NULL) || ' ' || v.code || ' ' || coalesce(v.label, '') || ' ' || coalesce(v.alias, ''), char(10) ORDER BY v.number DESC)
                      FROM versions v WHERE v.worker = w.id),
                     w.dialect,
                     w.access,
@@ -94,12 +94,12 @@ fn versions_of(lines: &str) -> Result<Vec<PublishedVersion>> {
     let mut taken = HashSet::new();
     let mut versions = Vec::new();
     for line in lines.lines() {
-        let mut words = line.splitn(3, ' ');
+        let mut words = line.splitn(5, ' ');
         let mut word = || words.next().unwrap_or_default();
-        let (id, label, alias) = (word(), word(), word());
+        let (id, assets, code, label, alias) = (word(), word() == "1", word() == "1", word(), word());
         let alias = (!alias.is_empty() && taken.insert(alias)).then(|| alias.to_owned());
         let label = (!label.is_empty()).then(|| label.to_owned());
-        versions.push(PublishedVersion { id: rows::from_text(id, "versions")?, label, alias });
+        versions.push(PublishedVersion { id: rows::from_text(id, "versions")?, label, alias, assets, code });
     }
     Ok(versions)
 }
@@ -147,12 +147,14 @@ mod tests {
     #[test]
     fn the_newest_version_has_the_alias() {
         let ids: Vec<String> = (0..3).map(|_| hearth_model::VersionId::random().to_string()).collect();
-        let lines = format!("{} v3 \n{}  staging\n{} v1 staging", ids[0], ids[1], ids[2]);
+        let lines = format!("{} 0 1 v3 \n{} 1 0  staging\n{} 1 1 v1 staging", ids[0], ids[1], ids[2]);
         let versions = versions_of(&lines).unwrap();
         let aliases: Vec<_> = versions.iter().map(|version| version.alias.as_deref()).collect();
         assert_eq!(aliases, [None, Some("staging"), None]);
         let labels: Vec<_> = versions.iter().map(|version| version.label.as_deref()).collect();
         assert_eq!(labels, [Some("v3"), None, Some("v1")]);
+        let files: Vec<_> = versions.iter().map(|version| (version.assets, version.code)).collect();
+        assert_eq!(files, [(false, true), (true, false), (true, true)]);
         assert_eq!(versions[2].id.to_string(), ids[2]);
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0003_token_policies.sql"),
@@ -13,6 +13,7 @@ const STEPS: [&str; 7] = [
     include_str!("../migrations/0005_objects.sql"),
     include_str!("../migrations/0006_dialects.sql"),
     include_str!("../migrations/0007_token_expiry.sql"),
+    include_str!("../migrations/0008_assets.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with

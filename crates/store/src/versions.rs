@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hearth_model::{
     Binding, BindingKind, Compatibility, Deployment, Exports, Format, Limits, Module, ModuleKind,
-    NamespaceChange, Split, Version, VersionId, WorkerId,
+    NamespaceChange, Split, Version, VersionAssets, VersionId, WorkerId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
+use crate::assets::no_manifest;
 use crate::keys::{Keyring, Sealed};
 use crate::store::blocking;
 use crate::{
@@ -73,6 +74,8 @@ pub struct NewVersion {
     pub startup_time_ms: u64,
     /// What becomes of the worker's namespaces of Durable Objects.
     pub objects: Vec<NamespaceChange>,
+    /// Its static assets. Their list was stored with [`Store::put_asset_manifest`].
+    pub assets: Option<VersionAssets>,
 }
 
 /// What an insert made.
@@ -163,6 +166,7 @@ impl Store {
             exports: base_version.exports,
             startup_time_ms: base_version.startup_time_ms,
             objects: Vec::new(),
+            assets: base_version.assets,
         };
         let inserted = self.insert_into(&mut transaction, new, release).await?;
         self.prune_and_commit(transaction, worker).await?;
@@ -243,6 +247,8 @@ pub(crate) struct Document {
     pub limits: Limits,
     pub exports: Exports,
     startup_time_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assets: Option<VersionAssets>,
 }
 
 impl Store {
@@ -274,6 +280,11 @@ impl Store {
                 return Err(StoreError::not_found(Entity::Blob, &module.hash));
             }
         }
+        if let Some(assets) = &new.assets
+            && !self.inner.blobs.exists(&assets.manifest)?
+        {
+            return Err(no_manifest(assets));
+        }
         let version = Version {
             id: new.id,
             worker: new.worker,
@@ -289,6 +300,7 @@ impl Store {
             limits: new.limits,
             exports: new.exports,
             startup_time_ms: new.startup_time_ms,
+            assets: new.assets,
         };
         insert_row(connection, &version).await?;
         if let Some(base) = new.secrets_from {
@@ -390,10 +402,13 @@ async fn insert_row(connection: &mut SqliteConnection, version: &Version) -> Res
         limits: version.limits,
         exports: version.exports.clone(),
         startup_time_ms: version.startup_time_ms,
+        assets: version.assets.clone(),
     };
+    let manifest = version.assets.as_ref().map(|assets| &assets.manifest);
     let id = version.id.to_string();
     sqlx::query(
-        "INSERT INTO versions (worker, number, id, created_on, alias, label, document) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO versions (worker, number, id, created_on, alias, label, assets, code, document)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(version.worker.to_string())
     .bind(version.number as i64)
@@ -401,13 +416,15 @@ async fn insert_row(connection: &mut SqliteConnection, version: &Version) -> Res
     .bind(version.created_on.as_microsecond())
     .bind(version.alias())
     .bind(version.label().map(str::to_ascii_lowercase))
+    .bind(manifest)
+    .bind(version.format != Format::Assets)
     .bind(rows::to_json(&document)?)
     .execute(&mut *connection)
     .await?;
-    for module in &version.modules {
+    for hash in version.modules.iter().map(|module| &module.hash).chain(manifest) {
         sqlx::query("INSERT OR IGNORE INTO version_blobs (version, hash) VALUES (?, ?)")
             .bind(&id)
-            .bind(&module.hash)
+            .bind(hash)
             .execute(&mut *connection)
             .await?;
     }
@@ -489,5 +506,6 @@ pub(crate) fn version_of(row: &SqliteRow) -> Result<Version> {
         limits: document.limits,
         exports: document.exports,
         startup_time_ms: document.startup_time_ms,
+        assets: document.assets,
     })
 }

@@ -48,6 +48,9 @@ pub enum AcquireError {
     /// A process was started and died of its limits before it was ready.
     #[error("the worker could not start: {}", .0.explanation())]
     Died(Death),
+    /// There is nothing to start: the version has static assets alone.
+    #[error("the version has no code")]
+    NoCode,
     /// The function's code does not load.
     #[error("the function does not start: {0}")]
     Refused(FunctionError),

@@ -49,7 +49,8 @@ impl Envelope {
 #[derive(Clone, Debug, Default)]
 pub struct Form(Vec<u8>);
 
-const BOUNDARY: &str = "----hearth-testing-0123456789";
+/// What separates the parts of a [`Form`].
+pub const BOUNDARY: &str = "----hearth-testing-0123456789";
 
 impl Form {
     /// A form that uploads one ES module, `index.js`, as wrangler sends it.

@@ -20,7 +20,7 @@ mod torture;
 
 use std::path::PathBuf;
 
-pub use api::{Envelope, Form};
+pub use api::{BOUNDARY, Envelope, Form};
 pub use client::{Answer, Socket, send_to};
 pub use dev::Dev;
 pub use hearth::{Hearth, Options, command, free_address, is_runtime, may_mount};

@@ -24,7 +24,7 @@ pub fn insert(root: &mut Map<String, Value>, keys: &[&str], text: &str) {
 /// A form has only strings: what the metadata wants as numbers, booleans or JSON is read as such.
 fn leaf(keys: &[&str], text: &str) -> Value {
     let typed = matches!(keys.first(), Some(&("limits" | "observability" | "logpush" | "keep_assets")))
-        || keys.last() == Some(&"json");
+        || matches!(keys.last(), Some(&("json" | "run_worker_first")));
     let parsed = typed.then(|| serde_json::from_str(text).ok()).flatten();
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
 }

@@ -8,6 +8,7 @@ use hearth_store::Subdomain;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::assets::WantedAssets;
 use crate::error::{ApiError, code};
 
 /// Tail workers of one worker.
@@ -39,6 +40,8 @@ pub struct Metadata {
     pub settings: ScriptSettings,
     /// What becomes of the worker's Durable Objects.
     pub objects: WantedObjects,
+    /// Its static assets.
+    pub assets: WantedAssets,
 }
 
 /// What an upload wants of Durable Objects: steps, or how it shall be, or neither.
@@ -126,6 +129,10 @@ impl Metadata {
             annotations: read_annotations(annotations.unwrap_or_default())?,
             settings: ScriptSettings::read(object)?,
             objects: read_objects(object)?,
+            assets: WantedAssets {
+                given: field(object, "assets")?,
+                keep: field(object, "keep_assets")?.unwrap_or(false),
+            },
         })
     }
 }
@@ -205,11 +212,6 @@ fn refuse_unsupported(object: &Map<String, Value>) -> Result<(), ApiError> {
         })
     };
     let refuse = |text: String| Err(ApiError::bad_request(code::NOT_SUPPORTED, text));
-    if given("assets").is_some() {
-        return refuse(
-            "Static assets are not supported by this Hearth yet; they come with a later release. Remove `assets` from the configuration to deploy.".to_owned(),
-        );
-    }
     if given("containers").is_some() {
         return refuse("Containers are not supported by this Hearth.".to_owned());
     }
@@ -300,6 +302,9 @@ mod tests {
             (json!({"exports": {"Room": {"type": "durable-object"}}}), "exports.Room"),
             (json!({"exports": {"Room": {"type": "other"}}}), "exports.Room"),
             (json!({"code_update_strategy": {"mode": "later"}}), "code_update_strategy"),
+            (json!({"assets": {"config": {"html_handling": "other"}}}), "assets"),
+            (json!({"assets": {"config": {"run_worker_first": 7}}}), "assets"),
+            (json!({"keep_assets": "x"}), "keep_assets"),
             (json!({"code_update_strategy": {"mode": "deferred", "max_delay": -1}}), "max_delay"),
         ] {
             let error = read(value.clone()).unwrap_err();
@@ -312,7 +317,6 @@ mod tests {
     fn what_is_not_there_yet_is_named() {
         for (value, name) in [
             (json!({"exports": {"Flow": {"type": "workflow"}}}), "Flow"),
-            (json!({"assets": {"jwt": "x"}}), "later release"),
             (json!({"containers": [{"class_name": "C"}]}), "Containers"),
             (json!({"streaming_tail_consumers": [{"service": "tailer"}]}), "tailer"),
         ] {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::form::{Form, Part};
 use super::metadata::{Metadata, ScriptSettings, WantedObjects};
+use crate::assets::WantedAssets;
 use crate::error::{ApiError, code};
 
 /// What becomes of an `inherit` binding of which the version before knows nothing (`bindings_inherit=strict`).
@@ -40,6 +41,8 @@ pub struct Plan {
     pub settings: ScriptSettings,
     /// What becomes of the worker's Durable Objects.
     pub objects: WantedObjects,
+    /// Its static assets.
+    pub assets: WantedAssets,
 }
 
 /// A module with its content.
@@ -112,6 +115,7 @@ pub fn plan(
         annotations: metadata.annotations,
         settings: metadata.settings,
         objects: metadata.objects,
+        assets: metadata.assets,
     })
 }
 
@@ -276,6 +280,9 @@ fn read_format(metadata: &Metadata, modules: &[PlannedModule]) -> Result<Format,
         (Some(_), Some(_)) => Err(ApiError::invalid_upload(
             "The metadata has both `main_module` and `body_part`; only one may be given.",
         )),
+        (None, None) if modules.is_empty() && (metadata.assets.given.is_some() || metadata.assets.keep) => {
+            Ok(Format::Assets)
+        }
         (None, None) => Err(ApiError::invalid_upload(
             "The metadata names no entry: `main_module` (modules) or `body_part` (service worker) is missing.",
         )),

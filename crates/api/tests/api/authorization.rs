@@ -25,7 +25,7 @@ async fn every_operation_is_refused_without_a_good_token() {
     let hearth = Hearth::start().await;
     hearth.deploy("demo", serde_json::json!({}), CODE).await.result();
     let mut checked = 0;
-    for operation in operations() {
+    for operation in operations().into_iter().chain(hearth.assets.operations()) {
         let path = concrete(operation.path, &hearth.account);
         for (name, value) in [
             ("x-nothing", String::new()),

@@ -194,7 +194,6 @@ async fn bad_uploads_get_a_clear_error() {
             json!({"bindings": [{"name": "C", "type": "durable_object_namespace", "class_name": "C"}]}),
             "Cannot create binding for class 'C'",
         ),
-        (json!({"assets": {"jwt": "x"}}), "later release"),
         (json!({"migrations": {"new_tag": "v1", "steps": 7}}), "migrations"),
         (json!({"limits": {"cpu_ms": -1}}), "limits"),
     ] {

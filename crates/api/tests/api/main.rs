@@ -1,6 +1,7 @@
 //! The API as its clients see it: the real router over the real store in a temporary folder, with a data plane that
 //! only takes notes.
 
+mod assets;
 mod authorization;
 mod deploy;
 mod hosts;

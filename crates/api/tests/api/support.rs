@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use hearth_api::{Api, ApiConfig, Change, Runtime, router};
+use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, router};
+use hearth_assets::Contents;
 use hearth_model::{BindingKind, Exports, Launch, ProbeError, Probed};
+use hearth_space::Space;
 use hearth_store::Store;
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -85,7 +87,8 @@ pub struct Hearth {
     pub store: Store,
     pub notes: Arc<Notes>,
     pub account: String,
-    _folder: tempfile::TempDir,
+    pub assets: Assets,
+    folder: tempfile::TempDir,
 }
 
 /// An answer: status, headers, and the envelope.
@@ -130,8 +133,11 @@ impl Hearth {
         let store = Store::open(folder.path()).await.unwrap();
         let account = store.bootstrap(Some(TOKEN)).await.unwrap().account.id.to_string();
         let notes = Arc::new(Notes::default());
-        let router = router(Api::new(store.clone(), notes.clone(), config), Vec::new());
-        Self { router, store, notes, account, _folder: folder }
+        let api = Api::new(store.clone(), notes.clone(), config);
+        let contents = Contents::open(folder.path().join("assets"), Space::unbounded()).unwrap();
+        let assets = Assets::new(api.clone(), contents);
+        let router = router(api, assets.operations()).merge(assets.router());
+        Self { router, store, notes, account, assets, folder }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -160,6 +166,12 @@ impl Hearth {
             Some(rest) => format!("/client/v4/accounts/{}/workers/{rest}", self.account),
             None => format!("/client/v4/{path}"),
         }
+    }
+
+    /// As if every upload of assets had begun long ago.
+    pub fn end_sessions(&self) {
+        let metadata = rusqlite::Connection::open(self.folder.path().join("hearth.db")).unwrap();
+        metadata.execute("UPDATE asset_sessions SET expires_on = 0", ()).unwrap();
     }
 
     pub async fn get(&self, path: &str) -> Answer {

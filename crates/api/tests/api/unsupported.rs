@@ -13,7 +13,6 @@ async fn resources_are_refused_by_name() {
     for (method, path, name) in [
         (Method::GET, format!("accounts/{account}/hyperdrive/configs?page=1"), "Hyperdrive"),
         (Method::PUT, format!("accounts/{account}/workflows/w"), "Workflows"),
-        (Method::POST, "W/scripts/demo/assets-upload-session".to_owned(), "Static assets"),
         (Method::GET, "W/dispatch/namespaces".to_owned(), "Workers for Platforms"),
         (Method::POST, "W/workers/demo/previews".to_owned(), "wrangler preview"),
     ] {

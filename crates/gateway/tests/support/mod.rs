@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use hearth_assets::{Contents, Library, SiteSource, Sites};
 use hearth_gateway::{
     BoxError, Config, Control, ControlBody, Gateway, Losses, Lost, RouteTable, TableConfig,
 };
@@ -20,6 +21,7 @@ use hearth_model::{
     AccountId, Dialect, Published, PublishedAccess, PublishedVersion, PublishedWorker, Split, VersionId,
     WorkerId,
 };
+use hearth_space::Space;
 use hearth_supervisor::{AcquireError, Instance, InstanceKey, Instances, Lease};
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -104,7 +106,26 @@ pub struct Rig {
     pub shutdown: CancellationToken,
     pub served: tokio::task::JoinHandle<()>,
     pub folder: TempDir,
+    pub shelf: Arc<Shelf>,
+    pub contents: Contents,
     serial: AtomicUsize,
+}
+
+/// The assets of versions, laid there by the test.
+#[derive(Default)]
+pub struct Shelf(Mutex<HashMap<VersionId, SiteSource>>);
+
+impl Shelf {
+    pub fn lay(&self, version: VersionId, source: SiteSource) {
+        self.0.lock().insert(version, source);
+    }
+}
+
+#[async_trait::async_trait]
+impl Library for Shelf {
+    async fn site(&self, version: VersionId) -> Result<Option<SiteSource>, String> {
+        Ok(self.0.lock().get(&version).cloned())
+    }
 }
 
 struct StubControl;
@@ -125,10 +146,15 @@ impl Rig {
         };
         let table = Arc::new(RouteTable::new(bases, Published::default()));
         let fleet = Arc::new(Fleet::default());
+        let folder = tempfile::tempdir().unwrap();
+        let contents = Contents::open(folder.path().join("assets"), Space::unbounded()).unwrap();
+        let shelf = Arc::new(Shelf::default());
+        let sites = Sites::new(Arc::clone(&shelf) as _, contents.clone());
         let gateway = Gateway::new(
             config,
             Arc::clone(&fleet) as _,
             Arc::clone(&table),
+            sites,
             Arc::new(StubControl),
             Arc::clone(&fleet) as _,
         )
@@ -137,8 +163,8 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(Arc::clone(&gateway).serve(listener, shutdown.clone()));
-        let folder = tempfile::tempdir().unwrap();
-        Self { gateway, table, fleet, address, shutdown, served, folder, serial: AtomicUsize::new(0) }
+        let serial = AtomicUsize::new(0);
+        Self { gateway, table, fleet, address, shutdown, served, folder, shelf, contents, serial }
     }
 
     /// A fresh socket path.
@@ -159,7 +185,13 @@ impl Rig {
             previews: true,
             access: PublishedAccess::default(),
             split: Some(Split::all(version)),
-            versions: vec![PublishedVersion { id: version, label: None, alias: None }],
+            versions: vec![PublishedVersion {
+                id: version,
+                label: None,
+                alias: None,
+                assets: false,
+                code: true,
+            }],
         };
         let instance = self.instance(worker.id, version, socket);
         self.table.upsert_worker(worker.clone());

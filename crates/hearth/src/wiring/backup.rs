@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::stream;
 use hearth_analytics::Analytics;
 use hearth_api::{ApiError, Caller, Operation};
+use hearth_assets::Contents;
 use hearth_d1::D1;
 use hearth_kv::Kv;
 use hearth_objects::Objects;
@@ -23,7 +24,9 @@ use tokio::sync::mpsc;
 
 use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
-use crate::assemble::{ANALYTICS_FOLDER, D1_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER};
+use crate::assemble::{
+    ANALYTICS_FOLDER, ASSETS_FOLDER, D1_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER,
+};
 
 /// Bytes of one piece of the answer.
 const PIECE: usize = 256 << 10;
@@ -44,6 +47,7 @@ pub struct Backup {
     pub d1: D1,
     pub analytics: Analytics,
     pub objects: Objects,
+    pub assets: Contents,
     pub data_dir: PathBuf,
 }
 
@@ -69,7 +73,12 @@ impl Backup {
         std::fs::create_dir_all(&staging)?;
         let folder = tempfile::tempdir_in(&staging)?;
         let data = folder.path().join("data");
+        // What the metadata's copy refers to is not removed before its turn comes.
+        let _using = self.assets.using().await;
         self.store.snapshot(&data).await.context("copying the metadata")?;
+        let (assets, to) = (self.assets.clone(), data.join(ASSETS_FOLDER));
+        let copied = tokio::task::spawn_blocking(move || assets.snapshot(&to)).await?;
+        copied.context("copying assets")?;
         self.kv.snapshot(&data.join(KV_FOLDER)).await.context("copying KV")?;
         self.queues.snapshot(&data.join(QUEUES_FOLDER)).await.context("copying the queues")?;
         self.r2.snapshot(&data.join(R2_FOLDER)).await.context("copying R2")?;

@@ -35,6 +35,8 @@ pub struct Capabilities {
     pub objects: hearth_objects::Objects,
     /// The Cache API.
     pub cache: hearth_cache::Cache,
+    /// Static assets.
+    pub assets: hearth_assets::Sites,
     /// Rate limits.
     pub limits: hearth_ratelimit::Limits,
     /// Analytics Engine.
@@ -156,6 +158,10 @@ impl Capabilities {
             }
             BindingKind::AnalyticsEngine { dataset } => {
                 super::analytics::serve(&self.analytics, identity, binding, dataset.as_deref(), request).await
+            }
+            BindingKind::Assets {} => {
+                let (head, _) = request.into_parts();
+                super::assets::serve(&self.assets, identity.key.version, &head).await
             }
             _ => refusal(StatusCode::NOT_IMPLEMENTED, "This binding has no service."),
         }

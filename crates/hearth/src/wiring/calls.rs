@@ -1,10 +1,12 @@
 //! RPC → gateway's table → supervisor: which process answers a call to another worker.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hearth_assets::Sites;
 use hearth_gateway::{Losses, Ongoing, RouteTable, Served};
-use hearth_model::{Binding, BindingKind, NamespaceId, VersionChoice, WorkerName};
+use hearth_model::{Binding, BindingKind, NamespaceId, VersionChoice, VersionId, WorkerName};
 use hearth_rpc::{Callee, HttpSender, Object, RouteError, Router};
 use hearth_supervisor::{
     AcquireError, BINDING_ENTRYPOINT, ENGINE_SERVICE, Identity, Instances, Lease, MAIN_SERVICE,
@@ -15,10 +17,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::json;
 
+use super::assets;
+
 /// Routes the calls of one instance.
 pub struct Calls {
     pub caller: Arc<Identity>,
     pub table: Arc<RouteTable>,
+    pub sites: Sites,
     pub supervisor: Supervisor,
     pub losses: Arc<dyn Losses>,
 }
@@ -54,13 +59,16 @@ impl Router for Calls {
             RouteError::unavailable(format!("Worker {service} (binding {binding}) has no deployment."))
         })?;
         let version = split.choose(VersionChoice::default(), rand::random());
+        let direct = entrypoint.is_none() && props.is_none();
+        if direct && !served.has_code(version) {
+            return Ok(self.assets_alone(served, version));
+        }
         let lease =
             self.supervisor.acquire(worker.id, version).await.map_err(|error| refused(service, &error))?;
         // The debug port, which calls with an entrypoint or props need, comes later than the process.
         lease.instance().opened().await.map_err(|death| refused(service, &AcquireError::Died(death)))?;
         let lease = Arc::new(lease);
-        let direct = entrypoint.is_none() && props.is_none();
-        let http = direct.then(|| self.sender(served, Arc::clone(&lease)));
+        let http = direct.then(|| self.sender(served, version, Arc::clone(&lease)));
         let props = props.map(ToString::to_string);
         Ok(Callee { http, ..callee(lease, MAIN_SERVICE, entrypoint, props) })
     }
@@ -114,13 +122,42 @@ impl Calls {
         numbered.find(|(position, _)| binding_key(*position) == key).map(|(_, binding)| binding)
     }
 
-    /// Plain HTTP to the instance. The lease is held by the callee, which lives until the response has ended.
-    fn sender(&self, callee: Arc<Served>, lease: Arc<Lease>) -> HttpSender {
-        let (table, caller) = (Arc::clone(&self.table), self.caller.key.worker);
+    /// A version without code: a plain request is answered from its files, and nothing else reaches anybody.
+    fn assets_alone(&self, callee: Arc<Served>, version: VersionId) -> Callee {
+        let (table, caller, sites) = (Arc::clone(&self.table), self.caller.key.worker, self.sites.clone());
+        let http: HttpSender = Box::new(move |request: Request<Incoming>| {
+            Box::pin(async move {
+                let Some(_nested) = table.nest(caller, &callee) else { return Ok(circle()) };
+                let (head, _) = request.into_parts();
+                Ok(rpc_body(assets::serve(&sites, version, &head).await))
+            })
+        });
+        Callee {
+            debug_socket: PathBuf::new(),
+            service: MAIN_SERVICE.to_owned(),
+            entrypoint: None,
+            props_json: None,
+            lease: Box::new(()),
+            leaving: Box::pin(std::future::pending()),
+            http: Some(http),
+        }
+    }
+
+    /// What the version's files answer, and plain HTTP to the instance. The lease is held by the callee, which lives until
+    /// the response has ended.
+    fn sender(&self, callee: Arc<Served>, version: VersionId, lease: Arc<Lease>) -> HttpSender {
+        let (table, caller, sites) = (Arc::clone(&self.table), self.caller.key.worker, self.sites.clone());
         let losses = Arc::clone(&self.losses);
         Box::new(move |request: Request<Incoming>| {
             Box::pin(async move {
                 let Some(_nested) = table.nest(caller, &callee) else { return Ok(circle()) };
+                let (head, body) = request.into_parts();
+                if callee.has_assets(version)
+                    && let Some(answered) = assets::called(&sites, version, &head).await
+                {
+                    return Ok(rpc_body(answered));
+                }
+                let request = Request::from_parts(head, body);
                 let ongoing = Ongoing::of(&losses, lease.instance(), &request);
                 let answer = lease.send(request.map(RequestBody::Incoming)).await;
                 if let (Err(SendError::Died(death)), Some(ongoing)) = (&answer, ongoing) {
@@ -152,6 +189,10 @@ impl Calls {
     }
 }
 
+fn rpc_body(response: Response<axum::body::Body>) -> Response<hearth_rpc::Body> {
+    response.map(|body| body.map_err(Into::into).boxed_unsync())
+}
+
 fn callee(lease: Arc<Lease>, service: &str, entrypoint: Option<&str>, props: Option<String>) -> Callee {
     let leaving = Arc::clone(&lease);
     Callee {
@@ -170,6 +211,7 @@ fn refused(service: &str, error: &AcquireError) -> RouteError {
         AcquireError::Overloaded(reason) => format!("Worker {service} is overloaded: {reason}"),
         AcquireError::Died(death) => format!("Worker {service} could not start: {}", death.explanation()),
         AcquireError::Refused(error) => format!("Worker {service} could not start: {error}"),
+        AcquireError::NoCode => format!("Worker {service} has no code, only static assets."),
         AcquireError::NoSuchVersion(_) | AcquireError::Internal(_) => {
             format!("Worker {service} could not start.")
         }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use hearth_functions::Builder;
 use hearth_jail::Folder;
-use hearth_model::{Launch, VersionId};
+use hearth_model::{Format, Launch, VersionId};
 use hearth_store::{Entity, Store};
 use hearth_supervisor::{AcquireError, CodeSource};
 
@@ -16,10 +16,12 @@ pub struct Code {
 #[async_trait]
 impl CodeSource for Code {
     async fn launch(&self, version: VersionId) -> Result<Launch, AcquireError> {
-        self.store.launch(version).await.map_err(|error| match error.is_not_found(Entity::Version) {
-            true => AcquireError::NoSuchVersion(version),
-            false => AcquireError::Internal(error.to_string()),
-        })
+        let launch =
+            self.store.launch(version).await.map_err(|error| match error.is_not_found(Entity::Version) {
+                true => AcquireError::NoSuchVersion(version),
+                false => AcquireError::Internal(error.to_string()),
+            })?;
+        if launch.format == Format::Assets { Err(AcquireError::NoCode) } else { Ok(launch) }
     }
 
     async fn folders(&self, launch: &Launch) -> Result<Vec<Folder>, AcquireError> {

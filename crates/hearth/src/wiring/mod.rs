@@ -1,6 +1,7 @@
 //! Joins the crates: each asks for what it needs by a trait, and what answers it stands here.
 
 mod analytics;
+mod assets;
 mod backup;
 mod bindings;
 mod cache;
@@ -22,6 +23,7 @@ mod services;
 pub mod space;
 mod workflows;
 
+pub use assets::KnownAssets;
 pub use backup::Backup;
 pub use bindings::Capabilities;
 pub use cache::Kept;

@@ -71,7 +71,9 @@ impl Platform {
         for version in current.iter().filter(|version| !old.contains(version)) {
             self.supervisor.routed(id, *version);
             let later = owns && update != CodeUpdate::Immediate;
+            let has_code = new.versions.iter().any(|other| other.id == *version && other.code);
             if live
+                && has_code
                 && !later
                 && let Err(error) = self.supervisor.warm(id, *version).await
             {

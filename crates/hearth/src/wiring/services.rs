@@ -227,6 +227,7 @@ impl Services for Attach {
         let calls = Calls {
             caller: Arc::clone(&identity),
             table: Arc::clone(&self.table),
+            sites: self.capabilities.assets.clone(),
             supervisor: supervisor.clone(),
             losses: Arc::clone(&self.losses) as _,
         };

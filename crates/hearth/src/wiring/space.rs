@@ -1,5 +1,6 @@
-//! space ← metadata, KV, queues, R2, D1: whose each resource is, and what it holds.
+//! space ← metadata, assets, KV, queues, R2, D1: whose each resource is, and what it holds.
 
+use hearth_assets::Contents;
 use hearth_d1::{D1, DatabaseId};
 use hearth_kv::Kv;
 use hearth_queues::Queues;
@@ -24,9 +25,16 @@ pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
 
 /// Looks at what each resource holds, one after the other and beside the traffic: until it has come to one, its writes
 /// are held against a smaller sum. Without quotas nobody needs to know.
-pub async fn measure(space: Space, store: Store, kv: Kv, queues: Queues, r2: R2, d1: D1) {
+pub async fn measure(space: Space, store: Store, kv: Kv, queues: Queues, r2: R2, d1: D1, assets: Contents) {
     if !space.counts() {
         return;
+    }
+    let looked = tokio::task::spawn_blocking(move || {
+        let accounts = assets.accounts()?;
+        accounts.iter().try_for_each(|account| assets.folder(account).map(drop))
+    });
+    if let Ok(Err(error)) = looked.await {
+        tracing::error!(%error, "what accounts have of assets is not counted");
     }
     let namespaces = store.all_resources(ResourceKind::KvNamespace).await.unwrap_or_else(|error| {
         tracing::error!(%error, "what KV namespaces hold is not counted");

@@ -125,6 +125,7 @@ pub fn new_version(worker: WorkerId, modules: Vec<Module>, bindings: Vec<Binding
         exports: Exports { handlers: vec!["fetch".to_owned()], entrypoints: Vec::new() },
         startup_time_ms: 3,
         objects: Vec::new(),
+        assets: None,
     }
 }
 

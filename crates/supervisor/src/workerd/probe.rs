@@ -14,7 +14,9 @@ pub(crate) fn entry(format: &Format) -> (&'static str, String) {
             let specifier = serde_json::Value::from(format!("./{main}")).to_string();
             ("hearth-probe.js", MODULES.replace("\"hearth:main\"", &specifier))
         }
-        Format::ServiceWorker { .. } | Format::Function(_) => ("", SERVICE_WORKER.to_owned()),
+        Format::ServiceWorker { .. } | Format::Function(_) | Format::Assets => {
+            ("", SERVICE_WORKER.to_owned())
+        }
     }
 }
 

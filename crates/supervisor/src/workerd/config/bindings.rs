@@ -26,6 +26,7 @@ pub(super) fn outside<'a>(
                 | BindingKind::Queue { .. }
                 | BindingKind::AnalyticsEngine { .. }
                 | BindingKind::Ratelimit { .. }
+                | BindingKind::Assets {}
         ),
     };
     let numbered = launch.bindings.iter().map(|binding| &binding.kind).enumerate();
@@ -61,7 +62,9 @@ pub(super) fn fill_bindings(worker: worker::Builder<'_>, launch: &Launch, purpos
             BindingKind::SecretText { text } => to.set_text(text.as_deref().unwrap_or_default()),
             BindingKind::Json { json } => to.set_json(json.to_string()),
             BindingKind::VersionMetadata {} => to.set_json(version_metadata(launch)),
-            BindingKind::Service { .. } => to.init_service().set_name(target(position)),
+            BindingKind::Service { .. } | BindingKind::Assets {} => {
+                to.init_service().set_name(target(position))
+            }
             BindingKind::KvNamespace { .. } => to.init_kv_namespace().set_name(target(position)),
             BindingKind::R2Bucket { .. } => to.init_r2_bucket().set_name(target(position)),
             BindingKind::Queue { .. } => to.init_queue().set_name(target(position)),

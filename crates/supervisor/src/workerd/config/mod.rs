@@ -270,11 +270,14 @@ fn fill_call(mut service: service::Builder<'_>, position: usize, paths: &Paths<'
 
 /// KV, R2, D1, …: HTTP to Rust, with a header that says on which binding. workerd replaces one of that name that user
 /// code sends (workerd.md 1).
+/// For assets the scheme of what is fetched goes along: redirects are made of it.
 fn fill_capability(mut service: service::Builder<'_>, position: usize, paths: &Paths<'_>) {
     service.set_name(outside_service(position));
     let mut external = service.init_external();
     set_socket(external.reborrow(), paths, "bindings.sock");
-    set_binding(external.init_http(), &binding_key(position));
+    let mut http = external.init_http();
+    http.set_forwarded_proto_header(PROTO_HEADER);
+    set_binding(http, &binding_key(position));
 }
 
 fn set_binding(http: http_options::Builder<'_>, key: &str) {
@@ -318,7 +321,7 @@ fn fill_worker(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpo
             }
         }
         // No workerd is started for one.
-        Format::Function(_) => {}
+        Format::Function(_) | Format::Assets => {}
     }
 }
 
