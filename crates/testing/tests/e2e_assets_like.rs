@@ -1,0 +1,290 @@
+//! Static assets as the assets service of workerd's tools has them: the same requests to `wrangler dev` and to Hearth, over
+//! the same folder, `tests/apps/assets-like`, in each mode of `html_handling`.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use hearth_testing::{Answer, Dev, Hearth, Project, send_to};
+use http::{Method, Request, header};
+
+/// What is asked in every mode.
+const PATHS: [&str; 79] = [
+    "/",
+    "/index",
+    "/index.html",
+    "/index/",
+    "/index/index.html",
+    "/index/page",
+    "/index/page.html",
+    "/about",
+    "/about/",
+    "/about.html",
+    "/about/index",
+    "/about/index.html",
+    "/about.html/",
+    "/about//",
+    "/blog",
+    "/blog/",
+    "/blog/index",
+    "/blog/index.html",
+    "/blog.html",
+    "/blog/index/",
+    "/blog/post",
+    "/blog/post/",
+    "/blog/post.html",
+    "/blog/post/index",
+    "/blog/none",
+    "/blog/none/",
+    "/blog/a/b/c",
+    "/blog/404",
+    "/blog/404.html",
+    "/both",
+    "/both/",
+    "/both.html",
+    "/both/index",
+    "/both/index.html",
+    "/deep",
+    "/deep/",
+    "/deep/er",
+    "/deep/er/",
+    "/deep/er/page",
+    "/deep/er/page.html",
+    "/deep/er/none",
+    "/app",
+    "/data.json",
+    "/data.json/",
+    "/data",
+    "/style.css?v=1",
+    "/noextension",
+    "/noextension/",
+    "/empty.txt",
+    "/image.svg",
+    "/with%20space/a%20file.txt",
+    "/with+space/a+file.txt",
+    "/with space",
+    "/%C3%BC.txt",
+    "/%c3%bc.txt",
+    "/%E6%97%A5%E6%9C%AC",
+    "/%E6%97%A5%E6%9C%AC.html",
+    "/dir.with.dots/file.tar.gz",
+    "/.well-known/thing",
+    "/100%25.txt",
+    "/100%.txt",
+    "/a%2Bb%26c.txt",
+    "/a+b&c.txt",
+    "/(p)'!.txt",
+    "/%28p%29'!.txt",
+    "/404",
+    "/404.html",
+    "/nowhere",
+    "/nowhere/",
+    "/nowhere.html?x=1",
+    "/ABOUT",
+    "/a%62out",
+    "/blog%2Fpost",
+    "/blog/../about",
+    "/blog/%2e%2e/about",
+    "/..%2f..%2fetc/passwd",
+    "//about",
+    "/blog//post",
+    "/%zz",
+];
+
+/// What rules are about, asked in the first mode.
+const RULES: [&str; 30] = [
+    "/old",
+    "/old?a=b",
+    "/old/",
+    "/old-permanent",
+    "/old-307",
+    "/old-308",
+    "/old-303",
+    "/with-query",
+    "/with-query?a=b",
+    "/with-fragment",
+    "/with-fragment?a=b",
+    "/outside",
+    "/outside?a=b",
+    "/outside-query",
+    "/outside-query?a=b",
+    "/rewritten",
+    "/rewritten-nowhere",
+    "/rewritten-html",
+    "/slashes",
+    "/app.js",
+    "/%C3%BCber",
+    "/news/post",
+    "/news/",
+    "/news",
+    "/moved/2026/post",
+    "/moved/2026/post/x",
+    "/proxy/post",
+    "/users/7?a=b",
+    "/late",
+    "/news//other.test",
+];
+
+/// Headers and methods, on some paths, asked in every mode.
+const VARIED: [(&str, &str, &[(&str, &str)]); 20] = [
+    ("HEAD", "/about", &[]),
+    ("HEAD", "/", &[]),
+    ("HEAD", "/nowhere", &[]),
+    ("POST", "/about", &[]),
+    ("PUT", "/", &[]),
+    ("OPTIONS", "/image.svg", &[]),
+    ("DELETE", "/nowhere", &[]),
+    ("POST", "/old", &[]),
+    ("GET", "/image.svg", &[("if-none-match", "ETAG")]),
+    ("GET", "/image.svg", &[("if-none-match", "W/ETAG")]),
+    ("GET", "/image.svg", &[("if-none-match", "\"other\"")]),
+    ("GET", "/image.svg", &[("if-modified-since", "Thu, 01 Jan 2099 00:00:00 GMT")]),
+    ("GET", "/image.svg", &[("authorization", "Bearer x")]),
+    ("GET", "/image.svg", &[("if-none-match", "\"other\", ETAG")]),
+    ("GET", "/image.svg", &[("range", "bytes=0-3")]),
+    ("GET", "/nowhere", &[("sec-fetch-mode", "navigate")]),
+    ("GET", "/blog/none", &[("sec-fetch-mode", "navigate")]),
+    ("GET", "/nowhere", &[("sec-fetch-mode", "cors")]),
+    ("GET", "/through/about.html", &[]),
+    ("GET", "/through/blog/none", &[]),
+];
+
+/// Where Hearth answers something else, and why.
+const DIFFERENCES: [(&str, &str); 2] = [
+    (
+        "GET /image.svg if-none-match=\"other\", ETAG",
+        "a list of tags is read as a list (RFC 9110); the service knows one alone",
+    ),
+    ("GET /image.svg range=bytes=0-3", "a range is answered with the part; the service gives everything"),
+];
+
+/// One request, as it is named in `DIFFERENCES`.
+struct Asked {
+    method: &'static str,
+    path: String,
+    headers: &'static [(&'static str, &'static str)],
+}
+
+impl Asked {
+    fn name(&self) -> String {
+        let headers: String = self.headers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
+        format!("{} {}{headers}", self.method, self.path)
+    }
+
+    /// The answer of a server that is called `host`; the content's tag is its own.
+    async fn ask(&self, address: SocketAddr, host: &str, etag: &str) -> Option<Answer> {
+        let method = Method::from_bytes(self.method.as_bytes()).expect("a method");
+        let mut request = Request::builder().method(method).uri(&self.path).header(header::HOST, host);
+        for (name, value) in self.headers {
+            request = request.header(*name, value.replace("ETAG", etag));
+        }
+        // What this client cannot write is no test of a server.
+        let request = request.body(Bytes::new()).ok()?;
+        Some(
+            send_to(address, request)
+                .await
+                .unwrap_or_else(|error| panic!("{} at {host}: {error:#}", self.name())),
+        )
+    }
+}
+
+fn asked(first: bool) -> Vec<Asked> {
+    let plain = |path: &&str| Asked { method: "GET", path: (*path).to_owned(), headers: &[] };
+    let mut all: Vec<Asked> = PATHS.iter().map(plain).collect();
+    if first {
+        all.extend(RULES.iter().map(plain));
+    }
+    all.extend(VARIED.iter().map(|(method, path, headers)| Asked {
+        method,
+        path: (*path).to_owned(),
+        headers,
+    }));
+    all
+}
+
+/// What both must have in common: not who they are, nor how bytes are framed.
+fn essence(answer: &Answer, own: &str) -> Vec<String> {
+    let mut lines = vec![format!("status {}", answer.status)];
+    for name in ["location", "content-type", "cache-control", "link"] {
+        let value = answer.header(name).replace(own, "<own>");
+        lines.push(format!("{name}: {value}"));
+    }
+    for name in ["x-all", "x-blog", "x-data", "x-name", "x-elsewhere", "x-worker"] {
+        let values: Vec<&str> =
+            answer.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        lines.push(format!("{name}: {}", values.join(", ")));
+    }
+    lines.push(format!("etag: {}", answer.headers.contains_key("etag")));
+    lines.push(format!("body: {}", answer.text()));
+    lines
+}
+
+async fn tag(address: SocketAddr, host: &str, base: &str) -> String {
+    let image = Asked { method: "GET", path: format!("{base}/image.svg"), headers: &[] };
+    image.ask(address, host, "").await.expect("a plain request").header("etag").to_owned()
+}
+
+/// Holds one against the other, and says how many requests that were.
+async fn compare(hearth: &Hearth, dev: &Dev, name: &str, first: bool, base: &str) -> (usize, Vec<String>) {
+    let (own, theirs) = (hearth.host(name), format!("localhost:{}", dev.address().port()));
+    let (own_tag, their_tag) =
+        (tag(hearth.address(), &own, base).await, tag(dev.address(), &theirs, base).await);
+    let (mut count, mut faults) = (0, Vec::new());
+    for mut asked in asked(first) {
+        let known = DIFFERENCES.iter().any(|(difference, _)| *difference == asked.name());
+        asked.path = match asked.path.strip_prefix("/through/") {
+            Some(rest) => format!("/through{base}/{rest}"),
+            None => format!("{base}{}", asked.path),
+        };
+        let Some(here) = asked.ask(hearth.address(), &own, &own_tag).await else { continue };
+        let there = asked.ask(dev.address(), &theirs, &their_tag).await.expect("the same request");
+        count += 1;
+        let (here, there) = (essence(&here, &own), essence(&there, &theirs));
+        let differing: Vec<String> = here
+            .iter()
+            .zip(&there)
+            .filter(|(here, there)| here != there)
+            .map(|(here, there)| format!("{here:?} and not {there:?}"))
+            .collect();
+        match (known, differing.is_empty()) {
+            (false, false) => faults.push(format!("{name} {}: {}", asked.name(), differing.join(", "))),
+            (true, true) => faults.push(format!("{name} {}: no difference any more", asked.name())),
+            _ => {}
+        }
+    }
+    (count, faults)
+}
+
+/// The app in one mode.
+async fn mode(hearth: &Hearth, name: &str, html: &str, more: &str) -> (Project, Dev) {
+    let project = hearth.app("assets-like");
+    project.edit("wrangler.jsonc", "\"name\": \"assets-like\"", &format!("\"name\": \"{name}\""));
+    project.edit("wrangler.jsonc", "\"auto-trailing-slash\"", &format!("\"{html}\""));
+    project.edit("wrangler.jsonc", "\"not_found_handling\": \"none\"", more);
+    project.wrangler(&["deploy"]).await.expect_ok();
+    let dev = project.dev().await;
+    (project, dev)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_answered_as_by_workerds_assets_service() {
+    let hearth = Hearth::start().await;
+    let (mut count, mut faults) = (0, Vec::new());
+    for (name, html, more, base) in [
+        ("like-auto", "auto-trailing-slash", "\"not_found_handling\": \"none\"", ""),
+        ("like-force", "force-trailing-slash", "\"not_found_handling\": \"404-page\"", ""),
+        (
+            "like-drop",
+            "drop-trailing-slash",
+            "\"not_found_handling\": \"single-page-application\", \"run_worker_first\": [\"/through/*\", \"/blog/*\", \"!/blog/post*\"]",
+            "",
+        ),
+        ("like-none", "none", "\"not_found_handling\": \"404-page\", \"base_path\": \"/base\"", "/base"),
+    ] {
+        let (_project, dev) = mode(&hearth, name, html, more).await;
+        let (asked, differing) = compare(&hearth, &dev, name, name == "like-auto", base).await;
+        count += asked;
+        faults.extend(differing);
+    }
+    assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
+    assert!(count >= 300, "{count} requests");
+}
