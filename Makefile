@@ -135,6 +135,12 @@ bench-objects: setup-tests build ## … of Durable Objects; ONLY="counter" picks
 bench-functions: setup-tests build ## … of functions in Node.js, Python and Go; ONLY="warm cold" picks some
 	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/functions.py $(ONLY)
 
+.PHONY: bench-assets
+bench-assets: setup-tests build ## … of static assets; ONLY="serve upload" picks some
+	@scripts/packages bench
+	@scripts/packages bench-assets
+	HEARTH_BIN=$(CURDIR)/target/release/hearth bench/assets.py $(ONLY)
+
 .PHONY: bench-tail
 bench-tail: setup-tests build ## … of being watched
 	@scripts/packages bench
