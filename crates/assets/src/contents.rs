@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use hearth_model::AccountId;
@@ -66,7 +65,7 @@ struct FolderInner {
     /// What `hearth-space` knows it by.
     resource: String,
     /// Bytes of all that lies there.
-    held: AtomicU64,
+    held: Mutex<u64>,
 }
 
 /// A content, to be read.
@@ -164,7 +163,7 @@ impl Contents {
             let resource = format!("assets of {}", account.as_str());
             self.0.space.opened(&resource, account);
             self.0.space.found(&resource, held);
-            let held = AtomicU64::new(held);
+            let held = Mutex::new(held);
             Folder(Arc::new(FolderInner { contents: self.clone(), path, number, resource, held }))
         };
         Ok(folders.entry(account.clone()).or_insert_with(make).clone())
@@ -300,8 +299,7 @@ impl Folder {
                 Err(error) => return Err(error),
             }
         }
-        let held = self.0.held.fetch_sub(freed, Ordering::Relaxed).saturating_sub(freed);
-        self.inner().space.holds(&self.0.resource, held);
+        self.holds(|held| held.saturating_sub(freed));
         Ok(freed)
     }
 
@@ -316,8 +314,14 @@ impl Folder {
     }
 
     fn grew(&self, bytes: u64) {
-        let held = self.0.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.inner().space.holds(&self.0.resource, held);
+        self.holds(|held| held.saturating_add(bytes));
+    }
+
+    /// Where quotas do not count, what lay there at the start was not added up, and more may be removed than is known of.
+    fn holds(&self, change: impl Fn(u64) -> u64) {
+        let mut held = self.0.held.lock();
+        *held = change(*held);
+        self.inner().space.holds(&self.0.resource, *held);
     }
 
     fn files(&self) -> io::Result<Vec<PathBuf>> {

@@ -83,8 +83,12 @@ struct Inner {
     kept: Mutex<Kept>,
 }
 
+/// Read by the first who asks.
+type Cell = Arc<OnceCell<Arc<Loaded>>>;
+
 struct Kept {
-    cells: LruCache<VersionId, (Arc<OnceCell<Arc<Loaded>>>, usize)>,
+    /// Each with the bytes that it takes.
+    cells: LruCache<VersionId, (Cell, usize)>,
     used: usize,
 }
 
@@ -111,7 +115,7 @@ impl Sites {
             match kept.cells.get(&version) {
                 Some((cell, _)) => Arc::clone(cell),
                 None => {
-                    let cell = Arc::default();
+                    let cell = Cell::default();
                     kept.cells.insert(version, (Arc::clone(&cell), 0));
                     cell
                 }

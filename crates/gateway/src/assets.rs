@@ -19,7 +19,7 @@ use crate::table::Match;
 
 impl Gateway {
     /// What a version's assets answer a cleaned request; None: it is the worker's.
-    pub(crate) async fn from_assets(
+    pub(crate) async fn ask_assets(
         &self,
         found: &Match,
         version: VersionId,

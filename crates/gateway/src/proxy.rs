@@ -58,7 +58,7 @@ impl Gateway {
         if found.worker.has_assets(version) {
             // A body cannot be looked at from several threads, a head can.
             let (head, body) = request.into_parts();
-            if let Some(answered) = self.from_assets(&found, version, &head).await {
+            if let Some(answered) = self.ask_assets(&found, version, &head).await {
                 return answered.map_err(|failure| (failure, accept_of(&head.headers)));
             }
             request = Request::from_parts(head, body);

@@ -124,8 +124,10 @@ const RULES: [&str; 30] = [
     "/news//other.test",
 ];
 
+type Headers = &'static [(&'static str, &'static str)];
+
 /// Headers and methods, on some paths, asked in every mode.
-const VARIED: [(&str, &str, &[(&str, &str)]); 20] = [
+const VARIED: [(&str, &str, Headers); 20] = [
     ("HEAD", "/about", &[]),
     ("HEAD", "/", &[]),
     ("HEAD", "/nowhere", &[]),
@@ -161,7 +163,7 @@ const DIFFERENCES: [(&str, &str); 2] = [
 struct Asked {
     method: &'static str,
     path: String,
-    headers: &'static [(&'static str, &'static str)],
+    headers: Headers,
 }
 
 impl Asked {
