@@ -1,11 +1,12 @@
 //! Carries out for functions what differs from workers: one call at a time in a process, and a start that is over when
 //! the code is loaded.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hearth_jail::Signal;
-use hearth_model::{Function, Launch};
+use hearth_model::{Function, Launch, WorkerId};
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use crate::process::Process;
 use crate::services::Identity;
 use crate::standing;
 use crate::supervisor::{Running, Shared, internal};
-use crate::{Death, Supervisor};
+use crate::{Death, Supervisor, Tails};
 
 /// How long a call waits before its function gets another process, if it may have one.
 const QUEUE_DELAY: Duration = Duration::from_millis(10);
@@ -74,6 +75,11 @@ impl Supervisor {
     pub fn call_memory(&self, instance: &Instance) -> Option<CallMemory> {
         self.shared.running(instance.serial)?.call_memory()
     }
+
+    /// Whether somebody wants to know what becomes of a function's calls, as [`Self::trace`] or the configuration says.
+    pub fn is_watched(&self, function: WorkerId) -> bool {
+        self.shared.is_watched(function)
+    }
 }
 
 impl Running {
@@ -84,6 +90,18 @@ impl Running {
 }
 
 impl Shared {
+    fn is_watched(&self, worker: WorkerId) -> bool {
+        self.config.tails == Tails::All || self.traced.read().contains(&worker)
+    }
+
+    /// Says whether somebody watches a function's process, which can change while it runs. Called after it is
+    /// among the running ones, so that no change is missed.
+    pub(crate) fn mark_watched(&self, instance: &Instance) {
+        if instance.turns.is_some() {
+            instance.watched.store(self.is_watched(instance.key.worker), Ordering::Relaxed);
+        }
+    }
+
     /// A place in one of the processes of a function. None: none is left, so another must be started.
     pub(crate) async fn turn(&self, key: InstanceKey) -> Result<Option<Lease>, AcquireError> {
         let group = self.group(key);

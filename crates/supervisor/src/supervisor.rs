@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     events: mpsc::UnboundedSender<Event>,
     pub(crate) owners: Owners,
     /// Workers of which somebody wants every invocation reported.
-    traced: RwLock<HashSet<WorkerId>>,
+    pub(crate) traced: RwLock<HashSet<WorkerId>>,
     /// Pinned workers, as the log calls them.
     pub(crate) pinned: Mutex<HashMap<WorkerId, String>>,
     /// A process has begun to drain, or is gone.
@@ -198,11 +198,6 @@ impl Supervisor {
             }
             self.shared.tell(Event::Trace(worker, wanted));
         }
-    }
-
-    /// Whether somebody wants to know what becomes of a function's calls, as [`Self::trace`] or the configuration says.
-    pub fn is_watched(&self, function: WorkerId) -> bool {
-        self.shared.is_watched(function)
     }
 
     /// Waits until no process serves the worker that does not report its invocations, after [`Self::trace`]. False:
@@ -565,18 +560,6 @@ impl Shared {
             Tracing::On
         } else {
             Tracing::Off
-        }
-    }
-
-    fn is_watched(&self, worker: WorkerId) -> bool {
-        self.config.tails == Tails::All || self.traced.read().contains(&worker)
-    }
-
-    /// Says whether somebody watches a function's process, which can change while it runs. Called after it is
-    /// among the running ones, so that no change is missed.
-    fn mark_watched(&self, instance: &Instance) {
-        if instance.turns.is_some() {
-            instance.watched.store(self.is_watched(instance.key.worker), Ordering::Relaxed);
         }
     }
 
