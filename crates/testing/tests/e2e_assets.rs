@@ -159,7 +159,7 @@ async fn files_alone_are_a_worker_too_under_every_wrangler() {
         "bindings": [{ "name": "FILES", "type": "service", "service": "alone" }]
     });
     let form = Form::default().metadata(&metadata.to_string());
-    let form = form.part("index.js", "application/javascript+module", source.to_owned());
+    let form = form.part("index.js", "application/javascript+module", source);
     hearth.upload("caller", form.finish()).await.result();
     let subdomain = "/accounts/:a/workers/scripts/caller/subdomain";
     hearth.api("POST", subdomain, Some(json!({ "enabled": true }))).await.result();
