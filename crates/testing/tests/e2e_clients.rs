@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 async fn the_npm_sdk_uploads_and_lists() {
     let hearth = Hearth::start().await;
     let sdk_from = tests_folder("package.json").display().to_string();
-    let output = hearth.app("clients").env("SDK_FROM", Some(&sdk_from)).node("sdk.mjs").await.expect_ok();
+    let output = hearth.app("clients").env("SDK_FROM", Some(&sdk_from)).node(&["sdk.mjs"]).await.expect_ok();
     check(&hearth, &output, "from-npm", "npm sdk").await;
 }
 

@@ -130,7 +130,7 @@ async fn a_rollback_brings_the_namespace_back() {
 async fn the_integration_test_of_the_guide() {
     let hearth = Hearth::start().await;
     let wrangler = tests_folder("package.json").display().to_string();
-    let output = hearth.app("guide-kv").env("SDK_FROM", Some(&wrangler)).node("integration.mjs").await;
+    let output = hearth.app("guide-kv").env("SDK_FROM", Some(&wrangler)).node(&["integration.mjs"]).await;
     assert!(output.expect_ok().contains("processed: yes"));
 }
 
