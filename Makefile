@@ -103,7 +103,7 @@ test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand ke
 # Each app installs its packages and builds; what they need of a machine is a few minutes and 3 GB of disk.
 .PHONY: test-frameworks
 test-frameworks: setup-tests tests/frameworks/browser/node_modules/.stamp ## Build and deploy Hono, Astro, Next.js and others, and look at them in Chromium
-	@scripts/packages browser
+	@scripts/packages frameworks
 	cargo build --locked --workspace --bins --tests
 	HEARTH_BIN="$(HEARTH_BIN)" cargo nextest run --locked -p hearth-testing --test e2e_frameworks --run-ignored only \
 		--test-threads 1 --profile heavy
