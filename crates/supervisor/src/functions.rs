@@ -176,7 +176,7 @@ impl Shared {
         let turns = Arc::clone(&self.group(key).turns);
         let running = Arc::new(Running {
             instance: Instance::of_function(key, serial, http, turns, timeout),
-            monitored: Mutex::new(Monitored::new(cpu, memory, None)),
+            monitored: Mutex::new(Monitored::new(cpu, memory, None, None)),
             tracing: Tracing::Always,
             title: standing::title(launch),
             _attached: attached,

@@ -33,6 +33,10 @@ pub(crate) struct Monitored {
     looked: Instant,
     cpu: Duration,
     share: f64,
+    /// The process, as the kernel counts how long it waits for a core.
+    pid: Option<i32>,
+    waited: Duration,
+    waiting: f64,
     memory: u64,
     memory_limit: u64,
     busy: bool,
@@ -48,7 +52,13 @@ struct Heart {
 }
 
 impl Monitored {
-    pub(crate) fn new(limit: Duration, memory_limit: u64, hb_socket: Option<PathBuf>) -> Self {
+    /// `pid` and `hb_socket` are a worker's; a function has neither.
+    pub(crate) fn new(
+        limit: Duration,
+        memory_limit: u64,
+        pid: Option<i32>,
+        hb_socket: Option<PathBuf>,
+    ) -> Self {
         let heart = hb_socket.map(|socket| Heart {
             socket,
             asking: AtomicBool::new(false),
@@ -61,6 +71,9 @@ impl Monitored {
             looked: Instant::now(),
             cpu: Duration::ZERO,
             share: 0.0,
+            pid,
+            waited: Duration::ZERO,
+            waiting: 0.0,
             memory: 0,
             memory_limit,
             busy: true,
@@ -72,9 +85,9 @@ impl Monitored {
         self.memory
     }
 
-    /// CPU time since it started and share of a core, as of the last look.
+    /// CPU time since it started, and the share of a core that it used or waited for, as of the last look.
     pub(crate) fn cpu(&self) -> (Duration, f64) {
-        (self.cpu, self.share)
+        (self.cpu, self.share + self.waiting)
     }
 }
 
@@ -145,6 +158,9 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     let elapsed = monitored.looked.elapsed().as_secs_f64().max(0.001);
     monitored.share = usage.cpu.saturating_sub(monitored.cpu).as_secs_f64() / elapsed;
     shared.tallies.burned(instance.key.worker, usage.cpu.saturating_sub(monitored.cpu));
+    let waited = monitored.pid.and_then(waited_for_a_core).unwrap_or(monitored.waited);
+    monitored.waiting = waited.saturating_sub(monitored.waited).as_secs_f64() / elapsed;
+    monitored.waited = waited;
     monitored.looked = Instant::now();
     monitored.cpu = usage.cpu;
     monitored.memory = usage.memory_bytes;
@@ -173,6 +189,13 @@ fn look(shared: &Arc<Shared>, running: &Arc<Running>, full: bool) {
     }
     drop(monitored);
     shared.tell(running.observed(shared.began));
+}
+
+/// How long a process's first thread, on which a worker's code runs, could have run and had no core (proc(5),
+/// `schedstat`). None where the kernel does not count it.
+fn waited_for_a_core(pid: i32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 impl Heart {

@@ -113,7 +113,7 @@ pub(crate) struct Load {
     pub memory: u64,
     /// CPU time since it started.
     pub burned: Duration,
-    /// Share of one core that it used since the last measurement.
+    /// Share of one core that it used or waited for since the last measurement.
     pub cpu: f64,
     /// It has nothing left to do once its last request has ended: a function has no `waitUntil`.
     pub prompt: bool,

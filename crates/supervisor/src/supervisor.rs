@@ -534,12 +534,13 @@ impl Shared {
         };
         storage.give_to(&spare.anchor).map_err(internal)?;
         let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
+        let pid = sockets.peer.pid;
         let out = process.dir.join("out");
         let debug = process.dir.join("debug").join("debug.sock");
         let limit = Duration::from_millis(launch.limits.cpu_ms());
         let running = Running {
             instance: Instance::starting(key, serial, out.join("http.sock"), debug, tracing != Tracing::Off),
-            monitored: Mutex::new(Monitored::new(limit, memory, Some(out.join("hb.sock")))),
+            monitored: Mutex::new(Monitored::new(limit, memory, Some(pid), Some(out.join("hb.sock")))),
             tracing,
             divisible: !front && is_divisible(&launch),
             title: standing::title(&launch),
