@@ -12,9 +12,9 @@ use hearth_model::WorkerId;
 use super::{Effect, Member, Plan, Stage};
 use crate::{InstanceKey, Role};
 
-/// CPU time that a front must take for each call to an object, to be of use. Where it does nothing but call, that is about
-/// 1 ms, of which the host saves a fifth (SPECIFICATION.md).
-const CALL: Duration = Duration::from_micros(1200);
+/// CPU time that a front must take for each call to an object, to be of use. Where it does nothing but call, that is 1 to
+/// 1.6 ms, of which the host saves a fifth (SPECIFICATION.md).
+const CALL: Duration = Duration::from_millis(2);
 
 /// How long fronts are looked at before it is said whether they help.
 const TRIAL: Duration = Duration::from_secs(5);
