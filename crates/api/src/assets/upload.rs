@@ -1,11 +1,14 @@
 //! `POST workers/assets/upload`: contents, as a form of base64 texts or one by one as they are. Streamed to disk.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use hearth_assets::{ContentHash, Incoming, IncomingError};
 use hearth_store::AssetContent;
 use http::{HeaderMap, StatusCode, header};
@@ -38,7 +41,7 @@ pub(super) async fn bulk(
     let boundary = text(request.headers(), header::CONTENT_TYPE.as_str())
         .and_then(|text| multer::parse_boundary(text).ok())
         .ok_or_else(|| ApiError::bad_request(code::BAD_BODY, "The body is not multipart/form-data."))?;
-    let mut form = multer::Multipart::new(request.into_body().into_data_stream(), boundary);
+    let mut form = multer::Multipart::new(Paced::new(request.into_body().into_data_stream()), boundary);
     let mut stored = Vec::new();
     let taken = take_parts(&session, &mut form, base64, &mut stored).await;
     // What came before something that is refused is there: the next try need not send it again.
@@ -165,6 +168,33 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// A body of which one piece is given for each time that somebody asks: `multer` takes whatever is there before it hands on
+/// anything, and a client that is faster than the disk would fill the memory.
+struct Paced<S> {
+    body: S,
+    given: bool,
+}
+
+impl<S> Paced<S> {
+    fn new(body: S) -> Self {
+        Self { body, given: false }
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Paced<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        if std::mem::take(&mut self.given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = self.body.poll_next_unpin(context);
+        self.given = matches!(next, Poll::Ready(Some(_)));
+        next
+    }
+}
+
 /// Base64 that comes in pieces.
 #[derive(Default)]
 struct Decoder {
@@ -204,8 +234,12 @@ impl From<IncomingError> for ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]
@@ -219,6 +253,22 @@ mod tests {
             decoded.extend(decoder.finish().unwrap());
             prop_assert_eq!(decoded, bytes);
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_of_a_body_is_taken_than_is_written() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let head = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
+        let pieces = std::iter::once(head.to_owned()).chain(std::iter::repeat_n("x".repeat(1000), 1000));
+        let body = futures::stream::iter(pieces.map(Ok::<_, std::io::Error>)).inspect(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut form = multer::Multipart::new(Paced::new(body), "b");
+        let mut part = form.next_field().await.unwrap().unwrap();
+        part.chunk().await.unwrap().unwrap();
+        let taken = taken.load(Ordering::Relaxed);
+        assert!(taken < 10, "{taken} of 1001 pieces");
     }
 
     #[test]
