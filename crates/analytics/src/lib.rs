@@ -13,6 +13,7 @@
 
 mod analytics;
 mod api;
+mod describe;
 mod engine;
 mod files;
 mod format;
@@ -23,6 +24,7 @@ mod wire;
 mod writer;
 
 pub use analytics::{Analytics, Config, Counts, OpenError};
+pub use describe::describe;
 pub use engine::QueryError;
 pub use format::Answer;
 pub use sql::SqlError;

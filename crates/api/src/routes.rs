@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -23,14 +23,14 @@ use crate::{
 pub struct Operation {
     /// Its method.
     pub method: Method,
-    /// Its path below [`PREFIX`], with `{names}` where segments vary.
+    /// Its path, with `{names}` where segments vary: below [`PREFIX`] for [`router`], whole for [`plain_router`].
     pub path: &'static str,
     handler: MethodRouter<Api, Infallible>,
 }
 
 impl Operation {
-    /// An operation of a capability, whose handler has a state of its own. The path is account-scoped: it begins with
-    /// `/accounts/{account}`, which is checked before the handler runs ([`crate::InAccount`]).
+    /// An operation of a capability, whose handler has a state of its own. Below [`PREFIX`], a path that begins with
+    /// `/accounts/{account}` is account-scoped, which is checked before the handler runs ([`crate::InAccount`]).
     pub fn new<H, T, S>(method: Method, path: &'static str, handler: H, state: &S) -> Self
     where
         H: Handler<T, S>,
@@ -39,6 +39,17 @@ impl Operation {
     {
         let handler = on(filter(&method), handler).with_state(state.clone());
         Self { method, path, handler }
+    }
+
+    /// The same, run to its end as writes below [`PREFIX`] are ([`to_its_end`]).
+    pub fn to_its_end(self) -> Self {
+        Self { handler: self.handler.layer(from_fn(to_its_end)), ..self }
+    }
+
+    /// The same, with bodies of at most so many bytes; None: of any size.
+    pub fn with_body_limit(self, most: Option<usize>) -> Self {
+        let limit = most.map_or_else(DefaultBodyLimit::disable, DefaultBodyLimit::max);
+        Self { handler: self.handler.layer(limit), ..self }
     }
 }
 
@@ -215,9 +226,17 @@ pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
     Router::new().fallback_service(MapRequestLayer::new(normalize_request).layer(inner))
 }
 
+/// Operations outside of [`PREFIX`] as a router for whole paths. Each asks for its token itself.
+pub fn plain_router(state: Api, operations: Vec<Operation>) -> Router {
+    let routed = operations
+        .into_iter()
+        .fold(Router::new(), |router, operation| router.route(operation.path, operation.handler));
+    routed.with_state(state)
+}
+
 /// Runs a call that writes to its end though its client goes away: between the store's commit and the data plane
 /// there is no good moment to stop.
-pub async fn to_its_end(request: Request, next: Next) -> Response {
+async fn to_its_end(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }

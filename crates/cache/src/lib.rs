@@ -19,6 +19,7 @@
 mod api;
 mod body;
 mod cache;
+mod describe;
 mod entry;
 mod fetch;
 mod files;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use body::Body;
 pub use cache::{Cache, Clock, Config};
+pub use describe::describe;
 pub use fetch::{BoxError, FetchBody, Filing, Looked};
 pub use index::Usage;
 pub use key::{Key, Room};

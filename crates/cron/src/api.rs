@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Cron;
 
-const PATH: &str = "/accounts/{account}/workers/scripts/{worker}/hearth/scheduled";
+pub(crate) const PATH: &str = "/accounts/{account}/workers/scripts/{worker}/hearth/scheduled";
 
 #[derive(Clone)]
 struct Calls {

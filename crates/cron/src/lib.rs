@@ -7,7 +7,9 @@
 
 pub mod api;
 mod calendar;
+mod describe;
 mod scheduler;
 
 pub use calendar::Calendar;
+pub use describe::describe;
 pub use scheduler::{Cron, Runner};

@@ -1,14 +1,15 @@
 //! The template gallery: `GET /api/templates`, `GET /api/templates/:id`, and `POST /api/templates/:id/deploy`, which makes
 //! a worker of one by the calls that wrangler would make. `hearth init` writes the same files.
 
+mod describe;
+
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
-use hearth_api::{Api, ApiError, PREFIX, code, read};
+use hearth_api::{Api, ApiError, Operation, PREFIX, code, read};
 use hearth_model::WorkerName;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ use tower::ServiceExt;
 use crate::fields::{Fields, bad};
 use crate::project::{self, Calls, File, Project};
 use crate::session::{Session, Tongue};
+
+pub use describe::describe;
 
 /// Where a template's files say the worker's name.
 const NAME: &str = "{{name}}";
@@ -141,13 +144,14 @@ impl AsRef<Api> for State {
     }
 }
 
-/// The gallery's paths. `v4` is Cloudflare's API as a router.
-pub fn router(api: Api, v4: Router) -> Router {
-    Router::new()
-        .route("/api/templates", get(list))
-        .route("/api/templates/{id}", get(show))
-        .route("/api/templates/{id}/deploy", post(deploy))
-        .with_state(State { api, v4 })
+/// The gallery's operations, with whole paths. `v4` is Cloudflare's API as a router.
+pub fn operations(api: Api, v4: Router) -> Vec<Operation> {
+    let state = &State { api, v4 };
+    vec![
+        Operation::new(Method::GET, "/api/templates", list, state),
+        Operation::new(Method::GET, "/api/templates/{id}", show, state),
+        Operation::new(Method::POST, "/api/templates/{id}/deploy", deploy, state),
+    ]
 }
 
 async fn list(_: Session<Gallery>) -> Response {

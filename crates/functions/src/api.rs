@@ -1,12 +1,12 @@
 //! `/api/v1/functions`, word for word as its document says; what that leaves open is decided in `seed-readings.md`.
 
+use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use hearth_api::Caller;
+use hearth_api::{Caller, Operation};
 use hearth_model::WorkerId;
 use http::{Method, StatusCode, header};
 use serde::Deserialize;
@@ -24,19 +24,25 @@ type Answer = Result<Response, Refusal>;
 /// Calls that a page of records has unless it is asked for otherwise.
 const PAGE: u32 = 50;
 
-/// The API as a router for whole paths.
-pub fn router(functions: Functions) -> Router {
-    Router::new()
-        .route("/api/v1/functions", get(list).post(create))
-        .route("/api/v1/functions/{id}", get(show).put(update).delete(delete))
-        .route("/api/v1/functions/{id}/invoke", post(invoke))
-        .route("/api/v1/functions/{id}/stats", get(stats))
-        .route("/api/v1/functions/{id}/invocations", get(invocations))
-        .route("/api/v1/functions/{id}/logs", get(logs))
-        // JSON may write each byte of the code as six.
-        .layer(DefaultBodyLimit::max(6 * MAX_CODE + (1 << 20)))
-        .route("/api/health", get(health))
-        .with_state(functions)
+/// The operations, with whole paths.
+pub fn operations(functions: &Functions) -> Vec<Operation> {
+    const ALL: &str = "/api/v1/functions";
+    const ONE: &str = "/api/v1/functions/{id}";
+    let (get, post) = (Method::GET, Method::POST);
+    let all = vec![
+        Operation::new(get.clone(), ALL, list, functions),
+        Operation::new(post.clone(), ALL, create, functions),
+        Operation::new(get.clone(), ONE, show, functions),
+        Operation::new(Method::PUT, ONE, update, functions),
+        Operation::new(Method::DELETE, ONE, delete, functions),
+        Operation::new(post, "/api/v1/functions/{id}/invoke", invoke, functions),
+        Operation::new(get.clone(), "/api/v1/functions/{id}/stats", stats, functions),
+        Operation::new(get.clone(), "/api/v1/functions/{id}/invocations", invocations, functions),
+        Operation::new(get.clone(), "/api/v1/functions/{id}/logs", logs, functions),
+        Operation::new(get, "/api/health", health, functions),
+    ];
+    // JSON may write each byte of the code as six.
+    all.into_iter().map(|operation| operation.with_body_limit(Some(6 * MAX_CODE + (1 << 20)))).collect()
 }
 
 /// Whether a request to the control host calls a function.
@@ -133,20 +139,20 @@ struct Window {
     offset: Option<u32>,
 }
 
-impl Window {
-    fn bounds(&self) -> (u32, u32) {
-        (self.limit.unwrap_or(PAGE).clamp(1, KEPT), self.offset.unwrap_or(0))
-    }
+/// The page that a query asks for.
+fn bounds(window: Result<Query<Window>, QueryRejection>) -> Result<(u32, u32), Refusal> {
+    let Query(window) = window.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    Ok((window.limit.unwrap_or(PAGE).clamp(1, KEPT), window.offset.unwrap_or(0)))
 }
 
 async fn invocations(
     State(functions): State<Functions>,
     headers: HeaderMap,
     Path(id): Path<String>,
-    Query(window): Query<Window>,
+    window: Result<Query<Window>, QueryRejection>,
 ) -> Answer {
     let function = found(&functions, &headers, &id).await?;
-    let (limit, offset) = window.bounds();
+    let (limit, offset) = bounds(window)?;
     let (records, total) = functions.0.config.records.page(function.worker.id, limit, offset).await;
     shown(StatusCode::OK, json!({ "invocations": records, "total": total }))
 }
@@ -155,10 +161,10 @@ async fn logs(
     State(functions): State<Functions>,
     headers: HeaderMap,
     Path(id): Path<String>,
-    Query(window): Query<Window>,
+    window: Result<Query<Window>, QueryRejection>,
 ) -> Answer {
     let function = found(&functions, &headers, &id).await?;
-    let (limit, offset) = window.bounds();
+    let (limit, offset) = bounds(window)?;
     let (records, _) = functions.0.config.records.page(function.worker.id, limit, offset).await;
     let lines: Vec<Value> = records
         .iter()

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::routing::get;
 use futures::future::BoxFuture;
 use hearth_analytics::Analytics;
-use hearth_api::{Api, ApiConfig, Assets, PublicUrl, analytics};
+use hearth_api::{Api, ApiConfig, Assets, Operation, PublicUrl, analytics};
 use hearth_assets::{Contents, Sites};
 use hearth_cache::Cache;
 use hearth_cron::Cron;
@@ -31,7 +30,7 @@ use hearth_s3::Endpoint;
 use hearth_space::Space;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
@@ -283,31 +282,36 @@ impl Server {
             Arc::new(wiring::data_points(points.clone())) as _,
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
         ];
-        let metrics = wiring::metrics_router(api.clone(), queues.clone(), meters.clone(), counts, more);
+        let metrics = wiring::metrics_operation(api.clone(), queues.clone(), meters.clone(), counts, more);
         let processes = DialectProcesses::new(supervisor.clone());
         let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
-        let dialects = deploy::router(api.clone(), Arc::clone(&processes) as _).merge(nexo.router());
-        let unguarded = d1
-            .signed()
-            .merge(hearth_observe::router(&hub))
-            .merge(metrics)
-            .merge(assets.router())
-            .merge(dialects)
-            .merge(hearth_functions::router(functions));
+        let mut plain = d1.signed();
+        plain.extend(assets.uploads());
+        plain.extend([hearth_observe::connections(&hub), metrics, health()]);
+        plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
+        plain.extend(nexo.operations());
+        plain.extend(hearth_functions::operations(&functions));
         let engines = Engines {
             supervisor: supervisor.clone(),
             platform,
             objects: settings.data_dir.join(OBJECTS_FOLDER),
         };
         operations.extend(hearth_workflows::operations(&api, Arc::new(engines)));
+        let below: Vec<_> = hearth_api::operations()
+            .iter()
+            .chain(&operations)
+            .map(|operation| (operation.method.clone(), operation.path))
+            .collect();
         let v4 = hearth_api::router(api.clone(), operations);
-        let templates = hearth_dialects::templates::router(api, v4.clone());
+        plain.extend(hearth_dialects::templates::operations(api.clone(), v4.clone()));
+        let plain =
+            hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&api, &below, plain));
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
             sites,
-            Arc::new(ControlHost::new(v4.merge(templates).merge(unguarded), nexo)),
+            Arc::new(ControlHost::new(v4.merge(plain), nexo)),
             services.losses(),
         )?;
         inside.begin(Arc::clone(&gateway));
@@ -540,6 +544,12 @@ fn nexo_config(settings: &Settings) -> hearth_dialects::nexo::Config {
     hearth_dialects::nexo::Config { max_concurrent }
 }
 
+/// What a load balancer asks.
+fn health() -> Operation {
+    let well = || async { axum::Json(serde_json::json!({ "status": "ok" })) };
+    Operation::new(Method::GET, "/health", well, &())
+}
+
 /// The control host: the API, dialects, and what a load balancer asks.
 struct ControlHost {
     router: Router,
@@ -549,9 +559,7 @@ struct ControlHost {
 }
 
 impl ControlHost {
-    fn new(api: Router, nexo: Nexo) -> Self {
-        let health = || async { axum::Json(serde_json::json!({ "status": "ok" })) };
-        let router = Router::new().route("/health", get(health)).merge(api);
+    fn new(router: Router, nexo: Nexo) -> Self {
         Self { router, nexo, here: tokio::runtime::Handle::current() }
     }
 }

@@ -14,6 +14,7 @@ mod doctor;
 mod egress;
 mod env;
 mod init;
+mod openapi;
 mod restore;
 mod runtime;
 mod secrets;
@@ -74,6 +75,8 @@ enum Command {
     Backup(backup::Args),
     /// Make a data folder of a backup.
     Restore(restore::Args),
+    /// Print the OpenAPI document of the API.
+    Openapi(openapi::Args),
     /// Look after the encryption of secrets.
     Secrets(secrets::Args),
     /// What the server starts for a D1 database.
@@ -97,6 +100,7 @@ fn main() -> anyhow::Result<()> {
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
         Command::Secrets(args) => secrets::run(&args),
         Command::D1Engine => d1_engine::run(),
     }

@@ -11,12 +11,14 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod describe;
 mod embedded;
 mod kv;
 mod rules;
 mod store;
 mod wire;
 
+pub use describe::describe;
 pub use embedded::{Clock, Config, Embedded, system_clock};
 pub use kv::Kv;
 pub use rules::{Key, Refusal};

@@ -10,9 +10,12 @@
 
 mod alarms;
 mod api;
+mod describe;
 mod folder;
 mod keeper;
 mod snapshot;
+
+pub use describe::describe;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

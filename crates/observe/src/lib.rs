@@ -9,6 +9,7 @@
 
 mod circle;
 mod consumers;
+mod describe;
 mod hub;
 mod logs;
 mod redact;
@@ -16,11 +17,12 @@ mod seen;
 mod settings;
 mod tail;
 
+pub use describe::describe;
 pub use hub::{Hub, Marks, Watch, Workers};
 pub use logs::{Config as LogsConfig, Logs};
 pub use seen::{Seen, Subject, console_text, event_name, request_id};
 pub use settings::{Observability, TailConsumer};
-pub use tail::{CallerIp, router};
+pub use tail::{CallerIp, connections};
 
 /// Everything below `/client/v4`.
 pub fn operations(api: &hearth_api::Api, hub: &Hub) -> Vec<hearth_api::Operation> {

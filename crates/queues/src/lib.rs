@@ -15,6 +15,7 @@
 
 mod api;
 mod consume;
+mod describe;
 mod embedded;
 mod queues;
 mod rules;
@@ -22,6 +23,7 @@ mod store;
 mod wire;
 
 pub use consume::{Undone, Workers};
+pub use describe::describe;
 pub use embedded::{Clock, Config, Embedded, system_clock};
 pub use queues::{Outgoing, Queues};
 pub use rules::{Consumer, ConsumerKind, QueueSettings, Refusal};

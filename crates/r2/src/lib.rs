@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod describe;
 mod lifecycle;
 mod notify;
 pub mod store;
 mod wire;
 
+pub use describe::describe;
 pub use notify::{Action, CopySource, Listeners, Notification, Subject};
 pub use store::{Config, R2};

@@ -11,5 +11,5 @@ mod api;
 mod engine;
 pub mod instance;
 
-pub use api::operations;
+pub use api::{describe, operations};
 pub use engine::{Engine, EngineError};

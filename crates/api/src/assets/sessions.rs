@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::routing::post;
 use hearth_assets::{ContentHash, Contents, Folder};
 use hearth_model::AccountId;
 use hearth_store::AssetSession;
@@ -22,7 +20,6 @@ use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::read;
 use crate::params::Params;
-use crate::path::PREFIX;
 use crate::routes::Operation;
 use crate::state::Api;
 
@@ -105,13 +102,14 @@ impl Assets {
         vec![Operation::new(Method::POST, path, begin, self)]
     }
 
-    /// The uploads, which show a session's token instead of an API token.
-    pub fn router(&self) -> Router {
-        let path = format!("{PREFIX}/accounts/{{account}}/workers/assets/upload");
-        Router::new()
-            .route(&path, post(upload::bulk))
-            .route(&format!("{path}/{{hash}}"), post(upload::single))
-            .with_state(self.clone())
+    /// The uploads, with whole paths: they show a session's token instead of an API token.
+    pub fn uploads(&self) -> Vec<Operation> {
+        const MANY: &str = "/client/v4/accounts/{account}/workers/assets/upload";
+        const ONE: &str = "/client/v4/accounts/{account}/workers/assets/upload/{hash}";
+        vec![
+            Operation::new(Method::POST, MANY, upload::bulk, self),
+            Operation::new(Method::POST, ONE, upload::single, self),
+        ]
     }
 
     /// The session whose token a call shows.

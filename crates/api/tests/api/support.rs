@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, router};
+use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, plain_router, router};
 use hearth_assets::Contents;
 use hearth_model::{BindingKind, Exports, Launch, ProbeError, Probed};
 use hearth_space::Space;
@@ -136,7 +136,8 @@ impl Hearth {
         let api = Api::new(store.clone(), notes.clone(), config);
         let contents = Contents::open(folder.path().join("assets"), Space::unbounded()).unwrap();
         let assets = Assets::new(api.clone(), contents);
-        let router = router(api, assets.operations()).merge(assets.router());
+        let uploads = plain_router(api.clone(), assets.uploads());
+        let router = router(api, assets.operations()).merge(uploads);
         Self { router, store, notes, account, assets, folder }
     }
 

@@ -2,6 +2,7 @@
 //! by.
 
 mod databases;
+mod describe;
 mod error;
 mod export;
 mod graphql;
@@ -15,9 +16,6 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, put};
 use hearth_api::{ApiError, InAccount, Operation, Params, code};
 use hearth_store::{Resource, ResourceKind, Store, StoreError};
 use http::Method;
@@ -28,6 +26,7 @@ use crate::history::History;
 use crate::insights::Insights;
 use crate::{D1, DatabaseId};
 
+pub use self::describe::describe;
 pub use self::transfers::TransferConfig;
 
 /// What the endpoints stand on. Cheap to clone.
@@ -108,11 +107,11 @@ impl Endpoints {
 
     /// The signed URLs, for the control host. They need no token: each is good for one file of one database, in one
     /// direction, for a time.
-    pub fn signed(&self) -> Router {
-        Router::new()
-            .route(signature::UPLOAD, put(transfers::upload).layer(DefaultBodyLimit::disable()))
-            .route(signature::DOWNLOAD, get(transfers::download))
-            .with_state(self.clone())
+    pub fn signed(&self) -> Vec<Operation> {
+        vec![
+            Operation::new(Method::PUT, signature::UPLOAD, transfers::upload, self).with_body_limit(None),
+            Operation::new(Method::GET, signature::DOWNLOAD, transfers::download, self),
+        ]
     }
 
     /// Removes what databases left behind whose deletion was interrupted. For the start, before anything is served.

@@ -3,19 +3,20 @@
 //! `hello.<base>` is the latest, which a rollback changes too; `v1.hello.<base>` and `<alias>.hello.<base>` are versions.
 
 mod api;
+mod describe;
 mod view;
 mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::{get, post};
-use hearth_api::{Api, to_its_end};
+use hearth_api::{Api, Operation};
 use hearth_store::Worker;
+use http::Method;
 
 use crate::Processes;
+
+pub use describe::describe;
 
 /// Where the dialect keeps how long a function may be idle.
 const IDLE: &str = "idle_timeout_s";
@@ -38,13 +39,17 @@ impl AsRef<Api> for State {
     }
 }
 
-/// The dialect's paths.
-pub fn router(api: Api, processes: Arc<dyn Processes>) -> Router {
-    Router::new()
-        .route("/api/deploy", get(api::list))
-        .route("/api/deploy/{name}", get(api::get).post(api::deploy).delete(api::delete))
-        .route("/api/rollback/{name}", post(api::rollback))
-        .route("/api/stop/{name}", post(api::stop))
-        .layer(from_fn(to_its_end))
-        .with_state(State { api, processes })
+/// The dialect's operations, with whole paths.
+pub fn operations(api: Api, processes: Arc<dyn Processes>) -> Vec<Operation> {
+    const FUNCTION: &str = "/api/deploy/{name}";
+    let state = &State { api, processes };
+    let all = vec![
+        Operation::new(Method::GET, "/api/deploy", api::list, state),
+        Operation::new(Method::GET, FUNCTION, api::get, state),
+        Operation::new(Method::POST, FUNCTION, api::deploy, state),
+        Operation::new(Method::DELETE, FUNCTION, api::delete, state),
+        Operation::new(Method::POST, "/api/rollback/{name}", api::rollback, state),
+        Operation::new(Method::POST, "/api/stop/{name}", api::stop, state),
+    ];
+    all.into_iter().map(Operation::to_its_end).collect()
 }

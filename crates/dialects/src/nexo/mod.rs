@@ -5,6 +5,7 @@
 
 mod api;
 mod code;
+mod describe;
 mod routes;
 mod stats;
 mod traffic;
@@ -12,15 +13,14 @@ mod view;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::middleware::from_fn;
-use axum::routing::{get, post};
-use hearth_api::{Api, to_its_end};
+use hearth_api::{Api, Operation};
 use hearth_model::Dialect;
 use hearth_store::StoreError;
+use http::Method;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::Processes;
+pub use describe::describe;
 use routes::Routes;
 use stats::Tally;
 
@@ -79,15 +79,20 @@ impl Nexo {
         })))
     }
 
-    /// The paths of the dialect that ask for a token.
-    pub fn router(&self) -> Router {
-        Router::new()
-            .route("/stats", get(api::stats))
-            .route("/api/functions", get(api::list).post(api::create))
-            .route("/api/functions/{id}", get(api::get).put(api::update).delete(api::delete))
-            .route("/api/functions/{id}/invoke", post(api::invoke))
-            .route("/api/functions/{id}/stats", get(api::stats_of))
-            .layer(from_fn(to_its_end))
-            .with_state(self.clone())
+    /// The operations of the dialect, with whole paths.
+    pub fn operations(&self) -> Vec<Operation> {
+        const FUNCTIONS: &str = "/api/functions";
+        const FUNCTION: &str = "/api/functions/{id}";
+        let all = vec![
+            Operation::new(Method::GET, "/stats", api::stats, self),
+            Operation::new(Method::GET, FUNCTIONS, api::list, self),
+            Operation::new(Method::POST, FUNCTIONS, api::create, self),
+            Operation::new(Method::GET, FUNCTION, api::get, self),
+            Operation::new(Method::PUT, FUNCTION, api::update, self),
+            Operation::new(Method::DELETE, FUNCTION, api::delete, self),
+            Operation::new(Method::POST, "/api/functions/{id}/invoke", api::invoke, self),
+            Operation::new(Method::GET, "/api/functions/{id}/stats", api::stats_of, self),
+        ];
+        all.into_iter().map(Operation::to_its_end).collect()
     }
 }

@@ -14,5 +14,5 @@ mod viewer;
 
 pub use api::CallerIp;
 pub(crate) use registry::Tails;
-pub use socket::router;
+pub use socket::connections;
 pub(crate) use viewer::Viewer;

@@ -3,12 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::StatusCode;
+use hearth_api::Operation;
+use http::{Method, StatusCode};
 
 use super::viewer::Messages;
 use crate::hub::Hub;
@@ -29,8 +28,8 @@ const PING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(90);
 
 /// The addresses of tails, for the control host. They need no token: each holds an id that only who made the tail knows.
-pub fn router(hub: &Hub) -> Router {
-    Router::new().route("/tail/{id}", get(connect)).with_state(hub.clone())
+pub fn connections(hub: &Hub) -> Operation {
+    Operation::new(Method::GET, "/tail/{id}", connect, hub)
 }
 
 async fn connect(State(hub): State<Hub>, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Response {

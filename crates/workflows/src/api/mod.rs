@@ -1,6 +1,7 @@
 //! The REST endpoints, as wrangler and the SDKs call them (wrangler-api.md 9.1).
 
 mod definitions;
+mod describe;
 mod instances;
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ const INSTANCE_STATUS: u32 = 10402;
 
 const WORKFLOWS: &str = "/accounts/{account}/workflows";
 const WORKFLOW: &str = "/accounts/{account}/workflows/{workflow}";
+
+pub use describe::describe;
 
 #[derive(Clone)]
 struct Calls {

@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 
 use super::internal::Inside;
 
-pub use page::{data_points, lost_traces, router};
+pub use page::{data_points, lost_traces, operation};
 
 /// Requests of workers to the outside, counted on their way.
 #[derive(Default)]

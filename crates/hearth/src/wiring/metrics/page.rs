@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use hearth_analytics::Analytics as Engine;
-use hearth_api::{Api, ApiError};
+use hearth_api::{Api, ApiError, Operation};
 use hearth_gateway::LATENCY_BOUNDS_US;
 use hearth_metrics::{CONTENT_TYPE, Histogram, Labels, Operations, Page, Report, Source};
 use hearth_queues::Queues;
 use hearth_store::{ResourceKind, Store};
 use hearth_supervisor::START_BOUNDS_US;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use parking_lot::Mutex;
 
 use super::super::services::Attach;
@@ -178,18 +176,18 @@ struct Scraped {
 }
 
 /// `/metrics` on the control host, for callers with a token of the whole installation.
-pub fn router(
+pub fn operation(
     api: Api,
     queues: Queues,
     meters: Meters,
     operations: Arc<Operations>,
     more: Vec<Arc<dyn Source>>,
-) -> Router {
+) -> Operation {
     let backlogs = Arc::new(Backlogs { queues, store: api.store().clone(), seen: Mutex::default() });
     let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(meters), operations, Arc::clone(&backlogs) as _];
     sources.extend(more);
     let scraped = Scraped { api, page: Page::new(sources), backlogs };
-    Router::new().route("/metrics", get(page)).with_state(Arc::new(scraped))
+    Operation::new(Method::GET, "/metrics", page, &Arc::new(scraped))
 }
 
 async fn page(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Result<Response, ApiError> {

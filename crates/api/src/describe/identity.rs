@@ -1,0 +1,114 @@
+//! Users, accounts, API tokens.
+
+use hearth_openapi::{
+    Document, Family, Schema, any, array, boolean, delete, get, literal, map, object, one_of, post,
+    reference, string, time,
+};
+
+use super::{gone, null, texts};
+
+pub(super) fn describe(document: &mut Document) {
+    let mut section = document.section("Identity", "Who calls, and API tokens.", Family::cloudflare());
+    section.segment("token", "The token's id");
+    let verified = || object().has("id", string()).has("status", one_of(&["active"]));
+    section.add(get("/user/tokens/verify", "Verify token").gives(verified()));
+    section.add(get("/accounts/{account}/tokens/verify", "Verify account token").gives(verified()));
+    let user = object()
+        .has("id", string())
+        .has("email", string())
+        .has("username", string())
+        .has("first_name", null())
+        .has("last_name", null())
+        .has("telephone", null())
+        .has("country", null())
+        .has("zipcode", null())
+        .has("two_factor_authentication_enabled", boolean())
+        .has("two_factor_authentication_locked", boolean())
+        .has("suspended", boolean());
+    section.add(get("/user", "Show user").gives(user));
+    section.schema(
+        "Account",
+        object()
+            .has("id", string())
+            .has("name", string())
+            .has("type", one_of(&["standard"]))
+            .has("settings", object().has("enforce_twofactor", boolean()))
+            .has("created_on", time()),
+    );
+    section.add(get("/accounts", "List accounts").gives_pages_of(reference("Account")));
+    section.add(get("/accounts/{account}", "Show account").gives(reference("Account")));
+    let membership = object()
+        .has("id", string())
+        .has("status", one_of(&["accepted"]))
+        .has("account", reference("Account"))
+        .has("roles", texts())
+        .has("permissions", map(any()));
+    section.add(get("/memberships", "List memberships").gives_pages_of(membership));
+
+    section.schema("Token", token());
+    section.schema("NewToken", new_token());
+    section.schema(
+        "MadeToken",
+        token().has("value", string().about("The token itself. It is shown this once.")),
+    );
+    let group = object().has("id", string()).has("name", string()).has("scopes", texts());
+    let groups = |path: &'static str, title| {
+        get(path, title)
+            .query("name", string(), "Only the group of this name.")
+            .query("scope", string(), "Only groups of this scope.")
+            .gives(array(group.clone()))
+    };
+    section.add(groups("/user/tokens/permission_groups", "List permission groups"));
+    section.add(groups("/accounts/{account}/tokens/permission_groups", "List account permission groups"));
+    section.add(get("/user/tokens", "List tokens").gives_pages_of(reference("Token")));
+    section
+        .add(post("/user/tokens", "Create token").takes(reference("NewToken")).gives(reference("MadeToken")));
+    section.add(get("/user/tokens/{token}", "Show token").gives(reference("Token")));
+    section.add(delete("/user/tokens/{token}", "Delete token").gives(gone()));
+    const OF_ACCOUNT: &str = "/accounts/{account}/tokens";
+    section.add(get(OF_ACCOUNT, "List account tokens").gives_pages_of(reference("Token")));
+    section.add(
+        post(OF_ACCOUNT, "Create account token").takes(reference("NewToken")).gives(reference("MadeToken")),
+    );
+    const ONE: &str = "/accounts/{account}/tokens/{token}";
+    section.add(get(ONE, "Show account token").gives(reference("Token")));
+    section.add(delete(ONE, "Delete account token").gives(gone()));
+}
+
+fn token() -> Schema {
+    let group = object().has("id", string()).has("name", string());
+    let policy = object()
+        .has("id", string())
+        .has("effect", one_of(&["allow"]))
+        .has("permission_groups", array(group))
+        .has("resources", map(string()));
+    object()
+        .has("id", string().about("For R2, also the access key's id."))
+        .has("name", string())
+        .has("status", one_of(&["active", "expired"]))
+        .has("issued_on", time())
+        .has("modified_on", time())
+        .has("policies", array(policy))
+        .may("not_before", time())
+        .may("expires_on", time())
+}
+
+fn new_token() -> Schema {
+    let group = object().may("id", string()).may("name", string());
+    let policy = object()
+        .has("effect", one_of(&["allow"]))
+        .has("permission_groups", array(group).about("Each by its id or its name."))
+        .has(
+            "resources",
+            map(literal("*")).about(
+                "`com.cloudflare.api.account.<account>` or `com.cloudflare.edge.r2.bucket.<account>_default_<bucket>`.",
+            ),
+        )
+        .may("id", string());
+    object()
+        .has("name", string())
+        .has("policies", array(policy))
+        .may("not_before", time().or_null())
+        .may("expires_on", time().or_null())
+        .may("condition", object().about("None is supported: it must be empty.").or_null())
+}
