@@ -1,5 +1,7 @@
 //! Objects.
 
+use std::collections::BTreeMap;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +17,8 @@ use super::super::store::{
 };
 
 const STORAGE_CLASS: &str = "cf-r2-storage-class";
+/// Ours: custom metadata, as a JSON object of strings. Cloudflare's endpoint takes none.
+const CUSTOM_METADATA: &str = "cf-r2-custom-metadata";
 
 fn view(object: &Object) -> Value {
     let custom: serde_json::Map<_, _> =
@@ -142,7 +146,14 @@ pub(super) async fn put(
             })?),
             None => None,
         };
+    let custom: BTreeMap<String, String> = match text(HeaderName::from_static(CUSTOM_METADATA)) {
+        Some(text) => serde_json::from_str(&text).map_err(|error| {
+            R2Error::InvalidArgument(format!("{CUSTOM_METADATA} is no JSON object of strings: {error}"))
+        })?,
+        None => BTreeMap::new(),
+    };
     let options = PutOptions {
+        custom: custom.into_iter().collect(),
         http: HttpMetadata {
             content_type: text(header::CONTENT_TYPE),
             content_language: text(header::CONTENT_LANGUAGE),
