@@ -29,7 +29,7 @@ setup: runtime/node_modules/.stamp ## Install what a build needs: system package
 	@scripts/packages build
 
 .PHONY: setup-tests
-setup-tests: setup tests/node_modules/.stamp tests/.venv/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
+setup-tests: setup tests/node_modules/.stamp tests/.venv/.stamp sdk/node_modules/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
 	@scripts/packages tests
 
 # `npm install --no-save` takes the versions and checksums from the lock file and leaves it alone, as `npm ci` does; but
@@ -43,10 +43,20 @@ tests/node_modules/.stamp: tests/package.json tests/package-lock.json tests/.npm
 	cd tests && npm install --no-save --loglevel=error
 	@touch $@
 
+sdk/node_modules/.stamp: sdk/package.json sdk/package-lock.json sdk/.npmrc
+	cd sdk && npm install --no-save --loglevel=error
+	@touch $@
+
 tests/.venv/.stamp: tests/requirements.txt
 	@scripts/packages venv
 	python3 -m venv tests/.venv
 	tests/.venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@
+
+tests/.venv-openapi/.stamp: tests/requirements-openapi.txt
+	@scripts/packages venv
+	python3 -m venv tests/.venv-openapi
+	tests/.venv-openapi/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 # ---- build and run -----------------------------------------------------------------------------------------
@@ -64,6 +74,12 @@ dist: setup ## Release build with workerd inside: one file to copy; leaves targe
 	cargo build --release --locked -p hearth --features embedded-runtime
 	@mkdir -p target/release
 	@cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth-with-runtime
+
+.PHONY: sdk
+sdk: setup sdk/node_modules/.stamp ## The npm package in sdk/, of the API of this checkout's binary
+	cargo build --locked -p hearth
+	"$(CARGO_TARGET_DIR)/debug/hearth" openapi > sdk/openapi.json
+	cd sdk && npm run build
 
 .PHONY: serve
 serve: export HEARTH_LISTEN := $(HEARTH_LISTEN)
@@ -116,6 +132,12 @@ test-frameworks: setup-tests tests/frameworks/browser/node_modules/.stamp ## Bui
 tests/frameworks/browser/node_modules/.stamp: tests/frameworks/browser/package.json tests/frameworks/browser/package-lock.json
 	cd tests/frameworks/browser && npm install --no-save --loglevel=error
 	@touch $@
+
+.PHONY: test-openapi
+test-openapi: setup-tests tests/.venv-openapi/.stamp ## What Schemathesis makes up, sent to the APIs of functions and templates
+	cargo build --locked --workspace --bins --tests
+	HEARTH_BIN="$(HEARTH_BIN)" cargo nextest run --locked -p hearth-testing --test e2e_openapi --run-ignored only \
+		--no-capture --profile heavy
 
 # A short run of it is part of `make test-e2e`.
 .PHONY: torture

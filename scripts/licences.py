@@ -2,7 +2,7 @@
 """Holds the dependencies against deny.toml.
 
     licences.py rust           every crate that is linked: its licence is allowed, no crate is there in two versions
-    licences.py npm <folder>   every package in <folder>/package-lock.json: its licence is allowed
+    licences.py npm <folder>   every package in <folder>/package-lock.json that users get: its licence is allowed
     licences.py lock-files     no committed lock file or npm setting names the registry that it was made with
 
 Prints what is wrong, one line each, and exits with 1 if anything is.
@@ -100,12 +100,12 @@ def linked_crates(targets):
 
 
 def npm_packages(folder):
-    """(name, version, licence) of every package in the folder's lock file."""
+    """(name, version, licence) of every package in the folder's lock file that is not for development only."""
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     return [
         (path.rpartition("node_modules/")[2], package.get("version"), package.get("license"))
         for path, package in packages.items()
-        if path
+        if path and not package.get("dev")
     ]
 
 
