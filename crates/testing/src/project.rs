@@ -188,7 +188,9 @@ impl Project {
         let mut command = clean("npm".into(), self.path());
         command.args(args).envs(self.env.iter().cloned());
         if let Some(home) = std::env::home_dir() {
-            command.env("npm_config_userconfig", home.join(".npmrc")).env("npm_config_cache", home.join(".npm"));
+            command
+                .env("npm_config_userconfig", home.join(".npmrc"))
+                .env("npm_config_cache", home.join(".npm"));
         }
         let mut ran = run(command, "").await;
         ran.output.insert_str(0, &format!("$ npm {}\n", args.join(" ")));
