@@ -53,7 +53,8 @@ pub struct Match {
 pub struct Served {
     /// The worker as published.
     pub worker: PublishedWorker,
-    /// Its name as it stands in hosts: `<worker>`, or `<worker>.<account label>`. Not every dialect's worker is found by it.
+    /// Its name as it stands in hosts: `<worker>`, `<worker>.<account label>`, or of Pages `<project>.pages` with that label.
+    /// Not every dialect's worker is found by it.
     key: Arc<str>,
     /// Versions' own names or the first digits of their ids, and aliases.
     previews: HashMap<Box<str>, VersionId>,
@@ -65,7 +66,7 @@ pub struct Served {
 
 impl Served {
     fn new(worker: PublishedWorker, traffic: Arc<Traffic>) -> Self {
-        let key = host_key(&worker.name, worker.account_label.as_deref());
+        let key = host_key(worker.dialect, &worker.name, worker.account_label.as_deref());
         let mut previews = HashMap::with_capacity(worker.versions.len());
         // The newest comes first and keeps a name that several claim; an alias never hides a version.
         for version in &worker.versions {
@@ -108,11 +109,14 @@ impl Served {
 }
 
 /// A worker's name as it stands in hosts, below a base domain.
-fn host_key(name: &WorkerName, label: Option<&str>) -> String {
-    match label {
-        Some(label) => format!("{}.{}", name.folded(), label.to_ascii_lowercase()),
-        None => name.folded(),
+fn host_key(dialect: Dialect, name: &WorkerName, label: Option<&str>) -> String {
+    let mut key = name.folded();
+    let pages = (dialect == Dialect::Pages).then_some(Dialect::PAGES_LABEL);
+    for label in pages.into_iter().chain(label) {
+        key.push('.');
+        key.push_str(&label.to_ascii_lowercase());
     }
+    key
 }
 
 #[derive(Debug, Clone, Default)]
@@ -222,7 +226,8 @@ impl RouteTable {
     /// The worker of this name in the account of another worker: what its service bindings mean.
     pub fn sibling(&self, of: WorkerId, name: &WorkerName) -> Option<Arc<Served>> {
         let snapshot = self.current.load();
-        let key = host_key(name, snapshot.by_id.get(&of)?.worker.account_label.as_deref());
+        let label = snapshot.by_id.get(&of)?.worker.account_label.as_deref();
+        let key = host_key(Dialect::Workers, name, label);
         snapshot.by_key.get(&*key).filter(|served| served.worker.dialect == Dialect::Workers).cloned()
     }
 
@@ -313,7 +318,7 @@ impl Snapshot {
         let traffic = self.by_id.get(&worker.id).map(|old| Arc::clone(&old.traffic)).unwrap_or_default();
         self.remove(worker.id);
         let served = Arc::new(Served::new(worker, traffic));
-        if served.worker.dialect.owns_host() {
+        if served.worker.dialect.has_host() {
             self.by_key.insert(Arc::clone(&served.key), Arc::clone(&served));
         }
         self.by_id.insert(served.worker.id, served);
@@ -333,8 +338,19 @@ impl Snapshot {
             || self.by_key.get(prefix).filter(|served| served.worker.subdomain).map(|w| found(w, None));
         match prefix.split_once('.') {
             None => exact().or_else(|| self.dashed(prefix)),
-            Some((name, key)) => self.preview(name, key).or_else(exact).or_else(|| self.dashed(prefix)),
+            Some((name, key)) => self
+                .project(prefix)
+                .or_else(|| self.preview(name, key))
+                .or_else(exact)
+                .or_else(|| self.dashed(prefix)),
         }
+    }
+
+    /// A Pages project: its host looks like that of a version of a worker called `pages`, which yields.
+    fn project(&self, key: &str) -> Option<Target> {
+        let served = self.by_key.get(key)?;
+        let is_served = served.worker.dialect == Dialect::Pages && served.worker.subdomain;
+        is_served.then(|| found(served, None))
     }
 
     /// `<version or alias>-<worker>`: both may hold hyphens, so every split is tried.

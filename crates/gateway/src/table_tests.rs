@@ -112,6 +112,40 @@ fn an_exact_worker_name_comes_before_a_preview_of_the_same_text() {
 }
 
 #[test]
+fn a_project_has_a_place_of_its_own() {
+    let project = |name: &str| PublishedWorker { dialect: Dialect::Pages, ..aliased(name, "fix-api") };
+    let site = project("site");
+    let newest = site.versions[0].id;
+    let of_team = PublishedWorker { account_label: Some("team".to_owned()), ..project("site") };
+    let workers = vec![published("site"), aliased("pages", "site"), site, of_team.clone()];
+    let (worker, team) = (workers[0].id, of_team.id);
+    let table = table([workers, vec![of_team]].concat(), vec![]);
+    let owner = |host: &str| match table.lookup(false, &HostName::parse(host).unwrap(), "/") {
+        Target::Worker(found) => Some((found.worker.worker.id, found.worker.worker.dialect, found.version)),
+        _ => None,
+    };
+    assert_eq!(owner("site.localhost").unwrap(), (worker, Dialect::Workers, None));
+    // Not the version of the worker `pages` that has this alias.
+    assert_eq!(
+        owner("Site.pages.localhost").map(|(_, dialect, version)| (dialect, version)),
+        Some((Dialect::Pages, None))
+    );
+    for name in ["fix-api".to_owned(), newest.prefix()] {
+        let (_, dialect, version) = owner(&format!("{name}.site.pages.localhost")).unwrap();
+        assert_eq!((dialect, version), (Dialect::Pages, Some(newest)), "{name}");
+    }
+    assert_eq!(owner("site.pages.team.localhost").unwrap(), (team, Dialect::Pages, None));
+    assert_eq!(owner("other.pages.localhost"), None);
+    assert_eq!(owner("pages.localhost").unwrap().1, Dialect::Workers);
+    assert!(
+        table.sibling(team, &"site".parse().unwrap()).is_none(),
+        "a project is no worker that a binding means"
+    );
+    table.remove_worker(team);
+    assert_eq!(owner("site.pages.team.localhost"), None);
+}
+
+#[test]
 fn switches_are_honoured() {
     let mut worker = aliased("app", "beta");
     worker.subdomain = false;

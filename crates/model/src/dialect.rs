@@ -20,11 +20,16 @@ pub enum Dialect {
     Functions,
     /// `/api/functions` and `/fn/*`: a handler with a route.
     Nexo,
+    /// Cloudflare's Pages: a project, whose versions are its deployments.
+    Pages,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Workers, Self::Deploy, Self::Functions, Self::Nexo];
+    pub const ALL: [Self; 5] = [Self::Workers, Self::Deploy, Self::Functions, Self::Nexo, Self::Pages];
+
+    /// The label of a host that stands behind a project's name: `<project>.pages.<base-domain>`.
+    pub const PAGES_LABEL: &str = "pages";
 
     /// As it is stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -33,12 +38,18 @@ impl Dialect {
             Self::Deploy => "deploy",
             Self::Functions => "functions",
             Self::Nexo => "nexo",
+            Self::Pages => "pages",
         }
     }
 
     /// Whether what it makes is served on `<name>.<base-domain>`: among these dialects a name has one owner.
     pub fn owns_host(self) -> bool {
         matches!(self, Self::Workers | Self::Deploy)
+    }
+
+    /// Whether what it makes has a host of its own below the base domains.
+    pub fn has_host(self) -> bool {
+        self.owns_host() || self == Self::Pages
     }
 
     /// A worker's name among those of all dialects, for counts and charts: where a name has a host it has one owner.
@@ -53,6 +64,7 @@ impl Dialect {
             Self::Deploy => "function of /api/deploy",
             Self::Functions => "function of /api/v1/functions",
             Self::Nexo => "function of /api/functions",
+            Self::Pages => "Pages project",
         }
     }
 }
@@ -80,7 +92,7 @@ mod tests {
     fn a_qualified_name_is_one_worker_s() {
         let name = "hello".parse().unwrap();
         let names: Vec<_> = Dialect::ALL.into_iter().map(|dialect| dialect.qualified(&name)).collect();
-        assert_eq!(names, ["hello", "hello", "functions/hello", "nexo/hello"]);
+        assert_eq!(names, ["hello", "hello", "functions/hello", "nexo/hello", "pages/hello"]);
     }
 
     #[test]

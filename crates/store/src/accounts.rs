@@ -1,6 +1,6 @@
 //! Accounts and their host labels.
 
-use hearth_model::AccountId;
+use hearth_model::{AccountId, Dialect};
 use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -173,6 +173,12 @@ pub(crate) async fn insert(
 /// `<version>.<worker>.<base>` of the default account and `<worker>.<account>.<base>` look alike, so a label is either
 /// an account's or a worker's of the default account.
 async fn check_free(connection: &mut SqliteConnection, label: &str, for_default: bool) -> Result<()> {
+    if label == Dialect::PAGES_LABEL && !for_default {
+        return Err(StoreError::conflict(
+            Entity::Account,
+            format!("the label `{label}` is reserved: hosts of Pages projects end in it"),
+        ));
+    }
     let account: Option<String> = sqlx::query_scalar("SELECT name FROM accounts WHERE subdomain = ?")
         .bind(label)
         .fetch_optional(&mut *connection)

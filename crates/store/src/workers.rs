@@ -307,6 +307,18 @@ pub(crate) async fn insert(
             format!("the name `{name}` is reserved: it is the host label of the account `{owner}`"),
         ));
     }
+    if *dialect == Dialect::Pages
+        && account.is_default
+        && let Some(owner) = accounts::label_owner(connection, Dialect::PAGES_LABEL).await?
+    {
+        return Err(StoreError::conflict(
+            Entity::Worker,
+            format!(
+                "the account `{owner}` has the subdomain `{}`, where projects have their hosts; give it another one first",
+                Dialect::PAGES_LABEL
+            ),
+        ));
+    }
     let now = rows::now().as_microsecond();
     sqlx::query(
         "INSERT INTO workers (id, account, dialect, name, folded, created_on, modified_on)
