@@ -22,7 +22,7 @@ pub use contents::{Coding, Content, Contents, Folder, Incoming, IncomingError, P
 pub use manifest::{ContentHash, File, Manifest, NewFile, Unreadable};
 pub use range::Part;
 pub use rules::{ConfigError, Rules};
-pub use site::{Answer, Asked, Site};
+pub use site::{Answer, Asked, Routes, Site};
 pub use sites::{Library, Loaded, SiteError, SiteSource, Sites};
 
 /// Largest file, in bytes.

@@ -1,5 +1,7 @@
 //! A version's assets as requests meet them: who answers, and what. Pure; the contents are fetched elsewhere.
 
+mod pages;
+
 use hearth_model::{Compatibility, NotFoundHandling};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
@@ -9,6 +11,8 @@ use crate::manifest::{ContentHash, Manifest};
 use crate::rules::base::{decode, encode};
 
 use crate::rules::{Redirected, Rules, WorkerFirst};
+
+pub use pages::Routes;
 
 /// For browsers: keep it, and ask each time whether it is still the same.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
@@ -48,6 +52,8 @@ pub struct Site {
     rules: Rules,
     has_worker: bool,
     navigation: bool,
+    /// Set where Pages' rules hold.
+    pages: Option<Routes>,
 }
 
 impl Site {
@@ -56,7 +62,12 @@ impl Site {
         let (on, off, since) = NAVIGATION;
         let flag = |name: &str| compatibility.flags.iter().any(|flag| flag == name);
         let navigation = flag(on) || (compatibility.date.as_str() >= since && !flag(off));
-        Self { manifest, rules, has_worker, navigation }
+        Self { manifest, rules, has_worker, navigation, pages: None }
+    }
+
+    /// A deployment of Pages. `routes` are the paths that are its code's, if it has some.
+    pub fn of_pages(manifest: Manifest, rules: Rules, routes: Routes, has_worker: bool) -> Self {
+        Self { manifest, rules, has_worker, navigation: false, pages: Some(routes) }
     }
 
     /// Bytes of memory that it takes, about.
@@ -67,6 +78,9 @@ impl Site {
     /// What a request from outside gets; None: it is the worker's.
     pub fn route(&self, asked: Asked<'_>) -> Option<Answer> {
         let path = asked.url.path();
+        if let Some(of_code) = self.of_code(path) {
+            return (!of_code).then(|| self.pages_answer(asked));
+        }
         let to_worker = match &self.rules.worker_first {
             _ if !self.has_worker => false,
             WorkerFirst::Paths { assets, .. } if assets.is_match(path) => false,
@@ -87,6 +101,9 @@ impl Site {
 
     /// What the `ASSETS` binding answers, and whoever has no worker.
     pub fn answer(&self, asked: Asked<'_>) -> Answer {
+        if self.pages.is_some() {
+            return self.pages_answer(asked);
+        }
         let (status, mut headers, content) = match self.decide(asked, self.rules.not_found) {
             Decision::NoIntent { outside: true } => {
                 return Answer { status: StatusCode::NOT_FOUND, headers: HeaderMap::new(), content: None };

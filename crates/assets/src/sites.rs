@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hashlink::LruCache;
-use hearth_model::{AccountId, AssetsConfig, Compatibility, VersionId};
+use hearth_model::{AccountId, AssetsConfig, Compatibility, PagesRoutes, VersionId};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::contents::{Contents, Folder};
 use crate::manifest::{Manifest, Unreadable};
 use crate::rules::{ConfigError, Rules};
-use crate::site::Site;
+use crate::site::{Routes, Site};
 
 /// Bytes of memory for sites.
 const MEMORY: usize = 64 << 20;
@@ -28,6 +28,8 @@ pub struct SiteSource {
     pub manifest: Bytes,
     /// How they are served.
     pub config: AssetsConfig,
+    /// Set where Pages' rules hold.
+    pub pages: Option<PagesRoutes>,
     /// Of the version.
     pub compatibility: Compatibility,
     /// Whether there is code beside them.
@@ -146,8 +148,16 @@ impl Sites {
         // Adding up what an account has takes as long as it has files.
         let made = tokio::task::spawn_blocking(move || {
             let manifest = Manifest::read(source.manifest)?;
-            let rules = Rules::read(&source.config)?;
-            let site = Site::new(manifest, rules, &source.compatibility, source.has_worker);
+            let site = match &source.pages {
+                None => {
+                    let rules = Rules::read(&source.config)?;
+                    Site::new(manifest, rules, &source.compatibility, source.has_worker)
+                }
+                Some(routes) => {
+                    let (rules, _) = Rules::lenient(&source.config);
+                    Site::of_pages(manifest, rules, Routes::read(routes)?, source.has_worker)
+                }
+            };
             Ok::<_, SiteError>(Loaded { site, folder: contents.folder(&source.account)? })
         });
         let loaded = made.await.map_err(|error| SiteError::Folder(io::Error::other(error)))??;

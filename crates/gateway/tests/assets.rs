@@ -24,6 +24,7 @@ async fn site(rig: &Rig, name: &str, config: AssetsConfig) -> PublishedWorker {
     let media_type = Some("text/html".to_owned());
     let file = NewFile { path: "/page.html".to_owned(), content, size: PAGE.len() as u32, media_type };
     let source = SiteSource {
+        pages: None,
         account: worker.account.clone(),
         manifest: Manifest::write(&[file]).into(),
         config,

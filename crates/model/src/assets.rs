@@ -13,6 +13,25 @@ pub struct VersionAssets {
     pub bytes: u64,
     /// How they are served.
     pub config: AssetsConfig,
+    /// Of a deployment of Pages, whose rules differ: which paths are its code's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<PagesRoutes>,
+}
+
+/// `_routes.json`: which paths are the code's of a deployment of Pages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PagesRoutes {
+    /// These are, with `*` for anything.
+    pub include: Vec<String>,
+    /// These are not, whatever else matches.
+    pub exclude: Vec<String>,
+}
+
+impl PagesRoutes {
+    /// All paths: what code has that does not say.
+    pub fn all() -> Self {
+        Self { include: vec!["/*".to_owned()], exclude: Vec::new() }
+    }
 }
 
 /// How assets are served: `metadata.assets.config` of an upload, by its names there.

@@ -26,7 +26,7 @@ mod version;
 mod workflow;
 
 pub use access::{Access, AccessToken, PublishedAccess, TokenHash};
-pub use assets::{AssetsConfig, HtmlHandling, NotFoundHandling, RunWorkerFirst, VersionAssets};
+pub use assets::{AssetsConfig, HtmlHandling, NotFoundHandling, PagesRoutes, RunWorkerFirst, VersionAssets};
 pub use binding::{Binding, BindingError, BindingKind, RateLimit};
 pub use compatibility::{Compatibility, CompatibilityError};
 pub use cron::{Cron, CronError};

@@ -99,7 +99,7 @@ impl Api {
         let bytes = files.iter().map(|file| u64::from(file.size)).sum();
         let count = files.len() as u64;
         let manifest = store.put_asset_manifest(Manifest::write(&files).into()).await?;
-        Ok(VersionAssets { manifest, files: count, bytes, config })
+        Ok(VersionAssets { manifest, files: count, bytes, config, pages: None })
     }
 }
 

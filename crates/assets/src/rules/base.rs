@@ -53,6 +53,11 @@ impl BasePath {
         Ok(Self(if segments.is_empty() { "/".to_owned() } else { format!("/{}/", segments.join("/")) }))
     }
 
+    /// Assets lie at the top.
+    pub(super) fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     pub(crate) fn is_root(&self) -> bool {
         self.0 == "/"
     }

@@ -41,6 +41,12 @@ pub(crate) struct HeaderRules {
 
 impl HeaderRules {
     pub(super) fn read(text: &str) -> Result<Self, Vec<Invalid>> {
+        let (this, invalid) = Self::parse(text);
+        if invalid.is_empty() { Ok(this) } else { Err(invalid) }
+    }
+
+    /// The lines that hold, and those that do not.
+    pub(super) fn parse(text: &str) -> (Self, Vec<Invalid>) {
         let mut invalid = Vec::new();
         let mut rules: Vec<(usize, Rule)> = Vec::new();
         // Below a path that does not hold, no line is looked at.
@@ -80,11 +86,9 @@ impl HeaderRules {
                 invalid.push(Invalid::new(*number, "No headers specified"));
             }
         }
-        if !invalid.is_empty() {
-            return Err(invalid);
-        }
         let by_host = rules.iter().any(|(_, rule)| rule.path.starts_with("https://"));
-        Ok(Self { rules: last_of_each(rules.into_iter().map(|(_, rule)| rule).collect()), by_host })
+        let rules = last_of_each(rules.into_iter().map(|(_, rule)| rule).collect());
+        (Self { rules, by_host }, invalid)
     }
 
     /// Changes a response's headers as the rules say that match the request.

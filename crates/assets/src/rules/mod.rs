@@ -38,6 +38,9 @@ pub enum ConfigError {
     /// `base_path`.
     #[error("Invalid assets base_path: {0}")]
     BasePath(String),
+    /// `_routes.json`.
+    #[error("Invalid _routes.json: {0}")]
+    Routes(String),
 }
 
 /// How a version's assets are served, ready for use.
@@ -52,6 +55,27 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Reads what Pages has of a configuration, passing over the lines that do not hold; which they are is told.
+    pub fn lenient(config: &AssetsConfig) -> (Self, Vec<String>) {
+        let html = HtmlHandling::default();
+        let (redirects, of_redirects) =
+            Redirects::parse(config.redirects.as_deref().unwrap_or_default(), html);
+        let (headers, of_headers) = HeaderRules::parse(config.headers.as_deref().unwrap_or_default());
+        let errors = [
+            (!of_redirects.is_empty()).then(|| ConfigError::Redirects(report(&of_redirects))),
+            (!of_headers.is_empty()).then(|| ConfigError::Headers(report(&of_headers))),
+        ];
+        let rules = Self {
+            html,
+            not_found: NotFoundHandling::default(),
+            base: BasePath::root(),
+            worker_first: WorkerFirst::Always(false),
+            redirects,
+            headers,
+        };
+        (rules, errors.into_iter().flatten().map(|error| error.to_string()).collect())
+    }
+
     /// Reads a configuration.
     ///
     /// # Errors

@@ -48,6 +48,12 @@ pub(crate) enum Redirected {
 
 impl Redirects {
     pub(super) fn read(text: &str, html: HtmlHandling) -> Result<Self, Vec<Invalid>> {
+        let (this, invalid) = Self::parse(text, html);
+        if invalid.is_empty() { Ok(this) } else { Err(invalid) }
+    }
+
+    /// The lines that hold, and those that do not.
+    pub(super) fn parse(text: &str, html: HtmlHandling) -> (Self, Vec<Invalid>) {
         let mut invalid = Vec::new();
         let mut this = Self::default();
         let mut seen = HashSet::new();
@@ -82,7 +88,7 @@ impl Redirects {
                 invalid.push(Invalid::new(number, message));
             }
         }
-        if invalid.is_empty() { Ok(this) } else { Err(invalid) }
+        (this, invalid)
     }
 
     /// What becomes of a request to `url`.

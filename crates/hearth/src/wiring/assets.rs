@@ -35,7 +35,8 @@ impl Library for KnownAssets {
         let served = read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         Ok(served.map(|served| {
             let ServedAssets { account, assets, manifest, compatibility, has_code } = served;
-            SiteSource { account, manifest, config: assets.config, compatibility, has_worker: has_code }
+            let (config, pages) = (assets.config, assets.pages);
+            SiteSource { account, manifest, config, pages, compatibility, has_worker: has_code }
         }))
     }
 }
