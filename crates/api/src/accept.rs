@@ -141,11 +141,26 @@ impl<'a> Call<'a> {
         self,
         existing: Option<Worker>,
         previous: Option<Version>,
+        candidate: Candidate,
+        then: Then,
+    ) -> Result<Accepted, ApiError> {
+        self.install_as(VersionId::random(), existing, previous, candidate, then).await
+    }
+
+    /// The same under an id that is known before.
+    pub async fn install_as(
+        self,
+        id: VersionId,
+        existing: Option<Worker>,
+        previous: Option<Version>,
         mut candidate: Candidate,
         then: Then,
     ) -> Result<Accepted, ApiError> {
-        for binding in &mut candidate.bindings.bindings {
-            binding.own_by(self.name);
+        // What a binding names is a worker, and another dialect's worker of that name is none.
+        if self.dialect == Dialect::Workers {
+            for binding in &mut candidate.bindings.bindings {
+                binding.own_by(self.name);
+            }
         }
         self.check_services(&candidate.bindings).await?;
         self.api.check_tail_workers(self.account, self.name, &candidate.settings).await?;
@@ -153,7 +168,6 @@ impl<'a> Call<'a> {
         let mut bindings = self.with_texts(&candidate.bindings, previous.as_ref()).await?;
         let wanted = &candidate.objects;
         let planned = self.plan_migrations(existing.as_ref(), wanted, &mut bindings, then).await?;
-        let id = VersionId::random();
         let worker_id = existing.as_ref().map_or_else(WorkerId::random, |worker| worker.id);
         let launch = launch(&self.account.id, worker_id, self.name, id, &candidate, bindings.clone());
         let probed = match candidate.format {
@@ -234,7 +248,7 @@ impl<'a> Call<'a> {
         for (binding, service) in bindings.services() {
             let target: Option<WorkerName> = service.parse().ok();
             let exists = match &target {
-                Some(target) if target == self.name => true,
+                Some(target) if self.dialect == Dialect::Workers && target == self.name => true,
                 Some(target) => self.api.find_worker(self.account, target).await?.is_some(),
                 None => false,
             };

@@ -40,7 +40,7 @@ impl Default for ApiConfig {
 
 impl ApiConfig {
     /// Largest body of an upload, in bytes: source maps come on top of the code and are often larger.
-    pub(crate) fn max_body_bytes(&self) -> usize {
+    pub fn max_body_bytes(&self) -> usize {
         usize::try_from(self.max_upload_bytes.saturating_mul(3)).unwrap_or(usize::MAX).max(1 << 20)
     }
 
@@ -55,7 +55,10 @@ impl ApiConfig {
 
     /// Refuses a host below a base domain for a zone or a custom domain: workers have their own hosts there, and
     /// another account's worker may be, or become, the one that is meant.
-    pub(crate) fn check_host(&self, host: &Hostname) -> Result<(), ApiError> {
+    ///
+    /// # Errors
+    /// 400.
+    pub fn check_host(&self, host: &Hostname) -> Result<(), ApiError> {
         self.refuse_ours(host.as_str(), host.suffixes().skip(1))
     }
 

@@ -114,6 +114,10 @@ pub mod code {
     pub const D1_NOT_FOUND: u32 = 7404;
     /// A D1 database's name that the account has already.
     pub const D1_NAME_TAKEN: u32 = 7502;
+    /// No such project of Pages: wrangler then offers to make it.
+    pub const PROJECT_NOT_FOUND: u32 = 8_000_007;
+    /// No such deployment of such a project.
+    pub const PAGES_DEPLOYMENT_NOT_FOUND: u32 = 8_000_009;
     /// No such route or custom domain.
     pub const ROUTE_NOT_FOUND: u32 = 10009;
 }
@@ -184,6 +188,24 @@ impl ApiError {
     /// No such worker, on the services paths: wrangler 4.40 and older insist on this code.
     pub fn service_not_found() -> Self {
         Self::not_found(code::SERVICE_NOT_FOUND, "This service does not exist on your account.")
+    }
+
+    /// No such project of Pages.
+    pub fn project_not_found() -> Self {
+        Self::not_found(
+            code::PROJECT_NOT_FOUND,
+            "Project not found. The specified project name does not match any of your existing projects.",
+        )
+    }
+
+    /// No such deployment of a project of Pages.
+    pub fn deployment_not_found(id: &str) -> Self {
+        Self::not_found(
+            code::PAGES_DEPLOYMENT_NOT_FOUND,
+            format!(
+                "The deployment {id:?} does not exist. It may have been deleted, or belong to another project."
+            ),
+        )
     }
 
     /// No such version of the worker.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hearth_model::{
-    CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, Split, VersionId, WorkerId,
-    WorkerName,
+    CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, Split, VersionAssets,
+    VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{Account, Entity, Inserted, Scope, StoreError, Subdomain, Worker};
 use jiff::Timestamp;
@@ -17,7 +17,10 @@ use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::runtime::Change;
 use crate::state::Api;
-use crate::upload::{Inherit, PlannedModule, ScriptSettings, WantedObjects, resolve_bindings, too_large};
+use crate::upload::{
+    Form, Inherit, PlannedBindings, PlannedModule, ScriptSettings, WantedObjects, plan, resolve_bindings,
+    too_large,
+};
 
 /// What a dialect makes of what it was sent.
 #[derive(Debug, Clone)]
@@ -38,6 +41,21 @@ pub struct Making {
     pub subdomain: Option<Subdomain>,
     /// What the dialect keeps of the worker; None: as it was.
     pub settings: Option<Value>,
+}
+
+/// A version of a dialect's worker that comes as an upload.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// Its id.
+    pub id: VersionId,
+    /// Code, settings and bindings; None: there are assets alone.
+    pub form: Option<Form>,
+    /// Its static assets.
+    pub assets: VersionAssets,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether it gets all traffic.
+    pub deploy: bool,
 }
 
 impl Api {
@@ -117,6 +135,48 @@ impl Api {
         let previous = call.latest(existing.as_ref()).await?;
         let Accepted { worker, version, deployment, .. } =
             call.install(existing, previous, candidate, Then::Deploy).await?;
+        Ok(Inserted { worker, version, deployment })
+    }
+
+    /// Probes an upload, stores it as a version of a worker, and gives it all traffic if it shall have it. The caller holds
+    /// the worker's lock ([`Api::lock`]).
+    ///
+    /// # Errors
+    /// 400 with what the runtime says of the code, or what of the upload does not hold.
+    pub async fn publish(
+        &self,
+        caller: &Caller,
+        account: &Account,
+        worker: Worker,
+        publication: Publication,
+    ) -> Result<Inserted, ApiError> {
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let Publication { id, form, assets, annotations, deploy } = publication;
+        let mut candidate = Candidate {
+            format: Format::Assets,
+            modules: Vec::new(),
+            bindings: PlannedBindings::default(),
+            compatibility: Compatibility::new(Some(Compatibility::FOR_DIALECTS), Vec::new(), today)?,
+            limits: Limits::default(),
+            annotations,
+            trigger: "upload",
+            settings: ScriptSettings::default(),
+            objects: WantedObjects::default(),
+            assets: Some(assets),
+        };
+        if let Some(form) = form {
+            let plan = plan(form, &[], Inherit::Strict, today, self.config().max_upload_bytes)?;
+            candidate.format = plan.format;
+            candidate.modules = plan.modules;
+            candidate.bindings = plan.bindings;
+            candidate.compatibility = plan.compatibility;
+            candidate.limits = plan.limits;
+        }
+        let name = worker.name.clone();
+        let call = Call { api: self, caller, account, dialect: worker.dialect, name: &name };
+        let then = if deploy { Then::Deploy } else { Then::Keep };
+        let Accepted { worker, version, deployment, .. } =
+            call.install_as(id, Some(worker), None, candidate, then).await?;
         Ok(Inserted { worker, version, deployment })
     }
 

@@ -69,6 +69,14 @@ impl Api {
         Ok(self.store().worker_by_name(&account.id, Dialect::Workers, name).await?)
     }
 
+    /// A project of Pages by name.
+    ///
+    /// # Errors
+    /// 8000007 when it does not exist.
+    pub async fn project(&self, account: &Account, name: &WorkerName) -> Result<Worker, ApiError> {
+        self.find_of(account, Dialect::Pages, name).await?.ok_or_else(ApiError::project_not_found)
+    }
+
     /// A worker of Cloudflare's API by name, if it exists.
     pub(crate) async fn find_worker(
         &self,

@@ -1,9 +1,8 @@
-//! The tokens of uploads: JSON Web Tokens, since wrangler reads their `exp`, signed with HMAC-SHA256 (RFC 7515).
+//! The tokens of uploads; wrangler reads their `exp`.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use serde::{Deserialize, Serialize};
+
+use crate::jwt;
 
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,33 +31,23 @@ pub(super) struct Claims {
     pub edge_kv_upload_concurrency: Option<u32>,
 }
 
-/// `{"alg":"HS256","typ":"JWT"}`.
-const HEAD: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
-
 impl Claims {
     /// The token.
     pub(super) fn sign(&self, key: &[u8; 32]) -> String {
-        // A structure of texts and numbers serializes without fail.
-        let body = URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default());
-        let signed = format!("{HEAD}.{body}");
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+        jwt::sign(self, key)
     }
 
     /// What a token says, if it is one of ours and has not ended at `now`.
     pub(super) fn verify(token: &str, key: &[u8; 32], now: i64) -> Option<Self> {
-        let (signed, tag) = token.rsplit_once('.')?;
-        let (head, body) = signed.split_once('.')?;
-        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
-        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes(), &tag).ok()?;
-        let claims: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
-        (head == HEAD && claims.exp > now).then_some(claims)
+        jwt::verify(token, key, now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn only_our_own_tokens_count_and_only_in_time() {

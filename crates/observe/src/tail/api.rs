@@ -1,4 +1,4 @@
-//! `workers/scripts/:worker/tails` and `workers/tails/by-consumer/:worker` (wrangler-api.md 3 and 10).
+//! `workers/scripts/:worker/tails`, the same of a deployment of Pages, and `workers/tails/by-consumer/:worker` (wrangler-api.md 3 and 10).
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequestParts, State};
 use hearth_api::{Api, ApiError, InAccount, Json, Operation, Params, Reply, code};
-use hearth_store::Worker;
+use hearth_store::{Account, Entity, Worker};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use jiff::Timestamp;
@@ -54,9 +54,17 @@ struct Wanted {
 /// The operations below `/client/v4`.
 pub(crate) fn operations(api: &Api, hub: &Hub) -> Vec<Operation> {
     const TAILS: &str = "/accounts/{account}/workers/scripts/{worker}/tails";
+    const PAGES_TAILS: &str = "/accounts/{account}/pages/projects/{project}/deployments/{deployment}/tails";
     let scheme = if api.config().public_url.scheme == "https" { "wss" } else { "ws" };
     let calls = Calls { api: api.clone(), hub: hub.clone(), scheme };
     vec![
+        Operation::new(Method::POST, PAGES_TAILS, create_of_deployment, &calls),
+        Operation::new(
+            Method::DELETE,
+            "/accounts/{account}/pages/projects/{project}/deployments/{deployment}/tails/{tail}",
+            delete_of_deployment,
+            &calls,
+        ),
         Operation::new(Method::GET, TAILS, list, &calls),
         Operation::new(Method::POST, TAILS, create, &calls),
         Operation::new(
@@ -83,17 +91,71 @@ async fn create(
     Json(wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {
     let worker = calls.api.find_any(&account, params.get("worker")).await?;
-    let filters = Filters::read(&wanted.filters, caller)
-        .map_err(|error| ApiError::bad_request(code::BAD_BODY, error))?;
-    let id = add(&calls.hub, &worker, filters)?;
-    // Who is told that the tail is there may count on seeing the next request.
-    calls.hub.settled(worker.id).await;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    Ok(Reply::new(json!({
-        "id": id,
-        "url": format!("{}://{host}/tail/{id}", calls.scheme),
-        "expires_at": expiry(Duration::ZERO),
-    })))
+    calls.open(&worker, &wanted.filters, caller, &headers).await
+}
+
+/// A tail of one deployment of a project: of its worker, that version alone.
+async fn create_of_deployment(
+    State(calls): State<Calls>,
+    InAccount(account): InAccount,
+    params: Params,
+    From(caller): From,
+    headers: HeaderMap,
+    Json(mut wanted): Json<Wanted>,
+) -> Result<Reply, ApiError> {
+    let project = calls.project(&account, &params).await?;
+    let unknown = || ApiError::deployment_not_found(params.get("deployment"));
+    let version = params.get("deployment").parse().map_err(|_| unknown())?;
+    match calls.api.store().version(project.id, version).await {
+        Err(error) if error.is_not_found(Entity::Version) => return Err(unknown()),
+        found => drop(found?),
+    }
+    wanted.filters.push(json!({"scriptVersion": version.to_string()}));
+    calls.open(&project, &wanted.filters, caller, &headers).await
+}
+
+async fn delete_of_deployment(
+    State(calls): State<Calls>,
+    InAccount(account): InAccount,
+    params: Params,
+) -> Result<Reply, ApiError> {
+    let project = calls.project(&account, &params).await?;
+    calls.close(&project, params.get("tail"));
+    Ok(Reply::null())
+}
+
+impl Calls {
+    async fn project(&self, account: &Account, params: &Params) -> Result<Worker, ApiError> {
+        let name = params.get("project").parse().map_err(|_| ApiError::project_not_found())?;
+        self.api.project(account, &name).await
+    }
+
+    async fn open(
+        &self,
+        worker: &Worker,
+        filters: &[Value],
+        caller: Option<IpAddr>,
+        headers: &HeaderMap,
+    ) -> Result<Reply, ApiError> {
+        let filters =
+            Filters::read(filters, caller).map_err(|error| ApiError::bad_request(code::BAD_BODY, error))?;
+        let id = add(&self.hub, worker, filters)?;
+        // Who is told that the tail is there may count on seeing the next request.
+        self.hub.settled(worker.id).await;
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        Ok(Reply::new(json!({
+            "id": id,
+            "url": format!("{}://{host}/tail/{id}", self.scheme),
+            "expires_at": expiry(Duration::ZERO),
+        })))
+    }
+
+    /// A tail ends with its viewer too, and wrangler ends it after that: it must not fail then.
+    fn close(&self, worker: &Worker, tail: &str) {
+        if self.hub.tails().lock().remove(tail, worker.id) {
+            self.hub.reseat(worker.id);
+        }
+    }
 }
 
 fn add(hub: &Hub, worker: &Worker, filters: Filters) -> Result<String, ApiError> {
@@ -130,10 +192,7 @@ async fn delete(
     params: Params,
 ) -> Result<Reply, ApiError> {
     let worker = calls.api.find_any(&account, params.get("worker")).await?;
-    // A tail ends with its viewer too, and wrangler ends it after that: it must not fail then.
-    if calls.hub.tails().lock().remove(params.get("tail"), worker.id) {
-        calls.hub.reseat(worker.id);
-    }
+    calls.close(&worker, params.get("tail"));
     Ok(Reply::null())
 }
 
