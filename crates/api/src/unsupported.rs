@@ -6,7 +6,7 @@ use crate::error::{ApiError, code};
 use crate::path::PREFIX;
 
 /// The first path segments below an account, or further down, and what they stand for.
-const RESOURCES: [(&str, &str); 18] = [
+const RESOURCES: [(&str, &str); 17] = [
     ("r2-catalog", "The R2 Data Catalog is"),
     ("workflows", "Workflows are"),
     ("hyperdrive", "Hyperdrive is"),
@@ -14,7 +14,6 @@ const RESOURCES: [(&str, &str); 18] = [
     ("secrets_store", "The Secrets Store is"),
     ("mtls_certificates", "mTLS certificates are"),
     ("pipelines", "Pipelines are"),
-    ("pages", "Pages is"),
     ("ai", "Workers AI is"),
     ("ai-search", "AI Search is"),
     ("images", "Images is"),
@@ -76,7 +75,7 @@ mod tests {
         for (path, expected) in [
             ("/client/v4/accounts/a/hyperdrive", Some("Hyperdrive is")),
             ("/client/v4/accounts/a/hyperdrive/configs", Some("Hyperdrive is")),
-            ("/client/v4/pages/assets/upload", Some("Pages is")),
+            ("/client/v4/pages/assets/upload", None),
             ("/client/v4/accounts/a/hyperdrives", None),
             ("/client/v4/accounts/a", None),
             ("/client/v4/nothing", None),

@@ -22,6 +22,7 @@ use hearth_metrics::{Operations, Usage};
 use hearth_model::AccountId;
 use hearth_objects::Objects;
 use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
+use hearth_pages::Pages;
 use hearth_queues::Queues;
 use hearth_r2::R2;
 use hearth_ratelimit::Limits;
@@ -262,6 +263,8 @@ impl Server {
         let api = Api::new(store.clone(), Arc::clone(&platform) as _, config);
         let assets = Assets::new(api.clone(), contents.clone());
         operations.extend(assets.operations());
+        let pages = Pages::new(api.clone(), contents.clone());
+        operations.extend(pages.operations());
         let functions = Functions::new(hearth_functions::Config {
             api: api.clone(),
             store: store.clone(),
@@ -287,6 +290,7 @@ impl Server {
         let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
         let mut plain = d1.signed();
         plain.extend(assets.uploads());
+        plain.extend(pages.uploads());
         plain.extend([hearth_observe::connections(&hub), metrics, health()]);
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
         plain.extend(nexo.operations());

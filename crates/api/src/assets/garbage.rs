@@ -6,9 +6,13 @@ use std::time::Duration;
 use hearth_assets::{ContentHash, Manifest};
 use hearth_model::AccountId;
 use hearth_store::AssetsInUse;
+use jiff::{SignedDuration, Timestamp};
 
 use super::announce::Announcement;
 use super::sessions::Assets;
+
+/// How long files that a project of Pages has uploaded are kept for its next deployment.
+const PROJECT_FILES: SignedDuration = SignedDuration::from_hours(24);
 
 /// What went wrong, for the operator.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -44,6 +48,10 @@ impl Assets {
                 }
             }
         }
+        let live = needed.iter().map(ToString::to_string).collect();
+        let before = Timestamp::now() - PROJECT_FILES;
+        let of_projects = store.sweep_project_files(account, before, &live).await?;
+        needed.extend(of_projects.iter().filter_map(|content| content.parse::<ContentHash>().ok()));
         let (contents, account_id) = (self.contents().clone(), account.clone());
         let found = tokio::task::spawn_blocking(move || {
             let folder = contents.folder(&account_id)?;

@@ -1,0 +1,3 @@
+export function onRequest() {
+  throw new Error("the function's own");
+}
