@@ -300,6 +300,50 @@ def assets(api, worker):
     api.no("uploadAsset", 400, data=b"another", kind="text/plain", hash="0" * 32, **session)
 
 
+def pages(api):
+    """A project of Pages: files, deployments, domains, a tail."""
+    variables = {"env_vars": {"S": {"type": "secret_text", "value": "s3cret"}, "P": {"type": "plain_text", "value": "p"}}}
+    wanted = {"name": "contract", "production_branch": "main", "deployment_configs": {"production": variables}}
+    api.ok("createPagesProject", json=wanted)
+    one = {"project": "contract"}
+    api.ok("changePagesProject", json={"deployment_configs": {"preview": {"kv_namespaces": {}}}}, **one)
+    upload = {"bearer": api.ok("showPagesUploadToken", **one)["jwt"]}
+    hashes = {"hashes": ["a1", "b2"]}
+    assert api.ok("checkPagesFiles", json=hashes, **upload) == ["a1", "b2"]
+    contents = [{"key": key, "value": "aGVsbG8=", "base64": True, "metadata": {"contentType": "text/html"}} for key in ("a1", "b2")]
+    assert api.ok("uploadPagesFiles", json=contents, **upload)["successful_key_count"] == 2
+    api.ok("keepPagesFiles", json=hashes, **upload)
+    api.no("uploadPagesFiles", 400, json=[{"key": "../c", "value": ""}], **upload)
+    code = "export default { fetch(request, env) { return env.ASSETS.fetch(request) } }"
+    files = ("manifest", "application/json", '{"/index.html": "a1", "/b.html": "b2"}')
+    script = ("_worker.js", "application/javascript", code)
+    first = {**one, "deployment": api.ok("createPagesDeployment", **form([files, script]), **one)["id"]}
+    second = api.ok("createPagesDeployment", **form([files]), **one)
+    draft = api.ok("createPagesDeployment", **form([files, ("branch", "text/plain", "fix/api")]), **one)
+    api.no("createPagesDeployment", 400, **form([("manifest", "application/json", '{"/../a": "a1"}')]), **one)
+    assert api.ok("rollBackPagesProject", **first)["id"] == first["deployment"]
+    api.ok("retryPagesDeployment", **first)
+    api.ok("listPagesDeployments", query={"env": "production", "per_page": 5}, **one)
+    api.ok("showPagesDeployment", **first)
+    api.ok("showPagesDeploymentLog", **first)
+    tail = api.ok("createPagesTail", json={"filters": []}, **first)["id"]
+    api.ok("deletePagesTail", tail=tail, **first)
+    api.ok("deletePagesDeployment", deployment=second["id"], **one)
+    api.no("deletePagesDeployment", 400, deployment=draft["id"], **one)
+    api.ok("deletePagesDeployment", query={"force": "true"}, deployment=draft["id"], **one)
+    domain = {**one, "domain": "www.pages-contract.example"}
+    api.ok("addPagesDomain", json={"name": domain["domain"]}, **one)
+    api.ok("listPagesDomains", **one)
+    api.ok("showPagesDomain", **domain)
+    api.ok("validatePagesDomain", **domain)
+    api.ok("listPagesProjects")
+    api.ok("showPagesProject", **one)
+    api.ok("deletePagesDomain", **domain)
+    api.ok("purgePagesBuildCache", **one)
+    api.ok("deletePagesProject", **one)
+    api.no("showPagesProject", 404, **one)
+
+
 def hosts(api, worker):
     """Where a worker is reached, by whom, and what it reaches."""
     api.ok("showAccountSubdomain")
@@ -549,6 +593,7 @@ def main():
     kv, database, queue = storage(api)
     worker, record = workers(api, kv, database)
     assets(api, worker)
+    pages(api)
     url = hosts(api, worker)
     identity(api)
     running(api, worker, url)

@@ -10,17 +10,23 @@ pub fn describe(document: &mut Document) {
     let about = "What workers do, as it happens and as it was kept.";
     let mut section = document.section("Logs", about, Family::cloudflare());
     section.segment("tail", "The tail's id");
+    section.segment("project", "The name of a project of Pages");
+    section.segment("deployment", "The deployment's id");
     let tail = || object().has("id", string()).has("expires_at", time());
     const TAILS: &str = "/accounts/{account}/workers/scripts/{worker}/tails";
     section.add(get(TAILS, "List tails").gives(array(tail().has("connected", boolean()))));
-    let filters = array(any())
-        .about("As wrangler sends them: by outcome, method, header, query text, address, sampling rate.");
-    section.add(
-        post(TAILS, "Create tail")
-            .may_take(object().may("filters", filters))
-            .gives(tail().has("url", string().about("A WebSocket of the subprotocol `trace-v1`."))),
-    );
+    let wanted = || {
+        let filters = array(any())
+            .about("As wrangler sends them: by outcome, method, header, query text, address, sampling rate.");
+        object().may("filters", filters)
+    };
+    let created = || tail().has("url", string().about("A WebSocket of the subprotocol `trace-v1`."));
+    section.add(post(TAILS, "Create tail").may_take(wanted()).gives(created()));
     section.add(delete(format!("{TAILS}/{{tail}}"), "Delete tail").gives(literal(serde_json::Value::Null)));
+    const PAGES: &str = "/accounts/{account}/pages/projects/{project}/deployments/{deployment}/tails";
+    section.add(post(PAGES, "Create Pages tail").may_take(wanted()).gives(created()));
+    let path = format!("{PAGES}/{{tail}}");
+    section.add(delete(path, "Delete Pages tail").gives(literal(serde_json::Value::Null)));
     let producer = object().has("script", string());
     section.add(
         get("/accounts/{account}/workers/tails/by-consumer/{worker}", "List tailed workers")

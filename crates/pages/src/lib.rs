@@ -12,6 +12,7 @@
 
 mod api;
 mod bindings;
+mod describe;
 mod error;
 mod form;
 mod names;
@@ -20,3 +21,4 @@ mod token;
 mod view;
 
 pub use api::Pages;
+pub use describe::describe;

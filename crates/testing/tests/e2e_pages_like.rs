@@ -50,7 +50,10 @@ const DIFFERENCES: [(&str, &str); 5] = [
     ("GET /about.html/", "the simulator opens a file as a folder and fails: 502"),
     ("GET /data.json/", "as above"),
     ("GET /noextension/", "as above"),
-    ("GET /image.svg if-none-match=ETAG", "a 304 says what the 200 says, as RFC 9110 wants it; the simulator's says nothing"),
+    (
+        "GET /image.svg if-none-match=ETAG",
+        "a 304 says what the 200 says, as RFC 9110 wants it; the simulator's says nothing",
+    ),
     ("GET /image.svg if-none-match=W/ETAG", "as above"),
 ];
 

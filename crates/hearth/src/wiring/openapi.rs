@@ -17,6 +17,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn document() -> Document {
     let mut document = Document::default();
     hearth_api::describe(&mut document);
+    hearth_pages::describe(&mut document);
     hearth_kv::describe(&mut document);
     hearth_r2::describe(&mut document);
     hearth_d1::api::describe(&mut document);
