@@ -192,6 +192,10 @@ impl Project {
                 .env("npm_config_userconfig", home.join(".npmrc"))
                 .env("npm_config_cache", home.join(".npm"));
         }
+        // How the machine reaches registries: whom it trusts, and by which way.
+        for name in ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         let mut ran = run(command, "").await;
         ran.output.insert_str(0, &format!("$ npm {}\n", args.join(" ")));
         ran

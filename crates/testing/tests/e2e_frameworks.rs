@@ -11,7 +11,8 @@ async fn a_framework(name: &str, title: &str) {
     let deployed = project.npm(&["run", "deploy"]).await.expect_ok();
     let browser = hearth.project(&tests_folder("frameworks/browser"));
     let port = hearth.address().port().to_string();
-    let looked = browser.node(&["look.mjs", &hearth.host(name), &port, title]).await;
+    let host = format!("{name}.localhost");
+    let looked = browser.node(&["look.mjs", &host, &port, title]).await;
     assert!(looked.ok, "{}\n{deployed}", looked.output);
 }
 
