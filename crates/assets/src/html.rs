@@ -82,18 +82,21 @@ impl<'a> Files<'a> {
         match self.not_found {
             NotFoundHandling::None => None,
             NotFoundHandling::SinglePageApplication => self.manifest.get("/index.html").map(Intent::Serve),
-            NotFoundHandling::Page404 => {
-                let mut folder = path;
-                while !folder.is_empty() {
-                    folder = folder.rfind('/').map_or("", |at| &folder[..at]);
-                    if let Some(file) = self.manifest.get(&format!("{folder}/404.html")) {
-                        return Some(Intent::NotFound(file));
-                    }
-                }
-                None
-            }
+            NotFoundHandling::Page404 => nearest_404(self.manifest, path).map(Intent::NotFound),
         }
     }
+}
+
+/// The `404.html` of the path's folder, or of the nearest above it that has one.
+pub(crate) fn nearest_404<'a>(manifest: &'a Manifest, path: &str) -> Option<File<'a>> {
+    let mut folder = path;
+    while !folder.is_empty() {
+        folder = folder.rfind('/').map_or("", |at| &folder[..at]);
+        if let Some(file) = manifest.get(&format!("{folder}/404.html")) {
+            return Some(file);
+        }
+    }
+    None
 }
 
 /// What is tried, in its order.

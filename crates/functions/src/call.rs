@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_model::{VersionId, WorkerId};
+use hearth_model::{Limits, VersionId, WorkerId};
 use hearth_supervisor::{
     AcquireError, CallMemory, Death, Ending, FunctionError, INVOKE_HEADER, Identity, Instances, RequestBody,
     Scheduled, SendError, Visit,
@@ -163,7 +163,11 @@ impl Functions {
         let error = match answer {
             Ok(answer) => return Ok((answer, outcome)),
             Err(Failed::Function(error)) => error,
-            Err(Failed::Died(death)) => self.of_death(id, version, death).await,
+            Err(Failed::Died(death)) => {
+                let limits = self.limits(id, version).await;
+                outcome.memory = at_death(outcome.memory, death, &limits);
+                of_death(death, &limits)
+            }
         };
         let duration_ms = outcome.took.as_secs_f64() * 1000.0;
         Ok((
@@ -183,9 +187,15 @@ impl Functions {
                 let (this, identity) = (self.clone(), Arc::clone(identity));
                 tokio::spawn(async move {
                     let took = visit.began.elapsed().unwrap_or_default();
-                    let error = this.of_death(identity.key.worker, identity.key.version, death).await;
+                    let limits = this.limits(identity.key.worker, identity.key.version).await;
+                    let memory = at_death(memory, death, &limits);
                     let duration_ms = round(took.as_secs_f64() * 1000.0);
-                    let called = Called { success: false, duration_ms, error: Some(error), logs: Vec::new() };
+                    let called = Called {
+                        success: false,
+                        duration_ms,
+                        error: Some(of_death(death, &limits)),
+                        logs: Vec::new(),
+                    };
                     this.remember(&identity, &visit, called, memory);
                 });
             }
@@ -225,28 +235,33 @@ impl Functions {
         config.records.add(whose.function, record);
     }
 
-    /// What a process's end means to who called.
-    async fn of_death(&self, id: WorkerId, version: VersionId, death: Death) -> FunctionError {
-        let limits = match self.store().version(id, version).await {
-            Ok(version) => version.limits,
-            Err(_) => hearth_model::Limits::default(),
-        };
-        let (kind, message) = match death {
-            Death::Timeout => (
-                "Timeout",
-                format!("The function took longer than its timeout of {} s.", limits.timeout_ms() / 1000),
-            ),
-            Death::Memory => (
-                "OutOfMemory",
-                format!("The function used more than its {} MB of memory.", limits.memory_mb()),
-            ),
-            Death::CpuBudget | Death::Stuck => {
-                ("CpuLimit", "The function went on using the processor when it had answered.".to_owned())
-            }
-            _ => ("Crashed", "The function's process ended before it had answered.".to_owned()),
-        };
-        FunctionError { kind: kind.to_owned(), message, stack: String::new() }
+    async fn limits(&self, id: WorkerId, version: VersionId) -> Limits {
+        self.store().version(id, version).await.map(|version| version.limits).unwrap_or_default()
     }
+}
+
+/// What a process's end means to who called.
+fn of_death(death: Death, limits: &Limits) -> FunctionError {
+    let (kind, message) = match death {
+        Death::Timeout => (
+            "Timeout",
+            format!("The function took longer than its timeout of {} s.", limits.timeout_ms() / 1000),
+        ),
+        Death::Memory => {
+            ("OutOfMemory", format!("The function used more than its {} MB of memory.", limits.memory_mb()))
+        }
+        Death::CpuBudget | Death::Stuck => {
+            ("CpuLimit", "The function went on using the processor when it had answered.".to_owned())
+        }
+        _ => ("Crashed", "The function's process ended before it had answered.".to_owned()),
+    };
+    FunctionError { kind: kind.to_owned(), message, stack: String::new() }
+}
+
+/// What the call of a process used that is gone: when it was killed for its memory, all that it was given at least.
+fn at_death(seen: CallMemory, death: Death, limits: &Limits) -> CallMemory {
+    let least = if death == Death::Memory { limits.memory_mb() << 20 } else { 0 };
+    CallMemory { peak: seen.peak.max(least), ..seen }
 }
 
 #[derive(Default)]

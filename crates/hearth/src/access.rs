@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target};
+use crate::client::OfWorker;
 
 /// Options of `hearth access`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ enum Action {
     /// Show a worker's rule and its access tokens.
     Show {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -38,14 +38,14 @@ enum Action {
     /// Set the rule: `open` to anybody, to who shows a `token`, or `internal`, to other workers of the account.
     Set {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// The rule
         rule: Access,
     },
     /// Make an access token. It is shown once.
     Grant {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// What it is called in the list
         name: String,
         /// When it ends: after a time such as `12h` or `30d`, or at one such as `2027-01-01T00:00:00Z` [default: never]
@@ -55,22 +55,11 @@ enum Action {
     /// End an access token.
     Revoke {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// Its id, or its name if no other token has it
         #[arg(value_name = "TOKEN")]
         granted: String,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Of {
-    /// The worker
-    worker: String,
-    /// The worker's account [default: the first one]
-    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
-    account: Option<String>,
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Carries out `hearth access …`.
@@ -85,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
 async fn act(action: Action) -> Result<()> {
     match action {
         Action::Show { of, json } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("/hearth").await?;
             let rule = client.call(Method::GET, &format!("{path}/access"), None).await?;
             let tokens = client.call(Method::GET, &format!("{path}/tokens"), None).await?;
             if json {
@@ -100,30 +89,24 @@ async fn act(action: Action) -> Result<()> {
             }
         }
         Action::Set { of, rule } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("/hearth").await?;
             let body = json!({ "rule": rule });
             client.call(Method::PUT, &format!("{path}/access"), Some(&body)).await?;
         }
         Action::Grant { of, name, expires } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("/hearth").await?;
             let body = json!({ "name": name, "expires_on": expires.map(|when| when.to_string()) });
             let token = client.call(Method::POST, &format!("{path}/tokens"), Some(&body)).await?;
             println!("{}", text(&token, "token"));
         }
         Action::Revoke { of, granted } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("/hearth").await?;
             let all = client.call(Method::GET, &format!("{path}/tokens"), None).await?;
             let id = meant(&all, &granted)?;
             client.call(Method::DELETE, &format!("{path}/tokens/{id}"), None).await?;
         }
     }
     Ok(())
-}
-
-async fn open(of: &Of) -> Result<(Client, String)> {
-    let client = of.target.client()?;
-    let account = client.account(of.account.as_deref()).await?;
-    Ok((client, format!("/accounts/{account}/workers/scripts/{}/hearth", of.worker)))
 }
 
 /// The id of the token that has this id, or alone has this name.

@@ -34,6 +34,30 @@ pub struct Target {
     data_dir: PathBuf,
 }
 
+/// A worker of an account of that server.
+#[derive(Debug, clap::Args)]
+pub struct OfWorker {
+    /// The worker
+    pub worker: String,
+    /// The worker's account [default: the first one]
+    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
+    account: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl OfWorker {
+    /// A client, and the path of what is called `below` the worker: empty, or beginning with a slash.
+    ///
+    /// # Errors
+    /// When there is no such environment, or the server cannot be asked for its accounts.
+    pub async fn open(&self, below: &str) -> Result<(Client, String)> {
+        let client = self.target.client()?;
+        let account = client.account(self.account.as_deref()).await?;
+        Ok((client, format!("/accounts/{account}/workers/scripts/{}{below}", self.worker)))
+    }
+}
+
 /// A connection to the API.
 #[derive(Clone)]
 pub struct Client {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Target};
+use crate::client::{Client, OfWorker};
 
 /// Options of `hearth vars`.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ enum Action {
     /// Show a worker's variables; of secrets only the names.
     List {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -35,7 +35,7 @@ enum Action {
     /// Set variables, or one secret.
     Set {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// NAME=TEXT; or with --secret one NAME, whose text comes from the input
         #[arg(required = true)]
         vars: Vec<String>,
@@ -46,22 +46,11 @@ enum Action {
     /// Remove variables and secrets.
     Delete {
         #[command(flatten)]
-        of: Of,
+        of: OfWorker,
         /// Their names
         #[arg(required = true)]
         names: Vec<String>,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Of {
-    /// The worker
-    worker: String,
-    /// The worker's account [default: the first one]
-    #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
-    account: Option<String>,
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Carries out `hearth vars …`.
@@ -76,7 +65,7 @@ pub fn run(args: Args) -> Result<()> {
 async fn act(action: Action) -> Result<()> {
     match action {
         Action::List { of, json } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("").await?;
             let all = bindings(&client, &path).await?;
             let shown: Vec<&Value> = all.iter().filter(|one| is_variable(one)).collect();
             if json {
@@ -92,14 +81,14 @@ async fn act(action: Action) -> Result<()> {
             if name.contains('=') {
                 bail!("a secret's text comes from the input, where no list of processes shows it");
             }
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("").await?;
             let text = std::io::read_to_string(std::io::stdin()).context("the input cannot be read")?;
             let body = json!({"name": name, "text": text.trim_end_matches('\n'), "type": "secret_text"});
             client.call(Method::PUT, &format!("{path}/secrets"), Some(&body)).await?;
         }
         Action::Set { of, vars, secret: false } => {
             let set = vars.iter().map(|var| parse(var)).collect::<Result<Vec<_>>>()?;
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("").await?;
             let before = bindings(&client, &path).await?;
             let names: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
             let mut wanted = kept(&before, &names);
@@ -109,7 +98,7 @@ async fn act(action: Action) -> Result<()> {
             change(&client, &path, &wanted).await?;
         }
         Action::Delete { of, names } => {
-            let (client, path) = open(&of).await?;
+            let (client, path) = of.open("").await?;
             let before = bindings(&client, &path).await?;
             let unknown = names
                 .iter()
@@ -122,12 +111,6 @@ async fn act(action: Action) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn open(of: &Of) -> Result<(Client, String)> {
-    let client = of.target.client()?;
-    let account = client.account(of.account.as_deref()).await?;
-    Ok((client, format!("/accounts/{account}/workers/scripts/{}", of.worker)))
 }
 
 async fn bindings(client: &Client, path: &str) -> Result<Vec<Value>> {

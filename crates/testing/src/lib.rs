@@ -8,6 +8,7 @@
 //! When a test fails, the end of the server's log is printed; with `HEARTH_KEEP=1` the server and its folder stay.
 #![forbid(unsafe_code)]
 
+mod alike;
 mod api;
 mod client;
 mod dev;
@@ -20,6 +21,7 @@ mod torture;
 
 use std::path::PathBuf;
 
+pub use alike::{Findings, Question};
 pub use api::{BOUNDARY, Envelope, Form};
 pub use client::{Answer, Socket, send_to};
 pub use dev::Dev;

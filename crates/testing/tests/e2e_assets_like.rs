@@ -3,9 +3,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use hearth_testing::{Answer, Dev, Hearth, Project, send_to};
-use http::{Method, Request, header};
+use hearth_testing::{Answer, Dev, Findings, Hearth, Project, Question};
 
 /// What is asked in every mode.
 const PATHS: [&str; 79] = [
@@ -159,43 +157,12 @@ const DIFFERENCES: [(&str, &str); 2] = [
     ("GET /image.svg range=bytes=0-3", "a range is answered with the part; the service gives everything"),
 ];
 
-/// One request, as it is named in `DIFFERENCES`.
-struct Asked {
-    method: &'static str,
-    path: String,
-    headers: Headers,
-}
-
-impl Asked {
-    fn name(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        format!("{} {}{headers}", self.method, self.path)
-    }
-
-    /// The answer of a server that is called `host`; the content's tag is its own.
-    async fn ask(&self, address: SocketAddr, host: &str, etag: &str) -> Option<Answer> {
-        let method = Method::from_bytes(self.method.as_bytes()).expect("a method");
-        let mut request = Request::builder().method(method).uri(&self.path).header(header::HOST, host);
-        for (name, value) in self.headers {
-            request = request.header(*name, value.replace("ETAG", etag));
-        }
-        // What this client cannot write is no test of a server.
-        let request = request.body(Bytes::new()).ok()?;
-        Some(
-            send_to(address, request)
-                .await
-                .unwrap_or_else(|error| panic!("{} at {host}: {error:#}", self.name())),
-        )
-    }
-}
-
-fn asked(first: bool) -> Vec<Asked> {
-    let plain = |path: &&str| Asked { method: "GET", path: (*path).to_owned(), headers: &[] };
-    let mut all: Vec<Asked> = PATHS.iter().map(plain).collect();
+fn asked(first: bool) -> Vec<Question> {
+    let mut all: Vec<Question> = PATHS.iter().map(|path| Question::get(path)).collect();
     if first {
-        all.extend(RULES.iter().map(plain));
+        all.extend(RULES.iter().map(|path| Question::get(path)));
     }
-    all.extend(VARIED.iter().map(|(method, path, headers)| Asked {
+    all.extend(VARIED.iter().map(|(method, path, headers)| Question {
         method,
         path: (*path).to_owned(),
         headers,
@@ -221,16 +188,15 @@ fn essence(answer: &Answer, own: &str) -> Vec<String> {
 }
 
 async fn tag(address: SocketAddr, host: &str, base: &str) -> String {
-    let image = Asked { method: "GET", path: format!("{base}/image.svg"), headers: &[] };
+    let image = Question::get(&format!("{base}/image.svg"));
     image.ask(address, host, "").await.expect("a plain request").header("etag").to_owned()
 }
 
-/// Holds one against the other, and says how many requests that were.
-async fn compare(hearth: &Hearth, dev: &Dev, name: &str, first: bool, base: &str) -> (usize, Vec<String>) {
+/// Holds one against the other.
+async fn compare(findings: &mut Findings, hearth: &Hearth, dev: &Dev, name: &str, first: bool, base: &str) {
     let (own, theirs) = (hearth.host(name), format!("localhost:{}", dev.address().port()));
     let (own_tag, their_tag) =
         (tag(hearth.address(), &own, base).await, tag(dev.address(), &theirs, base).await);
-    let (mut count, mut faults) = (0, Vec::new());
     for mut asked in asked(first) {
         let known = DIFFERENCES.iter().any(|(difference, _)| *difference == asked.name());
         asked.path = match asked.path.strip_prefix("/through/") {
@@ -239,21 +205,9 @@ async fn compare(hearth: &Hearth, dev: &Dev, name: &str, first: bool, base: &str
         };
         let Some(here) = asked.ask(hearth.address(), &own, &own_tag).await else { continue };
         let there = asked.ask(dev.address(), &theirs, &their_tag).await.expect("the same request");
-        count += 1;
-        let (here, there) = (essence(&here, &own), essence(&there, &theirs));
-        let differing: Vec<String> = here
-            .iter()
-            .zip(&there)
-            .filter(|(here, there)| here != there)
-            .map(|(here, there)| format!("{here:?} and not {there:?}"))
-            .collect();
-        match (known, differing.is_empty()) {
-            (false, false) => faults.push(format!("{name} {}: {}", asked.name(), differing.join(", "))),
-            (true, true) => faults.push(format!("{name} {}: no difference any more", asked.name())),
-            _ => {}
-        }
+        let named = format!("{name} {}", asked.name());
+        findings.note(&named, known, &essence(&here, &own), &essence(&there, &theirs));
     }
-    (count, faults)
 }
 
 /// The app in one mode.
@@ -270,7 +224,7 @@ async fn mode(hearth: &Hearth, name: &str, html: &str, more: &str) -> (Project, 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_are_answered_as_by_workerds_assets_service() {
     let hearth = Hearth::start().await;
-    let (mut count, mut faults) = (0, Vec::new());
+    let mut findings = Findings::default();
     for (name, html, more, base) in [
         ("like-auto", "auto-trailing-slash", "\"not_found_handling\": \"none\"", ""),
         ("like-force", "force-trailing-slash", "\"not_found_handling\": \"404-page\"", ""),
@@ -283,10 +237,7 @@ async fn requests_are_answered_as_by_workerds_assets_service() {
         ("like-none", "none", "\"not_found_handling\": \"404-page\", \"base_path\": \"/base\"", "/base"),
     ] {
         let (_project, dev) = mode(&hearth, name, html, more).await;
-        let (asked, differing) = compare(&hearth, &dev, name, name == "like-auto", base).await;
-        count += asked;
-        faults.extend(differing);
+        compare(&mut findings, &hearth, &dev, name, name == "like-auto", base).await;
     }
-    assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
-    assert!(count >= 300, "{count} requests");
+    findings.expect(300);
 }

@@ -4,9 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use hearth_testing::{Answer, Dev, Hearth, Project, send_to};
-use http::{Method, Request, header};
+use hearth_testing::{Answer, Dev, Findings, Hearth, Project, Question};
 use serde_json::json;
 
 /// What is asked of both sites.
@@ -57,32 +55,10 @@ const DIFFERENCES: [(&str, &str); 5] = [
     ("GET /image.svg if-none-match=W/ETAG", "as above"),
 ];
 
-struct Asked {
-    method: &'static str,
-    path: &'static str,
-    headers: Headers,
-}
-
-impl Asked {
-    fn name(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        format!("{} {}{headers}", self.method, self.path)
-    }
-
-    async fn ask(&self, address: SocketAddr, host: &str, etag: &str) -> Answer {
-        let method = Method::from_bytes(self.method.as_bytes()).expect("a method");
-        let mut request = Request::builder().method(method).uri(self.path).header(header::HOST, host);
-        for (name, value) in self.headers {
-            request = request.header(*name, value.replace("ETAG", etag));
-        }
-        let request = request.body(Bytes::new()).expect("a request");
-        send_to(address, request).await.unwrap_or_else(|error| panic!("{} at {host}: {error:#}", self.name()))
-    }
-}
-
-fn asked() -> impl Iterator<Item = Asked> {
-    let plain = PATHS.iter().map(|path| Asked { method: "GET", path, headers: &[] });
-    plain.chain(VARIED.iter().map(|(method, path, headers)| Asked { method, path, headers }))
+fn asked() -> impl Iterator<Item = Question> {
+    let varied =
+        VARIED.iter().map(|(method, path, headers)| Question { method, path: (*path).to_owned(), headers });
+    PATHS.iter().map(|path| Question::get(path)).chain(varied)
 }
 
 /// What both must have in common: not who they are, nor how bytes are framed.
@@ -115,31 +91,21 @@ fn essence(answer: &Answer, own: &str) -> Vec<String> {
     lines
 }
 
-async fn compare(hearth: &Hearth, dev: &Dev, name: &str) -> (usize, Vec<String>) {
+async fn compare(findings: &mut Findings, hearth: &Hearth, dev: &Dev, name: &str) {
     let (own, theirs) =
         (hearth.host(&format!("{name}.pages")), format!("localhost:{}", dev.address().port()));
-    let image = Asked { method: "GET", path: "/image.svg", headers: &[] };
-    let own_tag = image.ask(hearth.address(), &own, "").await.header("etag").to_owned();
-    let their_tag = image.ask(dev.address(), &theirs, "").await.header("etag").to_owned();
-    let (mut count, mut faults) = (0, Vec::new());
+    let (own_tag, their_tag) = (tag(hearth.address(), &own).await, tag(dev.address(), &theirs).await);
     for asked in asked() {
         let known = DIFFERENCES.iter().any(|(difference, _)| *difference == asked.name());
-        let here = essence(&asked.ask(hearth.address(), &own, &own_tag).await, &own);
-        let there = essence(&asked.ask(dev.address(), &theirs, &their_tag).await, &theirs);
-        count += 1;
-        let differing: Vec<String> = here
-            .iter()
-            .zip(&there)
-            .filter(|(here, there)| here != there)
-            .map(|(here, there)| format!("{here:?} and not {there:?}"))
-            .collect();
-        match (known, here == there) {
-            (false, false) => faults.push(format!("{name} {}: {}", asked.name(), differing.join(", "))),
-            (true, true) => faults.push(format!("{name} {}: no difference any more", asked.name())),
-            _ => {}
-        }
+        let here = asked.ask(hearth.address(), &own, &own_tag).await.expect("a request");
+        let there = asked.ask(dev.address(), &theirs, &their_tag).await.expect("a request");
+        let named = format!("{name} {}", asked.name());
+        findings.note(&named, known, &essence(&here, &own), &essence(&there, &theirs));
     }
-    (count, faults)
+}
+
+async fn tag(address: SocketAddr, host: &str) -> String {
+    Question::get("/image.svg").ask(address, host, "").await.expect("a request").header("etag").to_owned()
 }
 
 /// The folder without what makes it a Worker.
@@ -153,7 +119,7 @@ fn site(hearth: &Hearth) -> Project {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_answered_as_by_wrangler_pages_dev() {
     let hearth = Hearth::start().await;
-    let (mut count, mut faults) = (0, Vec::new());
+    let mut findings = Findings::default();
     for name in ["with-page", "application"] {
         let project = site(&hearth);
         if name == "application" {
@@ -164,10 +130,7 @@ async fn files_are_answered_as_by_wrangler_pages_dev() {
         let args = ["pages", "deploy", "public", "--project-name", name, "--branch", "main"];
         project.wrangler(&args).await.expect_ok();
         let dev = project.pages_dev("public").await;
-        let (asked, found) = compare(&hearth, &dev, name).await;
-        count += asked;
-        faults.extend(found);
+        compare(&mut findings, &hearth, &dev, name).await;
     }
-    assert!(faults.is_empty(), "{} of {count} differ:\n{}", faults.len(), faults.join("\n"));
-    assert_eq!(count, 2 * (PATHS.len() + VARIED.len()));
+    findings.expect(2 * (PATHS.len() + VARIED.len()));
 }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use regex::{RegexSet, escape};
 
 use super::{Answer, Asked, Site, file_headers, knows};
+use crate::html::nearest_404;
 use crate::manifest::{File, Manifest};
 use crate::rules::ConfigError;
 use crate::rules::Redirected;
@@ -172,14 +173,10 @@ fn page<'a>(manifest: &'a Manifest, path: &str) -> Page<'a> {
 }
 
 fn not_found<'a>(manifest: &'a Manifest, path: &str) -> Page<'a> {
-    let mut folder = path;
-    while !folder.is_empty() {
-        folder = folder.rfind('/').map_or("", |at| &folder[..at]);
-        if let Some(file) = manifest.get(&format!("{folder}/404.html")) {
-            return Page::NotFound(Some(file));
-        }
+    match nearest_404(manifest, path) {
+        Some(file) => Page::NotFound(Some(file)),
+        None => manifest.get("/index.html").map_or(Page::NotFound(None), Page::Serve),
     }
-    manifest.get("/index.html").map_or(Page::NotFound(None), Page::Serve)
 }
 
 #[cfg(test)]

@@ -105,9 +105,8 @@ pub(super) async fn retry(
     caller: Caller,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let name = pages.find(&account, &params).await?.name;
-    let _writer = pages.api.lock(&account, &name).await;
-    let known = pages.known(&account, &params).await?;
+    let (_writer, worker) = pages.locked(&account, &params).await?;
+    let known = pages.known_of(&account, worker).await?;
     let old = deployment(&known, &params)?;
     let assets = old.assets.clone().ok_or_else(|| ApiError::internal("a deployment has no list of files"))?;
     let mut annotations = old.annotations.clone();
@@ -124,9 +123,8 @@ pub(super) async fn rollback(
     caller: Caller,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let name = pages.find(&account, &params).await?.name;
-    let _writer = pages.api.lock(&account, &name).await;
-    let known = pages.known(&account, &params).await?;
+    let (_writer, worker) = pages.locked(&account, &params).await?;
+    let known = pages.known_of(&account, worker).await?;
     let target = deployment(&known, &params)?;
     if Known::environment(target) != Environment::Production {
         return Err(invalid("Production is rolled back to a deployment of its own; this one is a preview."));
@@ -143,9 +141,8 @@ pub(super) async fn delete(
     params: Params,
     query: Query,
 ) -> Result<Reply, ApiError> {
-    let name = pages.find(&account, &params).await?.name;
-    let _writer = pages.api.lock(&account, &name).await;
-    let known = pages.known(&account, &params).await?;
+    let (_writer, worker) = pages.locked(&account, &params).await?;
+    let known = pages.known_of(&account, worker).await?;
     let version = deployment(&known, &params)?;
     if Some(version.id) == known.canonical {
         return Err(in_production());

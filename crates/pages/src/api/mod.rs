@@ -113,6 +113,18 @@ impl Pages {
         self.api.project(account, &name).await
     }
 
+    /// The same for a call that writes, with its lock held. The project is read under it: the name before it may be another
+    /// spelling, or be gone by then.
+    async fn locked(
+        &self,
+        account: &Account,
+        params: &Params,
+    ) -> Result<(impl Drop + use<>, Worker), ApiError> {
+        let name = self.find(account, params).await?.name;
+        let writer = self.api.lock(account, &name).await;
+        Ok((writer, self.find(account, params).await?))
+    }
+
     /// A project with its deployments.
     async fn known(&self, account: &Account, params: &Params) -> Result<Known, ApiError> {
         let worker = self.find(account, params).await?;

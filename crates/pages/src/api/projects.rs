@@ -79,9 +79,7 @@ pub(super) async fn patch(
     params: Params,
     Json(asked): Json<Value>,
 ) -> Result<Reply, ApiError> {
-    let name = pages.find(&account, &params).await?.name;
-    let _writer = pages.api.lock(&account, &name).await;
-    let worker = pages.find(&account, &params).await?;
+    let (_writer, worker) = pages.locked(&account, &params).await?;
     let mut settings = Settings::of(&worker.dialect_settings)?;
     let secrets = settings.change(&asked, today())?;
     let worker = pages.api.store().change_project(worker.id, settings.to_value(), &secrets).await?;
@@ -95,9 +93,7 @@ pub(super) async fn delete(
     InAccount(account): InAccount,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let name = pages.find(&account, &params).await?.name;
-    let _writer = pages.api.lock(&account, &name).await;
-    let worker = pages.find(&account, &params).await?;
+    let (_writer, worker) = pages.locked(&account, &params).await?;
     pages.api.remove(worker.id).await?;
     Ok(Reply::null())
 }

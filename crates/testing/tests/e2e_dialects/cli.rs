@@ -69,21 +69,8 @@ async fn a_project_is_made_deployed_and_given_variables() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_serves_a_project_and_deploys_it_again_when_it_changes() {
-    let folder = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
-        .tempdir()
-        .expect("a folder");
-    let made = hearth_testing::command().current_dir(folder.path()).args(["init", "hello"]).output();
-    assert!(made.expect("the binary runs").status.success());
-    let port = hearth_testing::free_address().port();
-    let dev = hearth_testing::command()
-        .current_dir(folder.path())
-        .args(["dev", "hello", "--port", &port.to_string()])
-        .spawn();
-    let mut dev = Running(dev.expect("the binary runs"));
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-    let host = format!("hello.localhost:{port}");
-    answers(address, &host, "Hello World from /\n").await;
+    let folder = project();
+    let (mut dev, address, host) = Running::start(folder.path()).await;
     let source = "export default { fetch: () => new Response('changed') }";
     std::fs::write(folder.path().join("hello/src/index.js"), source).expect("the file is there");
     answers(address, &host, "changed").await;
@@ -100,23 +87,10 @@ async fn dev_serves_a_project_and_deploys_it_again_when_it_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_leaves_nothing_behind_when_it_is_killed() {
-    let folder = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
-        .tempdir()
-        .expect("a folder");
-    let made = hearth_testing::command().current_dir(folder.path()).args(["init", "hello"]).output();
-    assert!(made.expect("the binary runs").status.success());
+    let folder = project();
     let ignored = std::fs::read_to_string(folder.path().join("hello/.gitignore")).expect("it is made");
     assert!(ignored.lines().any(|line| line == ".hearth/"), "{ignored}");
-    let port = hearth_testing::free_address().port();
-    let dev = hearth_testing::command()
-        .current_dir(folder.path())
-        .args(["dev", "hello", "--port", &port.to_string()])
-        .spawn();
-    let mut dev = Running(dev.expect("the binary runs"));
-    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-    let host = format!("hello.localhost:{port}");
-    answers(address, &host, "Hello World from /\n").await;
+    let (mut dev, address, host) = Running::start(folder.path()).await;
     dev.0.kill().expect("it runs");
     dev.0.wait().expect("it ends");
     let gone = async {
@@ -137,6 +111,17 @@ async fn dev_leaves_nothing_behind_when_it_is_killed() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), free).await.expect("the folder is free");
+}
+
+/// A folder with the project `hello`, made by `hearth init`.
+fn project() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .tempdir()
+        .expect("a folder");
+    let made = hearth_testing::command().current_dir(folder.path()).args(["init", "hello"]).output();
+    assert!(made.expect("the binary runs").status.success());
+    folder
 }
 
 /// Waits until a host answers with a text.
@@ -160,6 +145,20 @@ async fn answers(address: std::net::SocketAddr, host: &str, text: &str) {
 struct Running(std::process::Child);
 
 impl Running {
+    /// `hearth dev` of the folder's project, once it serves it, with where it listens and the project's host.
+    async fn start(folder: &std::path::Path) -> (Self, std::net::SocketAddr, String) {
+        let port = hearth_testing::free_address().port();
+        let dev = hearth_testing::command()
+            .current_dir(folder)
+            .args(["dev", "hello", "--port", &port.to_string()])
+            .spawn();
+        let dev = Self(dev.expect("the binary runs"));
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let host = format!("hello.localhost:{port}");
+        answers(address, &host, "Hello World from /\n").await;
+        (dev, address, host)
+    }
+
     fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(self.0.id().cast_signed()).expect("a pid");
         // It may have ended already.

@@ -90,6 +90,7 @@ async fn calls_are_remembered_with_what_they_took() {
             (&json!(false), &json!("OutOfMemory")),
             "{full:#}"
         );
+        assert!(full["memory_mb"].as_f64().unwrap() >= 64.0, "{full:#}");
         assert_eq!(result(&hearth, &id, json!({})).await["count"], 1);
 
         let path = format!("/api/v1/functions/{id}");
