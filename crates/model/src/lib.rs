@@ -21,6 +21,7 @@ mod module;
 mod object_exports;
 mod objects;
 mod published;
+mod role;
 mod route;
 mod version;
 mod workflow;
@@ -46,6 +47,7 @@ pub use objects::{
     CodeUpdate, Migrations, Namespace, NamespaceChange, ObjectsError, Stranger, check_classes, migrate,
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
+pub use role::Role;
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Function, FunctionRuntime, Version};
 pub use workflow::{NamedWorkflow, Workflow};

@@ -229,7 +229,7 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn account_of(row: &SqliteRow) -> Result<Account> {
+pub(crate) fn account_of(row: &SqliteRow) -> Result<Account> {
     Ok(Account {
         id: rows::parsed(row, "id")?,
         name: rows::text(row, "name")?,

@@ -15,6 +15,10 @@ pub enum Entity {
     Account,
     /// An API token.
     Token,
+    /// A person.
+    User,
+    /// A person's place in an account.
+    Membership,
     /// A worker.
     Worker,
     /// A version of a worker.
@@ -40,6 +44,8 @@ impl fmt::Display for Entity {
         f.write_str(match self {
             Self::Account => "account",
             Self::Token => "token",
+            Self::User => "user",
+            Self::Membership => "member",
             Self::Worker => "worker",
             Self::Version => "version",
             Self::Deployment => "deployment",

@@ -81,3 +81,13 @@ hex_id!(
     DomainId,
     Entity::Domain
 );
+hex_id!(
+    /// A person.
+    UserId,
+    Entity::User
+);
+hex_id!(
+    /// A person's place in an account.
+    MembershipId,
+    Entity::Membership
+);
