@@ -95,7 +95,7 @@ port-is-free:
 # ---- tests -------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: test-checks test-unit test-e2e ## Everything below
+test: test-checks test-unit test-e2e test-changed ## Everything below
 
 .PHONY: test-checks
 test-checks: setup-tests ## Format, clippy with warnings as errors, licences, the scripts' own tests
@@ -110,6 +110,10 @@ test-e2e: setup-tests ## The real binary, driven by the real clients
 	cargo build --locked --workspace --bins --tests
 	@HEARTH_BIN="$(HEARTH_BIN)" scripts/cargo-test e2e
 
+.PHONY: test-changed
+test-changed: ## … and the heavy suites whose area has changed since they passed
+	@scripts/seen frameworks || $(MAKE) test-frameworks
+
 # A release: a debug build hashes a gigabyte slowly.
 .PHONY: test-s3-heavy
 test-s3-heavy: setup-tests build ## S3 with a gigabyte and a hundred thousand keys, by boto3, aws and rclone
@@ -123,6 +127,7 @@ test-frameworks: setup-tests tests/frameworks/browser/node_modules/.stamp ## Bui
 	cargo build --locked --workspace --bins --tests
 	HEARTH_BIN="$(HEARTH_BIN)" cargo nextest run --locked -p hearth-testing --test e2e_frameworks --run-ignored only \
 		--test-threads 1 --profile heavy
+	@scripts/seen frameworks record
 
 tests/frameworks/browser/node_modules/.stamp: tests/frameworks/browser/package.json tests/frameworks/browser/package-lock.json
 	cd tests/frameworks/browser && npm install --no-save --loglevel=error
