@@ -64,6 +64,11 @@ pub enum AssetsInUse {
     Session(Bytes),
 }
 
+/// `CROSS` keeps the order of the two: the planner's own would read the list of what is wanted once for each content that
+/// the account has, and 20,000 files took 25 s.
+const CONTENTS: &str = "SELECT c.hash, c.size, c.media_type FROM json_each(?) wanted
+                        CROSS JOIN asset_contents c ON c.account = ? AND c.hash = wanted.value";
+
 impl Store {
     /// A key for tokens of uploads. It changes when the master key does, and tokens made before are good for nothing then.
     pub fn assets_key(&self) -> [u8; 32] {
@@ -76,14 +81,11 @@ impl Store {
         account: &AccountId,
         hashes: &[String],
     ) -> Result<HashMap<String, AssetContent>> {
-        let found = sqlx::query(
-            "SELECT c.hash, c.size, c.media_type FROM json_each(?) wanted
-             JOIN asset_contents c ON c.account = ? AND c.hash = wanted.value",
-        )
-        .bind(rows::to_json(&hashes)?)
-        .bind(account.as_str())
-        .fetch_all(&mut *self.read().await?)
-        .await?;
+        let found = sqlx::query(CONTENTS)
+            .bind(rows::to_json(&hashes)?)
+            .bind(account.as_str())
+            .fetch_all(&mut *self.read().await?)
+            .await?;
         let content = |row: &sqlx::sqlite::SqliteRow| {
             let hash = rows::text(row, "hash")?;
             let content = AssetContent {
@@ -252,4 +254,23 @@ pub(crate) const SESSION_BLOBS: &str = "SELECT files FROM asset_sessions";
 /// A version whose list of files was never stored.
 pub(crate) fn no_manifest(assets: &VersionAssets) -> StoreError {
     StoreError::not_found(Entity::Blob, &assets.manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn contents_are_looked_up_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let steps = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {CONTENTS}")))
+            .bind("[]")
+            .bind("account")
+            .fetch_all(&mut *store.read().await.unwrap())
+            .await
+            .unwrap();
+        let steps: Vec<String> = steps.iter().map(|row| row.get("detail")).collect();
+        assert!(steps[0].starts_with("SCAN wanted") && steps[1].starts_with("SEARCH c"), "{steps:?}");
+    }
 }
