@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod contents;
+mod guard;
 mod html;
 mod manifest;
 mod range;
@@ -19,6 +20,7 @@ mod site;
 mod sites;
 
 pub use contents::{Coding, Content, Contents, Folder, Incoming, IncomingError, Piece};
+pub use guard::{Guard, guard, is_harmless};
 pub use manifest::{ContentHash, File, Manifest, NewFile, Unreadable};
 pub use range::Part;
 pub use rules::{ConfigError, Rules};

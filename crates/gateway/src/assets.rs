@@ -1,8 +1,8 @@
 //! Static assets: answered here, without waking a worker.
 
 use futures::TryStreamExt as _;
-use hearth_assets::{Answer, Asked, Coding, Content, Loaded, Part, Piece};
-use hearth_model::VersionId;
+use hearth_assets::{Answer, Asked, Coding, Content, Guard, Loaded, Part, Piece, guard, is_harmless};
+use hearth_model::{Dialect, VersionId};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
@@ -81,6 +81,31 @@ impl Gateway {
         };
         Ok(respond(status, headers, body))
     }
+}
+
+/// Whether a request that its worker is to answer passes; Pages has no such rule.
+pub(crate) fn guarded(found: &Match, request: &Parts) -> Guard {
+    match url_of(request, found.prefix) {
+        Some(url) if found.worker.worker.dialect == Dialect::Workers => {
+            guard(Asked { method: &request.method, url: &url, headers: &request.headers })
+        }
+        _ => Guard::Pass,
+    }
+}
+
+/// Whether the response to such a request passes.
+pub(crate) fn passes<B>(guard: Guard, response: &Response<B>) -> bool {
+    guard != Guard::Watch || is_harmless(response.status(), response.headers())
+}
+
+/// What is answered instead of what does not pass, in Cloudflare's word.
+pub(crate) fn blocked() -> Response<Body> {
+    let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+    respond(
+        StatusCode::FORBIDDEN,
+        HeaderMap::from_iter([(header::CONTENT_TYPE, text)]),
+        Body::full("Blocked"),
+    )
 }
 
 fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hearth_assets::Guard;
 use hearth_model::{Dialect, Split, VersionId};
 use hearth_supervisor::{RequestBody, ResponseBody, SendError};
 use http::uri::PathAndQuery;
@@ -14,6 +15,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Exchange;
+use crate::assets::{blocked, guarded, passes};
 use crate::body::{Body, BoxError};
 use crate::encoding::{self, Plan};
 use crate::failure::Failure;
@@ -55,13 +57,18 @@ impl Gateway {
             request = whole::request(request).await?;
         }
         exchange.found(&found.worker, version, place);
+        let mut guard = Guard::Pass;
         if found.worker.has_assets(version) {
             // A body cannot be looked at from several threads, a head can.
             let (head, body) = request.into_parts();
             if let Some(answered) = self.ask_assets(&found, version, &head).await {
                 return answered.map_err(|failure| (failure, accept_of(&head.headers)));
             }
+            guard = guarded(&found, &head);
             request = Request::from_parts(head, body);
+        }
+        if guard == Guard::Refuse {
+            return Ok(blocked());
         }
         let websocket = headers::is_websocket(&request);
         self.acquire(worker.id, version, websocket, exchange)
@@ -86,6 +93,9 @@ impl Gateway {
                 return Err((Failure::of_send(&error), asked.headers));
             }
         };
+        if !passes(guard, &response) {
+            return Ok(blocked());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let switched = upgrade.and_then(|upgrade| self.open_tunnel(response, upgrade, exchange, leaving));
             if let (Some(_), Some(tunnel)) = (&switched, tunnel) {

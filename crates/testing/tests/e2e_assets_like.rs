@@ -125,7 +125,7 @@ const RULES: [&str; 30] = [
 type Headers = &'static [(&'static str, &'static str)];
 
 /// Headers and methods, on some paths, asked in every mode.
-const VARIED: [(&str, &str, Headers); 20] = [
+const VARIED: [(&str, &str, Headers); 28] = [
     ("HEAD", "/about", &[]),
     ("HEAD", "/", &[]),
     ("HEAD", "/nowhere", &[]),
@@ -146,6 +146,14 @@ const VARIED: [(&str, &str, Headers); 20] = [
     ("GET", "/nowhere", &[("sec-fetch-mode", "cors")]),
     ("GET", "/through/about.html", &[]),
     ("GET", "/through/blog/none", &[]),
+    ("GET", "/_image?href=//other.test/page", &[]),
+    ("GET", "/_image?href=//other.test/page", &[("sec-fetch-dest", "image")]),
+    ("GET", "/_image?href=/own.png", &[]),
+    ("GET", "/_next/image?url=https://other.test/page&as=text/html", &[]),
+    ("GET", "/_next/image?url=https://other.test/page&as=text/html", &[("sec-fetch-dest", "image")]),
+    ("GET", "/_next/image?url=https://other.test/page&as=image/png", &[]),
+    ("GET", "/_next/image?url=/own.png&as=text/html", &[]),
+    ("POST", "/deep/_next/image?url=x&as=text/html", &[("sec-fetch-dest", "image")]),
 ];
 
 /// Where Hearth answers something else, and why.

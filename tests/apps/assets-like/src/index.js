@@ -5,6 +5,7 @@ export default {
       url.pathname = url.pathname.slice("/through".length);
       return env.ASSETS.fetch(new Request(url, request));
     }
-    return new Response(`worker ${request.method} ${url.pathname}${url.search}`, { headers: { "x-worker": "1" } });
+    const headers = { "x-worker": "1", "content-type": url.searchParams.get("as") ?? "text/plain" };
+    return new Response(`worker ${request.method} ${url.pathname}${url.search}`, { headers });
   },
 };
