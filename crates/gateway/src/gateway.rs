@@ -170,7 +170,13 @@ impl Gateway {
         headers::clean_request_of(&mut request, trusted);
         headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
         let request = request.map(body_of);
-        self.to_worker(request, found, 0, exchange, &connection.leaving, Some(&connection.tunnel)).await
+        let unlisted = found.is_unlisted();
+        let (leaving, tunnel) = (&connection.leaving, Some(&connection.tunnel));
+        let mut response = self.to_worker(request, found, 0, exchange, leaving, tunnel).await?;
+        if unlisted {
+            headers::unlist(response.headers_mut());
+        }
+        Ok(response)
     }
 }
 

@@ -120,6 +120,12 @@ pub(crate) fn clean_response(headers: &mut HeaderMap) {
     remove(headers, |name| is_hop_by_hop(name) || name.starts_with("x-hearth-"));
 }
 
+/// Tells search engines to leave a page alone, unless it says something of its own, as Cloudflare's Pages does of previews
+/// (<https://developers.cloudflare.com/pages/configuration/preview-deployments/>).
+pub(crate) fn unlist(headers: &mut HeaderMap) {
+    headers.entry("x-robots-tag").or_insert(HeaderValue::from_static("noindex"));
+}
+
 fn remove_named_in_connection(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CONNECTION) {
         return;

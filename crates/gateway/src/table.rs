@@ -48,6 +48,13 @@ pub struct Match {
     pub prefix: usize,
 }
 
+impl Match {
+    /// Whether it is one deployment of a Pages project, by a host of its own: nothing for a search engine.
+    pub(crate) fn is_unlisted(&self) -> bool {
+        self.version.is_some() && self.worker.worker.dialect == Dialect::Pages
+    }
+}
+
 /// A worker with what a lookup needs precomputed.
 #[derive(Debug)]
 pub struct Served {

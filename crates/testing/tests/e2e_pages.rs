@@ -227,7 +227,10 @@ async fn a_worker_of_its_own_has_the_bindings_of_its_configuration_and_excluded_
     let preview = run(&project, &["pages", "deploy", "--branch", "next"]).await;
     assert!(preview.contains("Deployment complete"), "{preview}");
     let next = hearth.host("next.pages-worker.pages");
-    assert_eq!(hearth.get(&next, "/mode").await.json(), json!({"mode": "preview", "secret": null}));
+    let answer = hearth.get(&next, "/mode").await;
+    assert_eq!(answer.json(), json!({"mode": "preview", "secret": null}));
+    assert_eq!(answer.header("x-robots-tag"), "noindex");
+    assert_eq!(hearth.get(&host, "/mode").await.header("x-robots-tag"), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
