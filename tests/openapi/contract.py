@@ -91,6 +91,7 @@ class Contract:
             assert set(query) <= known, f"{name} takes {sorted(known)}, not {sorted(query)}"
             path += "?" + urllib.parse.urlencode(query, doseq=True)
         status, answered, body = self.send(method, path, data, headers, self.token if bearer == "" else bearer)
+        self.answered = answered
         return self.hold(name, status, answered, body)
 
     def hold(self, name, status, headers, body):

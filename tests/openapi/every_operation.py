@@ -1,6 +1,8 @@
 """Has every operation of a server succeed once, and refuse once, with answers as its document says (contract.py)."""
 
+import base64
 import hashlib
+import hmac
 import socket
 import time
 import urllib.parse
@@ -427,6 +429,77 @@ def identity(api):
         api.no(create, 400, json={"name": "t", "policies": []})
 
 
+def signin(api):
+    """People, and how they sign in."""
+    api.ok("showWaysToSignIn")
+    place = {"account": api.account, "role": "viewer"}
+    made = api.ok("addPerson", json={"email": "ann@contract.example", "name": "Ann", "memberships": [place]})
+    one = {"user": made["id"]}
+    api.no("addPerson", 409, json={"email": "ANN@contract.example"})
+    assert api.ok("listPeople", query={"per_page": 5})["total"] == 1
+    api.ok("showPerson", **one)
+    api.ok("changePerson", json={"name": "Ann Lee"}, **one)
+    link = api.ok("invitePerson", **one)["url"]
+    assert link != (link := api.ok("resetPerson", **one)["url"])
+    secret = {"secret": link.rsplit("/", 1)[1]}
+    assert api.ok("showInvitation", json=secret)["email"] == "ann@contract.example"
+    api.no("acceptInvitation", 400, json={**secret, "password": "short"})
+    own = Cookie(api)
+    own.ok("acceptInvitation", json={**secret, "password": "correct horse"})
+    api.no("showInvitation", 404, json=secret)
+    assert own.ok("showSession")["user"]["email"] == "ann@contract.example"
+    own.ok("showOwnSignIn")
+    other = Cookie(api)
+    password = {"email": "ann@contract.example", "password": "correct horse"}
+    api.no("signInByPassword", 401, json={**password, "password": "wrong"})
+    other.ok("signInByPassword", json=password)
+    session = next(one for one in own.ok("listOwnSessions")["sessions"] if not one["current"])
+    own.ok("endOwnSession", session=session["id"])
+    own.ok("changeOwnPassword", json={"current": "correct horse", "password": "another horse"})
+    password["password"] = "another horse"
+    secret = own.ok("beginOwnAuthenticator", json={})["secret"]
+    own.no("confirmOwnAuthenticator", 401, json={"code": "000000"})
+    codes = own.ok("confirmOwnAuthenticator", json={"code": code_of(secret)})["recovery_codes"]
+    ticket = other.ok("signInByPassword", json=password)["ticket"]
+    other.no("signInBySecondFactor", 401, json={"ticket": ticket, "totp": code_of(secret)})
+    other.ok("signInBySecondFactor", json={"ticket": ticket, "recovery": codes[0]})
+    other.ok("removeOwnAuthenticator", json={"password": "another horse"})
+    own.ok("signOutEverywhere")
+    own.ok("signInByToken", json={"token": api.token})
+    own.ok("signOut")
+    api.no("signInByToken", 401, json={"token": "none"})
+    api.ok("removePerson", **one)
+    api.no("showPerson", 404, **one)
+
+
+class Cookie:
+    """Makes calls as a browser does that is signed in."""
+
+    def __init__(self, api):
+        self.api, self.cookie = api, None
+
+    def headers(self):
+        mark = {"origin": self.api.base, "x-hearth-csrf": "1"}
+        return mark if self.cookie is None else {**mark, "cookie": self.cookie}
+
+    def ok(self, name, /, **call):
+        said = self.api.ok(name, bearer=None, headers=self.headers(), **call)
+        given = self.api.answered.get("set-cookie")
+        self.cookie = given.split(";")[0] if given else self.cookie
+        return said
+
+    def no(self, name, expected, /, **call):
+        return self.api.no(name, expected, bearer=None, headers=self.headers(), **call)
+
+
+def code_of(secret):
+    """What an authenticator shows now (RFC 6238)."""
+    step = (int(time.time()) // 30).to_bytes(8, "big")
+    digest = hmac.digest(base64.b32decode(secret), step, "sha1")
+    at = digest[-1] & 15
+    return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
+
+
 def running(api, worker, url):
     """What a worker does, seen from outside."""
     tail = api.ok("createTail", json={"filters": []}, **worker)
@@ -596,6 +669,7 @@ def main():
     pages(api)
     url = hosts(api, worker)
     identity(api)
+    signin(api)
     running(api, worker, url)
     functions(api)
     api.refuse_all()

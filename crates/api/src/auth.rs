@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use crate::error::{ApiError, code};
 use crate::path;
 use crate::r2_rights;
+use crate::session::{self, is_foreign_page};
 use crate::state::Api;
 
 /// Who makes a call.
@@ -94,6 +95,11 @@ pub(crate) async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, Api
         Some(token) => api.store().authenticate(token).await?,
         None => None,
     };
+    if token(headers).is_none()
+        && let Some(caller) = session::caller(api, headers, source).await?
+    {
+        return Ok(caller);
+    }
     match principal {
         Some(Principal { token_id, email, scope }) => {
             Ok(Caller { email, scope, token_id: Some(token_id.to_string()), source })
@@ -147,17 +153,6 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     text("x-auth-key").map(str::trim).filter(|token| !token.is_empty())
 }
 
-/// Whether a browser makes the call for a page that this host did not serve.
-fn is_foreign_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
-    let foreign_origin = text(header::ORIGIN.as_str()).is_some_and(|origin| {
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_none() || authority != text(header::HOST.as_str())
-    });
-    let cross_site = text("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
-    foreign_origin || cross_site
-}
-
 fn source(headers: &HeaderMap) -> &'static str {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent = agent.to_ascii_lowercase();
@@ -206,17 +201,6 @@ mod tests {
         ] {
             assert_eq!(token(&none), None);
         }
-    }
-
-    #[test]
-    fn a_page_of_another_origin_is_foreign() {
-        let host = ("host", "localhost:8787");
-        assert!(!is_foreign_page(&headers(&[host])));
-        assert!(!is_foreign_page(&headers(&[host, ("origin", "http://localhost:8787")])));
-        for origin in ["http://evil.example", "null", "http://localhost:9999", "http://evil.localhost:8787"] {
-            assert!(is_foreign_page(&headers(&[host, ("origin", origin)])), "{origin}");
-        }
-        assert!(is_foreign_page(&headers(&[host, ("sec-fetch-site", "cross-site")])));
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod runtime;
 mod scripts;
 mod secrets;
 mod services;
+pub mod session;
 mod settings;
 mod state;
 mod store_error;

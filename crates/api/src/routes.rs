@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
 use crate::{
-    access, auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services,
+    access, auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services, session,
     settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
 };
 
@@ -220,6 +220,7 @@ pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
         .fallback(unsupported::fallback)
         .method_not_allowed_fallback(unsupported::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), auth::authenticate))
+        .layer(from_fn(session::guard))
         .layer(from_fn(to_its_end))
         .with_state(state);
     // A layer of the router itself runs after routing, so the path is rewritten around it.
@@ -231,7 +232,7 @@ pub fn plain_router(state: Api, operations: Vec<Operation>) -> Router {
     let routed = operations
         .into_iter()
         .fold(Router::new(), |router, operation| router.route(operation.path, operation.handler));
-    routed.with_state(state)
+    routed.layer(from_fn(session::guard)).with_state(state)
 }
 
 /// Runs a call that writes to its end though its client goes away: between the store's commit and the data plane

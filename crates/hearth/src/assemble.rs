@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use futures::future::BoxFuture;
 use hearth_analytics::Analytics;
+use hearth_api::session::Peer;
 use hearth_api::{Api, ApiConfig, Assets, Operation, PublicUrl, analytics};
 use hearth_assets::{Contents, Sites};
 use hearth_cache::Cache;
@@ -28,6 +29,7 @@ use hearth_r2::R2;
 use hearth_ratelimit::Limits;
 use hearth_rpc::RpcThreads;
 use hearth_s3::Endpoint;
+use hearth_signin::Signin;
 use hearth_space::Space;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
@@ -295,6 +297,7 @@ impl Server {
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
         plain.extend(nexo.operations());
         plain.extend(hearth_functions::operations(&functions));
+        plain.extend(Signin::new(api.clone())?.operations());
         let engines = Engines {
             supervisor: supervisor.clone(),
             platform,
@@ -572,6 +575,7 @@ impl Control for ControlHost {
     fn call(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
         if let Some(client) = request.extensions().get::<Client>().copied() {
             request.extensions_mut().insert(CallerIp(client.ip));
+            request.extensions_mut().insert(Peer { ip: client.ip, https: client.https });
         }
         let invokes = hearth_functions::is_invoke(request.method(), request.uri().path());
         let answer = self.router.clone().oneshot(request.map(axum::body::Body::new));

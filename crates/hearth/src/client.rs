@@ -112,6 +112,27 @@ impl Client {
         read_envelope(response).await
     }
 
+    /// One call outside of Cloudflare's API, by its whole path; the answer is JSON as it is, or nothing.
+    ///
+    /// # Errors
+    /// What the server says, or why there was no answer.
+    pub async fn plain(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let server = self.base.strip_suffix("/client/v4").unwrap_or(&self.base);
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let response = self.send_to(method, format!("{server}{path}"), "application/json", body).await?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        if bytes.is_empty() && status.is_success() {
+            return Ok(Value::Null);
+        }
+        let answer: Value = serde_json::from_slice(&bytes)
+            .with_context(|| format!("the answer, {status}, is not in the API's form"))?;
+        if !status.is_success() {
+            bail!("{} ({status})", answer["error"]["message"].as_str().unwrap_or("refused"));
+        }
+        Ok(answer)
+    }
+
     /// One call with a body of any kind.
     ///
     /// # Errors
@@ -159,7 +180,17 @@ impl Client {
         kind: &str,
         body: impl Into<Bytes>,
     ) -> Result<Response<Incoming>> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        self.send_to(method, format!("{}{path}", self.base), kind, body).await
+    }
+
+    async fn send_to(
+        &self,
+        method: Method,
+        url: String,
+        kind: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>> {
+        let mut request = Request::builder().method(method).uri(url);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

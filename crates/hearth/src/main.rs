@@ -24,6 +24,7 @@ mod tail;
 mod targets;
 mod types;
 mod upkeep;
+mod users;
 mod vars;
 mod wiring;
 
@@ -67,6 +68,8 @@ enum Command {
     Vars(vars::Args),
     /// Show and change who may reach a worker, and its access tokens.
     Access(access::Args),
+    /// Show and change who may sign in.
+    Users(users::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
     /// Show what a worker does, as it happens.
@@ -96,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         Command::Env(args) => env::run(args),
         Command::Vars(args) => vars::run(args),
         Command::Access(args) => access::run(args),
+        Command::Users(args) => users::run(args),
         Command::Egress(args) => egress::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),

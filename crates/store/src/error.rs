@@ -19,6 +19,14 @@ pub enum Entity {
     User,
     /// A person's place in an account.
     Membership,
+    /// A browser that is signed in.
+    Session,
+    /// A one-time link to set a password.
+    Invitation,
+    /// A provider of single sign-on.
+    Provider,
+    /// A passkey of a person.
+    Passkey,
     /// A worker.
     Worker,
     /// A version of a worker.
@@ -46,6 +54,10 @@ impl fmt::Display for Entity {
             Self::Token => "token",
             Self::User => "user",
             Self::Membership => "member",
+            Self::Session => "session",
+            Self::Invitation => "invitation",
+            Self::Provider => "provider",
+            Self::Passkey => "passkey",
             Self::Worker => "worker",
             Self::Version => "version",
             Self::Deployment => "deployment",

@@ -91,3 +91,8 @@ hex_id!(
     MembershipId,
     Entity::Membership
 );
+hex_id!(
+    /// A browser that is signed in; not what its cookie holds.
+    SessionId,
+    Entity::Session
+);

@@ -1,13 +1,13 @@
 //! The master key and what is encrypted with it.
 //!
-//! XChaCha20-Poly1305 with a random nonce for each secret, which its 192 bits allow. The worker and the secret's
-//! name are authenticated with the text, so a row cannot be moved to where another worker would read it.
+//! XChaCha20-Poly1305 with a random nonce for each secret, which its 192 bits allow. The owner, a worker or what else has
+//! secrets, and the secret's name are authenticated with the text, so a row cannot be moved to where another would read it.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use hearth_model::WorkerId;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -110,10 +110,10 @@ impl Keyring {
         std::iter::once(&self.active).chain(&self.retired)
     }
 
-    pub(crate) fn seal(&self, worker: WorkerId, name: &str, text: &str) -> Result<Sealed> {
+    pub(crate) fn seal(&self, owner: impl Display, name: &str, text: &str) -> Result<Sealed> {
         let mut bytes = vec![0; NONCE_BYTES];
         fill_random(&mut bytes)?;
-        let aad = associated_data(worker, name);
+        let aad = associated_data(&owner, name);
         let payload = Payload { msg: text.as_bytes(), aad: &aad };
         let sealed =
             self.active.cipher().encrypt(XNonce::from_slice(&bytes), payload).map_err(|_| {
@@ -123,15 +123,15 @@ impl Keyring {
         Ok(Sealed { key_id: self.active.id.clone(), bytes })
     }
 
-    pub(crate) fn open(&self, worker: WorkerId, name: &str, sealed: &Sealed) -> Result<String> {
-        let corrupt = |why: &str| StoreError::Corrupt(format!("secret {name} of worker {worker} {why}"));
+    pub(crate) fn open(&self, owner: impl Display, name: &str, sealed: &Sealed) -> Result<String> {
+        let corrupt = |why: &str| StoreError::Corrupt(format!("secret {name} of {owner} {why}"));
         let key = self
             .keys()
             .find(|key| key.id == sealed.key_id)
             .ok_or_else(|| corrupt("was encrypted with another master key"))?;
         let (nonce, ciphertext) =
             sealed.bytes.split_at_checked(NONCE_BYTES).ok_or_else(|| corrupt("is cut short"))?;
-        let aad = associated_data(worker, name);
+        let aad = associated_data(&owner, name);
         let text = key
             .cipher()
             .decrypt(XNonce::from_slice(nonce), Payload { msg: ciphertext, aad: &aad })
@@ -140,9 +140,9 @@ impl Keyring {
     }
 }
 
-/// The worker's id has a fixed length, so no two pairs of worker and name run together into one text.
-fn associated_data(worker: WorkerId, name: &str) -> Vec<u8> {
-    format!("{worker}/{name}").into_bytes()
+/// An owner has no slash in it, so no two pairs of owner and name run together into one text.
+fn associated_data(owner: &impl Display, name: &str) -> Vec<u8> {
+    format!("{owner}/{name}").into_bytes()
 }
 
 fn fill_random(bytes: &mut [u8]) -> Result<()> {
@@ -151,6 +151,8 @@ fn fill_random(bytes: &mut [u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_model::WorkerId;
+
     use super::*;
 
     #[test]

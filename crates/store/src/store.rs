@@ -16,7 +16,7 @@ use crate::cache::ByteLru;
 use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
 use crate::tokens::KeyCache;
-use crate::{Result, StoreError, folder, projects, rows, schema};
+use crate::{Result, StoreError, credentials, folder, projects, providers, rows, schema};
 
 pub(crate) const DATABASE: &str = "hearth.db";
 /// Bytes of code kept in memory for cold starts.
@@ -140,10 +140,12 @@ impl Store {
                 .await?;
         }
         let projects = projects::reseal(&mut transaction, &rotated).await?;
+        let people = credentials::reseal(&mut transaction, &rotated).await?
+            + providers::reseal(&mut transaction, &rotated).await?;
         transaction.commit().await?;
         rotated.active_only().save(&self.inner.key_file)?;
         self.forget_launches();
-        Ok(all.len() as u64 + projects)
+        Ok(all.len() as u64 + projects + people)
     }
 
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
@@ -186,7 +188,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// The keys that every stored secret needs. A key is made only where there is no secret yet: a new one in the place
 /// of a lost one would hide that secrets are unreadable until their workers start.
 async fn matching_keys(writer: &SqlitePool, path: &Path) -> Result<Keyring> {
-    let used = "SELECT key_id FROM version_secrets UNION SELECT key_id FROM project_secrets";
+    let used = "SELECT key_id FROM version_secrets UNION SELECT key_id FROM project_secrets
+                UNION SELECT key_id FROM totp
+                UNION SELECT key_id FROM providers WHERE key_id IS NOT NULL";
     let used: Vec<String> = sqlx::query_scalar(used).fetch_all(writer).await?;
     let Some(keys) = Keyring::load(path)? else {
         if !used.is_empty() {

@@ -231,6 +231,15 @@ impl Store {
         Ok(token.validity.includes(Timestamp::now()).then(|| token.principal()))
     }
 
+    /// Whose a token is, by its id: of somebody who has shown it before. None when there is none, or it is not good now.
+    pub async fn principal(&self, id: &TokenId) -> Result<Option<Principal>> {
+        match self.token(id).await {
+            Ok(token) => Ok(token.validity.includes(Timestamp::now()).then(|| token.principal())),
+            Err(error) if error.is_not_found(Entity::Token) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The secret of an access key and whose it is; None when there is none, or it is not good now.
     pub async fn s3_key(&self, access_key: &str) -> Result<Option<Arc<S3Key>>> {
         let Ok(id) = access_key.parse::<TokenId>() else { return Ok(None) };

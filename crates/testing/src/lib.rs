@@ -10,6 +10,7 @@
 
 mod alike;
 mod api;
+mod browser;
 mod client;
 mod dev;
 mod hearth;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 pub use alike::{Findings, Question};
 pub use api::{BOUNDARY, Envelope, Form};
+pub use browser::Browser;
 pub use client::{Answer, Socket, send_to};
 pub use dev::Dev;
 pub use hearth::{Hearth, Options, command, free_address, is_runtime, may_mount};

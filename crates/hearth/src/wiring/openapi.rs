@@ -33,6 +33,7 @@ pub fn document() -> Document {
     hearth_dialects::deploy::describe(&mut document);
     hearth_dialects::nexo::describe(&mut document);
     hearth_dialects::templates::describe(&mut document);
+    hearth_signin::describe(&mut document);
     describe(&mut document);
     document
 }

@@ -1,0 +1,276 @@
+//! People sign in: invitations, passwords, authenticators, tokens, sessions, and what keeps others out.
+
+use hearth_testing::{Answer, Browser, Hearth};
+use serde_json::{Value, json};
+use totp_rs::{Algorithm, Builder, Secret, Totp};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// Makes a person known by the command, and has them set their password in a browser.
+async fn person<'a>(hearth: &'a Hearth, email: &str, more: &[&str]) -> Browser<'a> {
+    let link = hearth.operator(&[&["users", "add", email], more].concat());
+    let secret = link.trim().rsplit('/').next().expect("it is a URL").to_owned();
+    assert!(link.starts_with(&format!("http://localhost:{}/invitation/", hearth.address().port())), "{link}");
+    let mut browser = Browser::new(hearth);
+    let shown = browser.call("POST", "/api/invitation", Some(json!({"secret": secret}))).await.json();
+    assert_eq!(shown["email"], email);
+    let accepted = json!({"secret": secret, "password": PASSWORD});
+    let answer = browser.call("POST", "/api/invitation/accept", Some(accepted.clone())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(
+        Browser::new(hearth).call("POST", "/api/invitation/accept", Some(accepted)).await.status,
+        404,
+        "used"
+    );
+    browser
+}
+
+async fn by_password(browser: &mut Browser<'_>, email: &str, password: &str) -> Answer {
+    browser.call("POST", "/api/session", Some(json!({"email": email, "password": password}))).await
+}
+
+fn authenticator(secret: &Value) -> Totp {
+    let secret = Secret::try_from_base32(secret.as_str().expect("a secret is text")).expect("it is base32");
+    let builder = Builder::new().with_algorithm(Algorithm::SHA1).with_digits(6).with_step_duration(30);
+    builder.with_secret(secret).build().expect("the secret is long enough")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_and_out() {
+    let hearth = Hearth::start().await;
+    let mut ann = person(&hearth, "ann@corp.test", &["--role", "developer"]).await;
+    let session = ann.call("GET", "/api/session", None).await.json();
+    assert_eq!((&session["kind"], &session["user"]["email"]), (&json!("user"), &json!("ann@corp.test")));
+    assert_eq!(session["memberships"][0]["account"]["id"], hearth.account());
+    assert_eq!(session["memberships"][0]["role"], "developer");
+    let accounts = ann.call("GET", "/client/v4/accounts", None).await.json();
+    assert_eq!(accounts["result"][0]["id"], hearth.account(), "{accounts}");
+    assert_eq!(ann.call("GET", "/api/users", None).await.status, 403, "no operator");
+
+    let mut phone = Browser::new(&hearth);
+    assert_eq!(by_password(&mut phone, " Ann@Corp.test", PASSWORD).await.status, 200);
+    let all = phone.call("GET", "/api/sessions", None).await.json();
+    assert_eq!(all["sessions"].as_array().map(Vec::len), Some(2), "{all}");
+    let other = all["sessions"].as_array().and_then(|all| all.iter().find(|one| one["current"] == false));
+    let path =
+        format!("/api/sessions/{}", other.expect("there is another")["id"].as_str().unwrap_or_default());
+    assert_eq!(phone.call("DELETE", &path, None).await.status, 200);
+    assert_eq!(ann.call("GET", "/api/session", None).await.status, 401, "it was ended");
+
+    by_password(&mut ann, "ann@corp.test", PASSWORD).await;
+    let new = json!({"current": PASSWORD, "password": "another password"});
+    assert_eq!(ann.call("PUT", "/api/account/password", Some(new)).await.status, 200);
+    assert_eq!(
+        phone.call("GET", "/api/session", None).await.status,
+        401,
+        "a new password ends other sessions"
+    );
+    assert_eq!(by_password(&mut phone, "ann@corp.test", PASSWORD).await.status, 401);
+    assert_eq!(by_password(&mut phone, "ann@corp.test", "another password").await.status, 200);
+    let stolen = phone.cookie().expect("it is signed in").to_owned();
+    assert_eq!(phone.call("DELETE", "/api/session", None).await.status, 200);
+    assert_eq!(phone.cookie(), None);
+    phone.set_cookie(&stolen);
+    assert_eq!(phone.call("GET", "/api/session", None).await.status, 401, "the server forgot it too");
+
+    by_password(&mut phone, "ann@corp.test", "another password").await;
+    assert_eq!(phone.call("DELETE", "/api/sessions", None).await.status, 200);
+    assert_eq!(ann.call("GET", "/api/session", None).await.status, 401, "everywhere");
+    by_password(&mut ann, "ann@corp.test", "another password").await;
+    let _ = hearth.operator(&["users", "suspend", "ann@corp.test"]);
+    assert_eq!(ann.call("GET", "/client/v4/accounts", None).await.status, 401, "suspended");
+    assert_eq!(by_password(&mut phone, "ann@corp.test", "another password").await.status, 401, "suspended");
+    let _ = hearth.operator(&["users", "suspend", "--undo", "ann@corp.test"]);
+    assert_eq!(ann.call("GET", "/client/v4/accounts", None).await.status, 200);
+    let listed: Value =
+        serde_json::from_str(&hearth.operator(&["users", "list", "--json"])).expect("it is JSON");
+    assert_eq!((&listed[0]["email"], &listed[0]["two_factor"]), (&json!("ann@corp.test"), &json!(false)));
+    let link = hearth.operator(&["users", "reset", "ann@corp.test"]);
+    assert!(link.contains("/invitation/"), "{link}");
+    assert_eq!(ann.call("GET", "/api/session", None).await.status, 401, "reset");
+    assert_eq!(by_password(&mut ann, "ann@corp.test", "another password").await.status, 401, "reset");
+    let _ = hearth.operator(&["users", "remove", "ann@corp.test"]);
+    assert_eq!(hearth.operator(&["users", "list"]), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_signs_in_for_as_long_as_it_is_good() {
+    let hearth = Hearth::start().await;
+    let mut browser = Browser::new(&hearth);
+    assert_eq!(browser.call("GET", "/api/session/methods", None).await.json()["required"], true);
+    let wrong = browser.call("POST", "/api/session/token", Some(json!({"token": "none"}))).await;
+    assert_eq!((wrong.status, wrong.json()["error"]["code"].clone()), (401, json!("wrong_credentials")));
+    let answer = browser.call("POST", "/api/session/token", Some(json!({"token": hearth.token()}))).await;
+    assert_eq!((answer.status, answer.json()["kind"].clone()), (200, json!("token")), "{}", answer.text());
+    assert!(answer.header("set-cookie").contains("HttpOnly; SameSite=Lax"));
+    assert_eq!(
+        browser.call("GET", "/api/users", None).await.status,
+        200,
+        "the admin token's session is an operator's"
+    );
+    assert_eq!(browser.call("GET", "/api/account", None).await.status, 403, "a token is no person");
+    let new = json!({"email": "op@corp.test", "is_operator": true});
+    assert_eq!(browser.call("POST", "/api/users", Some(new)).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_page_cannot_use_the_cookie() {
+    let hearth = Hearth::start().await;
+    let mut ann = person(&hearth, "ann@corp.test", &["--operator"]).await;
+    let origin = ann.origin();
+    let evil = format!("http://hello.localhost:{}", hearth.address().port());
+    let zone = Some(json!({"name": "csrf.example", "account": {"id": hearth.account()}}));
+    for (what, headers) in [
+        ("without the header", &[("origin", origin.as_str())][..]),
+        ("a worker's page", &[("origin", evil.as_str()), ("x-hearth-csrf", "1")]),
+        ("a sandboxed page", &[("origin", "null"), ("x-hearth-csrf", "1")]),
+        ("no origin", &[("x-hearth-csrf", "1")]),
+    ] {
+        for (method, path) in
+            [("POST", "/client/v4/zones"), ("POST", "/api/users"), ("DELETE", "/api/sessions")]
+        {
+            let answer = ann.call_with(method, path, zone.clone(), headers).await;
+            assert_eq!(answer.status, 403, "{what}: {method} {path}: {}", answer.text());
+        }
+    }
+    let upgrade = [("origin", evil.as_str()), ("connection", "upgrade"), ("upgrade", "websocket")];
+    assert_eq!(ann.call_with("GET", "/api/session", None, &upgrade).await.status, 403, "a foreign WebSocket");
+    assert_eq!(ann.call("POST", "/client/v4/zones", zone).await.status, 200);
+
+    // Nor sign a browser in as somebody of its choice.
+    let login = Some(json!({"email": "ann@corp.test", "password": PASSWORD}));
+    let mut victim = Browser::new(&hearth);
+    let answer = victim.call_with("POST", "/api/session", login.clone(), &[("origin", &evil)]).await;
+    assert_eq!((answer.status, victim.cookie()), (403, None));
+
+    // What was in the cookie before a sign-in is of no use after it, be it somebody's or nobody's.
+    let mut attacker = Browser::new(&hearth);
+    assert_eq!(by_password(&mut attacker, "ann@corp.test", PASSWORD).await.status, 200);
+    let planted = attacker.cookie().expect("it is signed in").to_owned();
+    victim.set_cookie(&planted);
+    assert_eq!(victim.call("POST", "/api/session", login.clone()).await.status, 200);
+    assert_ne!(victim.cookie(), Some(planted.as_str()));
+    assert_eq!(attacker.call("GET", "/api/session", None).await.status, 401);
+    victim.set_cookie("hearth_session=chosen");
+    assert_eq!(victim.call("POST", "/api/session", login).await.status, 200);
+    assert_ne!(victim.cookie(), Some("hearth_session=chosen"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_throttled_and_tells_nothing() {
+    let hearth = Hearth::start().await;
+    let mut ann = person(&hearth, "ann@corp.test", &[]).await;
+    let mut guesser = Browser::new(&hearth);
+    let known = by_password(&mut guesser, "ann@corp.test", "wrong password").await;
+    let unknown = by_password(&mut guesser, "nobody@corp.test", "wrong password").await;
+    assert_eq!((known.status, &known.body), (401, &unknown.body));
+    let mut refused = None;
+    for _ in 0..12 {
+        let answer = by_password(&mut guesser, "ann@corp.test", "wrong password").await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 401);
+    }
+    let refused = refused.expect("there is an end to it");
+    let wait: u64 = refused.header("retry-after").parse().expect("it says how long");
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(
+        by_password(&mut guesser, "ann@corp.test", PASSWORD).await.status,
+        429,
+        "a right guess is one too"
+    );
+    assert_eq!(ann.call("GET", "/api/session", None).await.status, 200, "who is signed in stays so");
+    assert_eq!(
+        by_password(&mut guesser, "other@corp.test", "x").await.status,
+        401,
+        "others are not held up yet"
+    );
+    let mut last = 401;
+    for number in 0..40 {
+        last = by_password(&mut guesser, &format!("person{number}@corp.test"), "x").await.status;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429, "one address guesses at many people");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_is_asked_for_and_spent_once() {
+    let hearth = Hearth::start().await;
+    let mut ann = person(&hearth, "ann@corp.test", &[]).await;
+    let begun = ann.call("POST", "/api/account/totp", None).await.json();
+    let totp = authenticator(&begun["secret"]);
+    assert!(
+        begun["url"].as_str().is_some_and(|url| url.starts_with("otpauth://totp/Hearth:ann%40corp.test?")),
+        "{begun}"
+    );
+    let mut phone = Browser::new(&hearth);
+    assert_eq!(
+        by_password(&mut phone, "ann@corp.test", PASSWORD).await.status,
+        200,
+        "not asked for before it is confirmed"
+    );
+    assert_eq!(ann.call("PUT", "/api/account/totp", Some(json!({"code": "000000"}))).await.status, 401);
+    let now = || jiff::Timestamp::now().as_second().unsigned_abs();
+    // The codes of the past and of the coming step are taken too; each only once, and none before one that was taken.
+    let code = |ahead: u64| totp.generate(now() - 30 + 30 * ahead).to_string();
+    let confirmed = ann.call("PUT", "/api/account/totp", Some(json!({"code": code(0)}))).await;
+    assert_eq!(confirmed.status, 200, "{}", confirmed.text());
+    let recovery: Vec<String> =
+        serde_json::from_value(confirmed.json()["recovery_codes"].clone()).expect("codes are texts");
+    assert_eq!(recovery.len(), 10);
+
+    let first = by_password(&mut phone, "ann@corp.test", PASSWORD).await;
+    assert_eq!((first.status, first.headers.get("set-cookie")), (202, None));
+    let ticket = first.json()["ticket"].clone();
+    let second = |ticket: &Value, field: &str, code: &str| Some(json!({"ticket": ticket, field: code}));
+    let path = "/api/session/second";
+    let replayed = phone.call("POST", path, second(&ticket, "totp", &code(0))).await;
+    assert_eq!(
+        (replayed.status, replayed.json()["error"]["code"].clone()),
+        (401, json!("wrong_code")),
+        "it confirmed"
+    );
+    let used = code(2);
+    assert_eq!(phone.call("POST", path, second(&ticket, "totp", &used)).await.status, 200);
+    assert_eq!(phone.call("GET", "/api/session", None).await.json()["user"]["two_factor"], true);
+    assert_eq!(
+        phone.call("POST", path, second(&ticket, "recovery", &recovery[0])).await.status,
+        401,
+        "the ticket was used"
+    );
+
+    let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+    assert_eq!(
+        phone.call("POST", path, second(&ticket, "totp", &used)).await.status,
+        401,
+        "the code was used"
+    );
+    let typed = recovery[0].to_uppercase().replace('-', " ");
+    assert_eq!(phone.call("POST", path, second(&ticket, "recovery", &typed)).await.status, 200);
+    let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+    assert_eq!(
+        phone.call("POST", path, second(&ticket, "recovery", &recovery[0])).await.status,
+        401,
+        "once each"
+    );
+    for _ in 0..4 {
+        assert_eq!(phone.call("POST", path, second(&ticket, "totp", "000000")).await.status, 401);
+    }
+    let tried_out = phone.call("POST", path, second(&ticket, "recovery", &recovery[1])).await;
+    assert_eq!((tried_out.status, tried_out.json()["error"]["code"].clone()), (401, json!("wrong_ticket")));
+    assert_eq!(ann.call("GET", "/api/account", None).await.json()["recovery_codes"], 9);
+
+    assert_eq!(
+        ann.call("DELETE", "/api/account/totp", Some(json!({"password": "wrong password"}))).await.status,
+        401
+    );
+    assert_eq!(
+        ann.call("DELETE", "/api/account/totp", Some(json!({"password": PASSWORD}))).await.status,
+        200
+    );
+    assert_eq!(by_password(&mut phone, "ann@corp.test", PASSWORD).await.status, 200);
+}
