@@ -29,7 +29,7 @@ setup: runtime/node_modules/.stamp ## Install what a build needs: system package
 	@scripts/packages build
 
 .PHONY: setup-tests
-setup-tests: setup tests/node_modules/.stamp tests/.venv/.stamp sdk/node_modules/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
+setup-tests: setup console tests/node_modules/.stamp tests/.venv/.stamp sdk/node_modules/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
 	@scripts/packages tests
 
 # `npm install --no-save` takes the versions and checksums from the lock file and leaves it alone, as `npm ci` does; but
@@ -47,6 +47,10 @@ sdk/node_modules/.stamp: sdk/package.json sdk/package-lock.json sdk/.npmrc
 	cd sdk && npm install --no-save --loglevel=error
 	@touch $@
 
+console/node_modules/.stamp: console/package.json console/package-lock.json console/.npmrc
+	cd console && npm install --no-save --loglevel=error
+	@touch $@
+
 tests/.venv/.stamp: tests/requirements.txt
 	@scripts/packages venv
 	python3 -m venv tests/.venv
@@ -61,8 +65,22 @@ tests/.venv-openapi/.stamp: tests/requirements-openapi.txt
 
 # ---- build and run -----------------------------------------------------------------------------------------
 
+.PHONY: console
+console: console/dist/.stamp ## The console, which the binary carries
+
+CONSOLE_SOURCES := $(shell find console/src console/public console/scripts -type f -not -name schema.d.ts)
+console/dist/.stamp: console/node_modules/.stamp console/index.html console/vite.config.ts $(CONSOLE_SOURCES)
+	cd console && npm run --silent build
+	@touch $@
+
+.PHONY: console-types
+console-types: setup console/node_modules/.stamp ## The types of the API that the console is checked against
+	cargo build --locked -p hearth
+	"$(CARGO_TARGET_DIR)/debug/hearth" openapi > console/openapi.json
+	cd console && npm run --silent types
+
 .PHONY: build
-build: setup ## Release build; leaves target/release/hearth
+build: setup console ## Release build; leaves target/release/hearth
 	cargo build --release --locked -p hearth
 	@mkdir -p target/release
 	@# A hard link costs nothing; across file systems it has to be a copy.
@@ -70,7 +88,7 @@ build: setup ## Release build; leaves target/release/hearth
 		|| cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth
 
 .PHONY: dist
-dist: setup ## Release build with workerd inside: one file to copy; leaves target/release/hearth-with-runtime
+dist: setup console ## Release build with workerd inside: one file to copy; leaves target/release/hearth-with-runtime
 	cargo build --release --locked -p hearth --features embedded-runtime
 	@mkdir -p target/release
 	@cp -f "$(CARGO_TARGET_DIR)/release/hearth" target/release/hearth-with-runtime

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use futures::future::BoxFuture;
 use hearth_model::Hostname;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
@@ -62,9 +62,33 @@ pub(crate) fn check_local(host: &HostName<'_>, headers: &HeaderMap) -> Result<()
     Ok(())
 }
 
+/// What a worker's answer may do in a browser that has a path of the control host: all that a page can, on an origin of
+/// its own.
+const APART: HeaderValue =
+    HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
+
+/// Takes the control host's origin, where people are signed in, from a worker's answer. A policy of the worker's own
+/// applies beside this one and cannot weaken it.
+pub(crate) fn set_apart<B>(mut response: Response<B>) -> Response<B> {
+    response.headers_mut().append(header::CONTENT_SECURITY_POLICY, APART);
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_cannot_lift_its_sandbox() {
+        let mut response = Response::new(());
+        let own = HeaderValue::from_static("default-src *");
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, own);
+        let response = set_apart(response);
+        let all: Vec<_> = response.headers().get_all(header::CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(all.len(), 2);
+        let policy = APART.to_str().unwrap().to_owned();
+        assert!(policy.starts_with("sandbox ") && !policy.contains("allow-same-origin"), "{policy}");
+    }
 
     fn host(text: &str) -> HostName<'_> {
         HostName::parse(text).unwrap()

@@ -132,6 +132,7 @@ impl Gateway {
             return Err(fail(Failure::Malformed("the host is not valid"), &request));
         };
         let client = headers::client(connection.peer, request.headers(), &self.config.trusted_proxies);
+        let mut apart = false;
         let found = if control::is_control_host(&host, connection.local.ip(), &self.config.api_hosts) {
             if self.config.dev
                 && let Err(why) = control::check_local(&host, request.headers())
@@ -149,6 +150,7 @@ impl Gateway {
                 Admission::Answer(response) => return Ok(response.map(Body::boxed)),
                 Admission::To(worker, visit) => {
                     exchange.attend(visit);
+                    apart = true;
                     self.table.worker(worker).map(|worker| Match { worker, version: None, prefix: 0 })
                 }
             }
@@ -176,7 +178,7 @@ impl Gateway {
         if unlisted {
             headers::unlist(response.headers_mut());
         }
-        Ok(response)
+        Ok(if apart { control::set_apart(response) } else { response })
     }
 }
 

@@ -40,6 +40,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tower::util::MapResponseLayer;
 
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
@@ -557,7 +558,8 @@ fn health() -> Operation {
     Operation::new(Method::GET, "/health", well, &())
 }
 
-/// The control host: the API, dialects, and what a load balancer asks.
+/// The control host: the console, the API, dialects, and what a load balancer asks. Whatever answers, browsers are told
+/// that it is no page, but the console.
 struct ControlHost {
     router: Router,
     nexo: Nexo,
@@ -567,6 +569,11 @@ struct ControlHost {
 
 impl ControlHost {
     fn new(router: Router, nexo: Nexo) -> Self {
+        let router = router.merge(hearth_console::router());
+        let router = router.layer(MapResponseLayer::new(|mut response: axum::response::Response| {
+            hearth_console::seal(response.headers_mut());
+            response
+        }));
         Self { router, nexo, here: tokio::runtime::Handle::current() }
     }
 }

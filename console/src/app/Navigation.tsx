@@ -1,0 +1,52 @@
+import { ScrollArea } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+
+import { useSession } from "../api/session";
+import { useAccount } from "./account";
+import type { Group } from "./area";
+import { NAV } from "./areas";
+import classes from "./Navigation.module.css";
+import { useShellText } from "./strings";
+
+const GROUPS: Group[] = ["top", "compute", "storage", "account", "installation"];
+
+/** The lines of the navigation that the caller has a use for. */
+export function useNav() {
+  const { data: session } = useSession();
+  const operator = session?.kind === "dev" || session?.user === null || session?.user?.is_operator === true;
+  return NAV.filter((entry) => entry.operator !== true || operator);
+}
+
+export function Navigation() {
+  const t = useShellText();
+  const account = useAccount();
+  const nav = useNav();
+  return (
+    <ScrollArea className={classes.nav} type="auto" scrollbarSize={6}>
+      <nav aria-label={t("nav.label")}>
+        {GROUPS.map((group) => {
+          const entries = nav.filter((entry) => entry.group === group);
+          if (entries.length === 0) return null;
+          return (
+            <div key={group} className={classes.group}>
+              {group !== "top" && <div className={classes.title}>{t(`group.${group}`)}</div>}
+              {entries.map(({ to, label, icon: Icon }) => (
+                <Link
+                  key={to}
+                  to={to}
+                  params={{ account }}
+                  className={classes.link}
+                  activeOptions={{ exact: to === "/a/$account" }}
+                  activeProps={{ "aria-current": "page" }}
+                >
+                  <Icon size={16} strokeWidth={1.7} aria-hidden />
+                  {t(label)}
+                </Link>
+              ))}
+            </div>
+          );
+        })}
+      </nav>
+    </ScrollArea>
+  );
+}

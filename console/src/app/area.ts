@@ -1,0 +1,16 @@
+import type { LucideIcon } from "lucide-react";
+
+import type { ShellKey } from "./strings";
+
+export type Group = "top" | "compute" | "storage" | "account" | "installation";
+
+/** A line of the navigation. */
+export interface NavEntry {
+  group: Group;
+  /** Its path; `$account` stands for the present account. */
+  to: string;
+  label: ShellKey;
+  icon: LucideIcon;
+  /** Only for who answers for the installation. */
+  operator?: boolean;
+}

@@ -1,0 +1,272 @@
+import { Alert, Anchor, Button, Divider, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { getRouteApi, useRouter } from "@tanstack/react-router";
+import { Fingerprint } from "lucide-react";
+import { useEffect, useState, type FormEvent } from "react";
+
+import { Fault } from "../api/error";
+import { queries } from "../api/query";
+import {
+  sessionQuery,
+  signIn,
+  signInSecond,
+  signInWithToken,
+  useMethods,
+  useSession,
+  type Ticket,
+} from "../api/session";
+import { explain } from "../ui/explain";
+import { Loaded } from "../ui/states";
+import { Frame } from "./Frame";
+import { passkeysWork, signInWithPasskey } from "./passkey";
+import { useSignInText } from "./strings";
+
+const route = getRouteApi("/sign-in");
+
+type Kind = "password" | "token";
+
+/** Signing in: whichever ways the server has. */
+export function SignIn() {
+  const t = useSignInText();
+  const search = route.useSearch();
+  const router = useRouter();
+  const methods = useMethods();
+  const session = useSession();
+  const [ticket, setTicket] = useState<Ticket>();
+
+  async function enter() {
+    await queries.invalidateQueries();
+    await queries.fetchQuery({ ...sessionQuery, staleTime: 0 });
+    router.history.push(search.return ?? "/");
+  }
+
+  const known = session.data !== undefined && session.data !== null;
+  useEffect(() => {
+    // Who is signed in already, or need not be, has no business here.
+    if (known) router.history.replace(search.return ?? "/");
+  }, [known, router, search.return]);
+
+  if (ticket !== undefined) return <Second ticket={ticket} enter={enter} />;
+  return (
+    <Frame title={t("title")}>
+      <Stack>
+        {search.failed !== undefined && (
+          <Alert color="red" title={t("failed")}>
+            {search.failed}
+          </Alert>
+        )}
+        <Loaded query={methods} rows={3}>
+          {(ways) => (
+            <>
+              <First password={ways.password} token={ways.token} enter={enter} onTicket={setTicket} />
+              {(ways.passkey && passkeysWork()) || ways.providers.length > 0 ? <Divider label={t("or")} /> : null}
+              {ways.passkey && passkeysWork() && <Passkey enter={enter} />}
+              {ways.providers.map(({ id, name }) => (
+                <Button
+                  key={id}
+                  component="a"
+                  href={`/api/session/oidc/${encodeURIComponent(id)}?return=${encodeURIComponent(search.return ?? "/")}`}
+                  variant="default"
+                  size="sm"
+                >
+                  {t("with", { name })}
+                </Button>
+              ))}
+            </>
+          )}
+        </Loaded>
+      </Stack>
+    </Frame>
+  );
+}
+
+function First(props: {
+  password: boolean;
+  token: boolean;
+  enter: () => Promise<void>;
+  onTicket: (ticket: Ticket) => void;
+}) {
+  const t = useSignInText();
+  const [kind, setKind] = useState<Kind>(props.password ? "password" : "token");
+  const [email, setEmail] = useState("");
+  const [secret, setSecret] = useState("");
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      if (kind === "token") {
+        await signInWithToken(secret.trim());
+        await props.enter();
+        return;
+      }
+      const answer = await signIn(email.trim(), secret);
+      if ("ticket" in answer) props.onTicket(answer);
+      else await props.enter();
+    } catch (fault) {
+      setError(fault);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  function other() {
+    setKind(kind === "token" ? "password" : "token");
+    setSecret("");
+    setError(undefined);
+  }
+
+  return (
+    <form onSubmit={(event) => void submit(event)}>
+      <Stack gap="sm">
+        <Refusal error={error} token={kind === "token"} />
+        {kind === "password" && (
+          <TextInput
+            label={t("email")}
+            type="email"
+            autoComplete="username"
+            value={email}
+            onChange={(event) => setEmail(event.currentTarget.value)}
+            required
+            withAsterisk={false}
+            autoFocus
+          />
+        )}
+        <PasswordInput
+          key={kind}
+          label={kind === "token" ? t("token") : t("password")}
+          description={kind === "token" ? t("token.hint") : undefined}
+          autoComplete={kind === "token" ? "off" : "current-password"}
+          value={secret}
+          onChange={(event) => setSecret(event.currentTarget.value)}
+          required
+          withAsterisk={false}
+          autoFocus={kind === "token"}
+        />
+        <Button type="submit" size="sm" loading={busy}>
+          {t("signIn")}
+        </Button>
+        {props.password && props.token && (
+          <Anchor component="button" type="button" fz="sm" c="dimmed" onClick={other}>
+            {kind === "token" ? t("usePassword") : t("useToken")}
+          </Anchor>
+        )}
+      </Stack>
+    </form>
+  );
+}
+
+function Second(props: { ticket: Ticket; enter: () => Promise<void> }) {
+  const t = useSignInText();
+  const { ticket, second_factors: factors } = props.ticket;
+  const [recovery, setRecovery] = useState(!factors.includes("totp"));
+  const [code, setCode] = useState("");
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setError(undefined);
+    try {
+      await signInSecond(ticket, recovery ? { recovery: code.trim() } : { totp: code.replaceAll(/\s/g, "") });
+      await props.enter();
+    } catch (fault) {
+      setError(fault);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <Frame title={t("second.title")}>
+      <form onSubmit={(event) => void submit(event)}>
+        <Stack gap="sm">
+          <Refusal error={error} />
+          <TextInput
+            key={String(recovery)}
+            label={recovery ? t("second.recovery") : t("second.totp")}
+            autoComplete="one-time-code"
+            inputMode={recovery ? "text" : "numeric"}
+            value={code}
+            onChange={(event) => setCode(event.currentTarget.value)}
+            required
+            withAsterisk={false}
+            autoFocus
+          />
+          <Button type="submit" size="sm" loading={busy}>
+            {t("continue")}
+          </Button>
+          {factors.includes("recovery") && factors.includes("totp") && (
+            <Anchor
+              component="button"
+              type="button"
+              fz="sm"
+              c="dimmed"
+              onClick={() => {
+                setRecovery(!recovery);
+                setCode("");
+              }}
+            >
+              {recovery ? t("second.useTotp") : t("second.useRecovery")}
+            </Anchor>
+          )}
+        </Stack>
+      </form>
+    </Frame>
+  );
+}
+
+function Passkey(props: { enter: () => Promise<void> }) {
+  const t = useSignInText();
+  const [error, setError] = useState<unknown>();
+  const [cancelled, setCancelled] = useState(false);
+
+  async function use() {
+    setError(undefined);
+    setCancelled(false);
+    try {
+      if ((await signInWithPasskey()) === null) setCancelled(true);
+      else await props.enter();
+    } catch (fault) {
+      setError(fault);
+    }
+  }
+
+  return (
+    <>
+      <Button variant="default" size="sm" leftSection={<Fingerprint size={16} />} onClick={() => void use()}>
+        {t("passkey")}
+      </Button>
+      {cancelled && (
+        <Text c="dimmed" fz="sm" role="status">
+          {t("passkey.cancelled")}
+        </Text>
+      )}
+      <Refusal error={error} />
+    </>
+  );
+}
+
+/** Why one was not let in. */
+function Refusal(props: { error: unknown; token?: boolean }) {
+  const t = useSignInText();
+  if (props.error === undefined) return null;
+  const fault = props.error instanceof Fault ? props.error : undefined;
+  if (fault?.status === 401 || fault?.status === 400) {
+    const said = props.token === true ? t("wrong.token") : fault.message || t("wrong.do");
+    return (
+      <Alert color="red" title={t("wrong")} role="alert">
+        {said}
+      </Alert>
+    );
+  }
+  const { title, said, help } = explain(props.error);
+  return (
+    <Alert color="red" title={title} role="alert">
+      {said || help}
+    </Alert>
+  );
+}

@@ -1,0 +1,14 @@
+import { notifications } from "@mantine/notifications";
+
+import { explain } from "./explain";
+
+/** Something went well. */
+export function done(message: string): void {
+  notifications.show({ message, color: "teal", autoClose: 4000 });
+}
+
+/** Something that the page cannot show in its place went wrong. */
+export function failed(error: unknown): void {
+  const { title, said, help } = explain(error);
+  notifications.show({ title, message: said === "" ? help : said, color: "red", autoClose: 10_000 });
+}
