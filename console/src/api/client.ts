@@ -7,18 +7,6 @@ import type { components, paths } from "./schema";
 /** A shape of the API, by its name in the document. */
 export type Schema<N extends keyof components["schemas"]> = components["schemas"][N];
 
-// A token that was typed in where the server has no sign-in: in memory only, gone with the page.
-let token: string | undefined;
-
-export function setToken(to: string | undefined): void {
-  token = to;
-}
-
-/** The headers that every call has: who calls, and that it is this page's own. */
-export function callHeaders(): Record<string, string> {
-  return { "x-hearth-csrf": "1", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-}
-
 let onSignedOut: () => void = () => {};
 
 /** What happens when the server no longer knows who calls. */
@@ -27,7 +15,8 @@ export function whenSignedOut(act: () => void): void {
 }
 
 async function call(request: Request): Promise<Response> {
-  for (const [name, value] of Object.entries(callHeaders())) request.headers.set(name, value);
+  // It says that the call is this page's own; the session's cookie says who calls.
+  request.headers.set("x-hearth-csrf", "1");
   try {
     const response = await fetch(request);
     if (response.status === 401) onSignedOut();

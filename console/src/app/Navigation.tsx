@@ -1,7 +1,7 @@
 import { ScrollArea } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 
-import { useSession } from "../api/session";
+import { useOperator } from "../api/session";
 import { useAccount } from "./account";
 import type { Group } from "./area";
 import { NAV } from "./areas";
@@ -12,8 +12,7 @@ const GROUPS: Group[] = ["top", "compute", "storage", "account", "installation"]
 
 /** The lines of the navigation that the caller has a use for. */
 export function useNav() {
-  const { data: session } = useSession();
-  const operator = session?.kind === "dev" || session?.user === null || session?.user?.is_operator === true;
+  const operator = useOperator();
   return NAV.filter((entry) => entry.operator !== true || operator);
 }
 

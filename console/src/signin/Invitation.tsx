@@ -1,11 +1,15 @@
 import { Alert, Button, PasswordInput, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 
-import { json } from "../api/client";
+import { api, body } from "../api/client";
+import type { Ticket } from "../api/session";
 import { queries } from "../api/query";
 import { explain } from "../ui/explain";
+import { Loaded } from "../ui/states";
 import { Frame } from "./Frame";
+import { Second } from "./Second";
 import { useSignInText } from "./strings";
 
 const route = getRouteApi("/invitation/$secret");
@@ -22,8 +26,18 @@ export function Invitation() {
   const [again, setAgain] = useState("");
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState(false);
+  const [ticket, setTicket] = useState<Ticket>();
+  const invited = useQuery({
+    queryKey: ["invitation", secret],
+    queryFn: () => body(api.POST("/api/invitation", { body: { secret } })),
+  });
   const short = password !== "" && password.length < SHORTEST;
   const differs = again !== "" && again !== password;
+
+  async function enter() {
+    await queries.invalidateQueries();
+    await navigate({ to: "/" });
+  }
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -31,9 +45,12 @@ export function Invitation() {
     setBusy(true);
     setError(undefined);
     try {
-      await json("POST", `/api/invitations/${encodeURIComponent(secret)}`, { password });
-      await queries.invalidateQueries();
-      await navigate({ to: "/" });
+      const answer = await body(api.POST("/api/invitation/accept", { body: { secret, password } }));
+      if ("ticket" in answer) {
+        setTicket(answer);
+        return;
+      }
+      await enter();
     } catch (fault) {
       setError(fault);
     } finally {
@@ -41,12 +58,24 @@ export function Invitation() {
     }
   }
 
+  if (ticket !== undefined) return <Second ticket={ticket} enter={enter} />;
+  if (invited.data === undefined) {
+    return (
+      <Frame title={t("invitation.title")}>
+        <Loaded query={invited} rows={3}>
+          {() => null}
+        </Loaded>
+      </Frame>
+    );
+  }
   const why = error === undefined ? undefined : explain(error);
   return (
     <Frame title={t("invitation.title")}>
       <form onSubmit={(event) => void submit(event)}>
         <Stack gap="sm">
-          <Text c="dimmed">{t("invitation.text")}</Text>
+          <Text c="dimmed">{t("invitation.text", { email: invited.data.email })}</Text>
+          {/* So that a password manager keeps the password with its name. */}
+          <input type="hidden" autoComplete="username" value={invited.data.email} readOnly />
           {why !== undefined && (
             <Alert color="red" title={why.title} role="alert">
               {why.said || why.help}

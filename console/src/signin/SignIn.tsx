@@ -3,21 +3,20 @@ import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { Fingerprint } from "lucide-react";
 import { useEffect, useState, type FormEvent } from "react";
 
-import { Fault } from "../api/error";
 import { queries } from "../api/query";
 import {
   sessionQuery,
   signIn,
-  signInSecond,
   signInWithToken,
   useMethods,
   useSession,
   type Ticket,
 } from "../api/session";
-import { explain } from "../ui/explain";
 import { Loaded } from "../ui/states";
 import { Frame } from "./Frame";
 import { passkeysWork, signInWithPasskey } from "./passkey";
+import { Refusal } from "./Refusal";
+import { Second } from "./Second";
 import { useSignInText } from "./strings";
 
 const route = getRouteApi("/sign-in");
@@ -158,67 +157,6 @@ function First(props: {
   );
 }
 
-function Second(props: { ticket: Ticket; enter: () => Promise<void> }) {
-  const t = useSignInText();
-  const { ticket, second_factors: factors } = props.ticket;
-  const [recovery, setRecovery] = useState(!factors.includes("totp"));
-  const [code, setCode] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
-      await signInSecond(ticket, recovery ? { recovery: code.trim() } : { totp: code.replaceAll(/\s/g, "") });
-      await props.enter();
-    } catch (fault) {
-      setError(fault);
-    } finally {
-      setBusy(false);
-    }
-  }
-
-  return (
-    <Frame title={t("second.title")}>
-      <form onSubmit={(event) => void submit(event)}>
-        <Stack gap="sm">
-          <Refusal error={error} />
-          <TextInput
-            key={String(recovery)}
-            label={recovery ? t("second.recovery") : t("second.totp")}
-            autoComplete="one-time-code"
-            inputMode={recovery ? "text" : "numeric"}
-            value={code}
-            onChange={(event) => setCode(event.currentTarget.value)}
-            required
-            withAsterisk={false}
-            autoFocus
-          />
-          <Button type="submit" size="sm" loading={busy}>
-            {t("continue")}
-          </Button>
-          {factors.includes("recovery") && factors.includes("totp") && (
-            <Anchor
-              component="button"
-              type="button"
-              fz="sm"
-              c="dimmed"
-              onClick={() => {
-                setRecovery(!recovery);
-                setCode("");
-              }}
-            >
-              {recovery ? t("second.useTotp") : t("second.useRecovery")}
-            </Anchor>
-          )}
-        </Stack>
-      </form>
-    </Frame>
-  );
-}
-
 function Passkey(props: { enter: () => Promise<void> }) {
   const t = useSignInText();
   const [error, setError] = useState<unknown>();
@@ -247,26 +185,5 @@ function Passkey(props: { enter: () => Promise<void> }) {
       )}
       <Refusal error={error} />
     </>
-  );
-}
-
-/** Why one was not let in. */
-function Refusal(props: { error: unknown; token?: boolean }) {
-  const t = useSignInText();
-  if (props.error === undefined) return null;
-  const fault = props.error instanceof Fault ? props.error : undefined;
-  if (fault?.status === 401 || fault?.status === 400) {
-    const said = props.token === true ? t("wrong.token") : fault.message || t("wrong.do");
-    return (
-      <Alert color="red" title={t("wrong")} role="alert">
-        {said}
-      </Alert>
-    );
-  }
-  const { title, said, help } = explain(props.error);
-  return (
-    <Alert color="red" title={title} role="alert">
-      {said || help}
-    </Alert>
   );
 }

@@ -22,7 +22,7 @@ export const en = {
   failed: "Signing in did not work",
   "passkey.cancelled": "No passkey was used.",
   "invitation.title": "Welcome to Hearth",
-  "invitation.text": "Choose a password; then you are signed in.",
+  "invitation.text": "Choose a password for {{email}}; then you are signed in.",
   "invitation.password": "New password",
   "invitation.again": "The same again",
   "invitation.short": "At least 10 characters.",

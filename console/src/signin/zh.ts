@@ -25,7 +25,7 @@ export const zh: Translated<typeof en> = {
   failed: "登录未成功",
   "passkey.cancelled": "未使用通行密钥。",
   "invitation.title": "欢迎使用 Hearth",
-  "invitation.text": "请设置密码，随后即完成登录。",
+  "invitation.text": "请为 {{email}} 设置密码，随后即完成登录。",
   "invitation.password": "新密码",
   "invitation.again": "再次输入",
   "invitation.short": "至少 10 个字符。",
