@@ -393,6 +393,11 @@ def hosts(api, worker):
         assert api.ok(f"show{what}Egress", **ids)["allow"] == rules["allow"]
         api.ok(f"replace{what}Egress", json=None, **ids)
         assert api.ok(f"show{what}Egress", **ids) is None
+    quotas = api.ok("replaceQuotas", json={"workers": 100, "memory_mb": None})
+    assert quotas["workers"]["limit"] == 100 and quotas["workers"]["used"] > 0 and quotas["memory_mb"]["own"], quotas
+    api.no("replaceQuotas", 400, json={"wokers": 1})
+    api.ok("replaceQuotas", json={})
+    assert not api.ok("showQuotas")["workers"]["own"]
     api.ok("changeAccessRule", json={"rule": "token"}, **worker)
     token = api.ok("createAccessToken", json={"name": "ci", "expires_on": "2099-01-01T00:00:00Z"}, **worker)
     api.ok("listAccessTokens", **worker)

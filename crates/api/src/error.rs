@@ -42,6 +42,8 @@ pub mod code {
     pub const BAD_ROUTE: u32 = 10022;
     /// Too large.
     pub const TOO_LARGE: u32 = 10027;
+    /// As many workers as the account may have. Cloudflare documents no number; this is the one that its users report.
+    pub const TOO_MANY: u32 = 10037;
     /// A subdomain that another account has.
     pub const SUBDOMAIN_TAKEN: u32 = 10031;
     /// A subdomain that nobody has.

@@ -15,8 +15,8 @@ use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
 use crate::state::Api;
 use crate::{
-    access, auth, beta_versions, deployments, domains, egress, identity, scripts, secrets, services, session,
-    settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
+    access, auth, beta_versions, deployments, domains, egress, identity, quotas, scripts, secrets, services,
+    session, settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
 };
 
 /// One operation of the API.
@@ -198,6 +198,8 @@ pub fn operations() -> Vec<Operation> {
         // Ours
         op(get.clone(), "/accounts/{account}/hearth/egress", egress::get_account),
         op(put.clone(), "/accounts/{account}/hearth/egress", egress::put_account),
+        op(get.clone(), "/accounts/{account}/hearth/quotas", quotas::get),
+        op(put.clone(), "/accounts/{account}/hearth/quotas", quotas::put),
         op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::get_worker),
         op(put.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/egress", egress::put_worker),
         op(get.clone(), "/accounts/{account}/workers/scripts/{worker}/hearth/access", access::get),

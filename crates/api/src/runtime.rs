@@ -1,7 +1,7 @@
 //! What the API asks of the data plane.
 
 use async_trait::async_trait;
-use hearth_model::{CodeUpdate, Launch, ProbeError, Probed, WorkerId};
+use hearth_model::{AccountId, CodeUpdate, Launch, ProbeError, Probed, WorkerId};
 use serde_json::Value;
 
 /// The data plane, as the API sees it.
@@ -18,11 +18,27 @@ pub trait Runtime: Send + Sync + 'static {
     /// what it has just deployed.
     async fn changed(&self, change: Change);
 
+    /// What an account has now of what it may have a certain number of.
+    fn used(&self, account: &AccountId) -> Used;
+
     /// Whether a document of egress rules can be read.
     ///
     /// # Errors
     /// What is wrong with it, for the caller.
     fn check_egress_rules(&self, rules: &Value) -> Result<(), String>;
+}
+
+/// What an account has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Processes that serve its workers.
+    pub instances: u64,
+    /// Bytes of memory of these.
+    pub memory: u64,
+    /// Bytes of what it keeps.
+    pub storage: u64,
+    /// Requests that came in within the last minute, or about that.
+    pub requests: u64,
 }
 
 /// What has changed in the store.
@@ -42,6 +58,8 @@ pub enum Change {
     Settings(WorkerId),
     /// Egress rules of the installation, an account or a worker.
     Egress,
+    /// What an account may have at most.
+    Quotas,
     /// An account's host label: all its workers have other hosts now.
     Accounts,
 }

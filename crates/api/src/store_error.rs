@@ -14,6 +14,7 @@ impl From<StoreError> for ApiError {
             StoreError::Conflict { what, .. } => {
                 Self::new(StatusCode::CONFLICT, conflict(*what), sentence(&error))
             }
+            StoreError::Quota { .. } => Self::new(StatusCode::FORBIDDEN, code::TOO_MANY, sentence(&error)),
             StoreError::Invalid { what, .. } => Self::bad_request(invalid(*what), sentence(&error)),
             _ => Self::internal(&error),
         }

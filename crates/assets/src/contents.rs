@@ -147,7 +147,7 @@ impl Contents {
         })))
     }
 
-    /// An account's. The first time, where quotas count, what is there is added up.
+    /// An account's. The first time, where it has a quota, what is there is added up.
     ///
     /// # Errors
     /// When it cannot be looked at.
@@ -156,7 +156,7 @@ impl Contents {
             return Ok(folder.clone());
         }
         let path = self.0.root.join(account.as_str());
-        let held = if self.0.space.counts() { size_of(&path)? } else { 0 };
+        let held = if self.0.space.is_limited(account) { size_of(&path)? } else { 0 };
         let mut folders = self.0.folders.lock();
         let number = folders.len() as u32;
         let make = || {
@@ -303,6 +303,17 @@ impl Folder {
         Ok(freed)
     }
 
+    /// Adds up what lies there, where that was not done when the folder was first asked for. What is written meanwhile may
+    /// be missing from the sum.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn measure(&self) -> io::Result<()> {
+        let found = size_of(&self.0.path)?;
+        self.holds(|held| held.max(found));
+        Ok(())
+    }
+
     fn inner(&self) -> &Inner {
         &self.0.contents.0
     }
@@ -317,7 +328,7 @@ impl Folder {
         self.holds(|held| held.saturating_add(bytes));
     }
 
-    /// Where quotas do not count, what lay there at the start was not added up, and more may be removed than is known of.
+    /// What lay there at the start may not have been added up yet, so that more is removed than is known of.
     fn holds(&self, change: impl Fn(u64) -> u64) {
         let mut held = self.0.held.lock();
         *held = change(*held);

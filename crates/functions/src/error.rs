@@ -102,6 +102,7 @@ impl From<StoreError> for Refusal {
             StoreError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             StoreError::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
             StoreError::Invalid { .. } => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
+            StoreError::Quota { .. } => Self::new(StatusCode::FORBIDDEN, error.to_string()),
             _ => Self::internal(&error),
         }
     }
@@ -117,6 +118,7 @@ impl From<AcquireError> for Refusal {
     fn from(error: AcquireError) -> Self {
         match error {
             AcquireError::Refused(error) => Self::code(error),
+            AcquireError::Quota(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
             AcquireError::Overloaded(text) => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
             AcquireError::ShuttingDown | AcquireError::NoSuchVersion(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

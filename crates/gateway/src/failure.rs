@@ -29,6 +29,10 @@ pub(crate) enum Failure {
     Loop,
     /// Too much is in flight.
     Overloaded,
+    /// The account's requests of a minute are used up; so many seconds until there is another.
+    TooMany { limit: u64, wait: u64 },
+    /// The account has as many processes, or as much memory in them, as it may.
+    Quota(&'static str),
     /// The server, or the worker's process, is on its way out.
     Leaving,
     /// Something of ours.
@@ -42,6 +46,7 @@ impl Failure {
         match error {
             AcquireError::NoSuchVersion(_) | AcquireError::ShuttingDown => Self::Leaving,
             AcquireError::Overloaded(_) => Self::Overloaded,
+            AcquireError::Quota(text) => Self::Quota(text),
             AcquireError::Died(death) => Self::of_death(*death),
             AcquireError::Refused(_) => Self::of_death(Death::Crashed),
             AcquireError::NoCode | AcquireError::Internal(_) => Self::Internal,
@@ -73,7 +78,10 @@ impl Failure {
             Self::NoToken(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownHost(_) | Self::NotDeployed(_) => StatusCode::NOT_FOUND,
             Self::Crashed | Self::Loop | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Limits | Self::Overloaded | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Limits | Self::Overloaded | Self::Leaving | Self::Quota(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NoResponse => StatusCode::BAD_GATEWAY,
         }
     }
@@ -85,7 +93,9 @@ impl Failure {
             Self::Crashed => Some(1101),
             Self::Limits => Some(1102),
             Self::Loop => Some(1019),
-            Self::Overloaded => Some(1105),
+            Self::Overloaded | Self::Quota(_) => Some(1105),
+            // What Cloudflare says when an account has used up the requests of its plan.
+            Self::TooMany { .. } => Some(1027),
             _ => None,
         }
     }
@@ -109,6 +119,10 @@ impl Failure {
             Self::Limits => "Worker exceeded resource limits.".to_owned(),
             Self::Loop => "Compute server error: workers call each other in a circle.".to_owned(),
             Self::Overloaded => "Temporarily unavailable: too many requests are in flight.".to_owned(),
+            Self::TooMany { limit, .. } => {
+                format!("Too many requests: this account may have {limit} in a minute.")
+            }
+            Self::Quota(text) => (*text).to_owned(),
             Self::Leaving => "Temporarily unavailable: please try again.".to_owned(),
             Self::Internal => "Internal error.".to_owned(),
             Self::NoResponse => "The worker closed the connection without a response.".to_owned(),
@@ -140,6 +154,9 @@ impl Failure {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.status() == StatusCode::SERVICE_UNAVAILABLE && *self != Self::Limits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::TooMany { wait, .. } = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*wait));
         }
         if matches!(self, Self::NoToken(_)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -210,5 +227,12 @@ mod tests {
         let failure = Failure::of_acquire(&AcquireError::Overloaded("account".to_owned()));
         let response = failure.response(&HeaderMap::new(), None);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let quota = Failure::of_acquire(&AcquireError::Quota("so it is."));
+        assert_eq!(quota.response(&HeaderMap::new(), None).headers()[header::RETRY_AFTER], "1");
+        let response = Failure::TooMany { limit: 5, wait: 12 }.response(&HeaderMap::new(), None);
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+            (429, &"12".parse().unwrap())
+        );
     }
 }

@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{CountersSnapshot, Exchange, Traffic};
 use crate::body::Body;
-use crate::caps::AccountCaps;
 use crate::cf::{self, Geo};
 use crate::control::{self, Control};
 use crate::door;
@@ -40,7 +39,6 @@ pub struct Gateway {
     pub(crate) losses: Arc<dyn Losses>,
     /// Of requests that reach no worker.
     pub(crate) others: Arc<Traffic>,
-    pub(crate) accounts: AccountCaps,
     geo: Geo,
     /// Connections and tunnels; a listener waits for its own.
     pub(crate) tunnels: TaskTracker,
@@ -65,7 +63,6 @@ impl Gateway {
             return Err(ConfigError::Colo(config.colo));
         }
         let geo = Geo::open(&config)?;
-        let accounts = AccountCaps::new(config.max_in_flight_per_account);
         Ok(Arc::new(Self {
             config,
             instances,
@@ -74,7 +71,6 @@ impl Gateway {
             control,
             losses,
             others: Arc::default(),
-            accounts,
             geo,
             tunnels: TaskTracker::new(),
         }))

@@ -48,9 +48,11 @@ impl Gateway {
             let failure = Failure::NotDeployed(worker.name.to_string());
             return Err((failure, accept_of(request.headers())));
         };
-        let Some(place) = self.accounts.enter(&worker.account) else {
-            return Err((Failure::Overloaded, accept_of(request.headers())));
-        };
+        let place = self
+            .table
+            .accounts
+            .enter(&worker.account, self.config.max_in_flight_per_account)
+            .map_err(|failure| (failure, accept_of(request.headers())))?;
         let _presence = found.worker.presence(level);
         let alone = worker.dialect == Dialect::Functions;
         if alone {

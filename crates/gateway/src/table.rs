@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hearth_model::{
-    Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId, WorkerId,
-    WorkerName,
+    AccountId, Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId,
+    WorkerId, WorkerName,
 };
 use http::StatusCode;
 use parking_lot::Mutex;
 
 use crate::access::{CountersSnapshot, Traffic};
+use crate::caps::AccountCaps;
 use crate::host::HostName;
 use crate::lineage::{DEEPEST, Departure, Nested, Presence};
 
@@ -185,6 +186,8 @@ pub struct RouteTable {
     config: TableConfig,
     current: ArcSwap<Snapshot>,
     change: Mutex<()>,
+    /// What comes into accounts.
+    pub(crate) accounts: AccountCaps,
 }
 
 impl RouteTable {
@@ -200,7 +203,12 @@ impl RouteTable {
         for worker in published.workers {
             snapshot.insert(worker);
         }
-        Self { config, current: ArcSwap::from_pointee(snapshot), change: Mutex::new(()) }
+        Self {
+            config,
+            current: ArcSwap::from_pointee(snapshot),
+            change: Mutex::new(()),
+            accounts: AccountCaps::default(),
+        }
     }
 
     /// Publishes a worker, in place of what was published under its id.
@@ -223,6 +231,17 @@ impl RouteTable {
     pub fn set_domains(&self, domains: Vec<PublishedDomain>) {
         let domains = Arc::new(domain_map(domains));
         self.update(|snapshot| snapshot.domains = domains);
+    }
+
+    /// Sets how many requests may come in a minute: into each account, and into those that have a limit of their own. `None`
+    /// is as many as come.
+    pub fn set_rates(&self, by_default: Option<u64>, own: HashMap<AccountId, Option<u64>>) {
+        self.accounts.set_rates(by_default, own);
+    }
+
+    /// Requests that came into an account within the last minute, or about that.
+    pub fn of_last_minute(&self, account: &AccountId) -> u64 {
+        self.accounts.of_last_minute(account)
     }
 
     /// A worker by its id.

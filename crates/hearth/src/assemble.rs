@@ -129,6 +129,7 @@ impl Server {
         own.extend(s3_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let store = Store::open(&settings.data_dir).await?;
         let default_account = bootstrap(&store, &settings.data_dir).await?;
+        store.set_default_quotas(settings.quotas());
 
         let table = Arc::new(RouteTable::new(
             TableConfig {
@@ -205,9 +206,10 @@ impl Server {
         let supervisor = Supervisor::start(
             processes(settings, run_dir, folder),
             jailer,
-            Arc::new(Code { store: store.clone(), builder: builder.clone() }),
+            Arc::new(Code { store: store.clone(), table: Arc::clone(&table), builder: builder.clone() }),
             Arc::clone(&services) as _,
         );
+        wiring::quotas::apply(&store, &space, &table, &supervisor).await?;
         hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
         wiring::follow_all(&hub, &store).await?;
         services.begin(supervisor.clone());
@@ -229,6 +231,7 @@ impl Server {
             cron: cron.clone(),
             hub: hub.clone(),
             objects: objects.clone(),
+            space: space.clone(),
             lanes: Lanes::default(),
         });
         let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };

@@ -15,6 +15,7 @@ mod egress;
 mod env;
 mod init;
 mod openapi;
+mod quotas;
 mod restore;
 mod runtime;
 mod secrets;
@@ -72,6 +73,8 @@ enum Command {
     Users(users::Args),
     /// Show and change what workers may reach.
     Egress(egress::Args),
+    /// Show and change what an account may have at most.
+    Quotas(quotas::Args),
     /// Show what a worker does, as it happens.
     Tail(tail::Args),
     /// Write everything into one file, while the server runs.
@@ -101,6 +104,7 @@ fn main() -> anyhow::Result<()> {
         Command::Access(args) => access::run(args),
         Command::Users(args) => users::run(args),
         Command::Egress(args) => egress::run(args),
+        Command::Quotas(args) => quotas::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),

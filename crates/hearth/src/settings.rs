@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use hearth_model::Hostname;
+use hearth_model::{Hostname, Quota, Quotas};
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -53,6 +53,8 @@ pub struct Settings {
     pub logs: Logs,
     /// How much of the disk KV, R2 and D1 may use.
     pub storage: Storage,
+    /// What each account may have at most, unless it has quotas of its own (`hearth quotas`).
+    pub quotas: AccountQuotas,
     /// How much what workers cache may take.
     pub cache: Cache,
     /// Functions of `/api/functions`.
@@ -122,6 +124,21 @@ pub struct Storage {
     /// MiB of the data folder's disk that stay free for metadata, so that a server whose disk is full can still be
     /// deployed to. Default: a fiftieth of the disk, at least 256 and at most a quarter of it.
     pub reserve_mb: Option<u64>,
+}
+
+/// What each account may have at most. What is absent is not limited; how much it may keep is `account-quota-mb` of
+/// `[storage]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AccountQuotas {
+    /// Workers, functions and Pages projects together.
+    pub workers: Option<u64>,
+    /// Processes that serve its workers. One that is idle leaves for another that is wanted.
+    pub instances: Option<u64>,
+    /// MiB of memory of these.
+    pub memory_mb: Option<u64>,
+    /// Requests that are let in to its workers in a minute.
+    pub requests_per_minute: Option<u64>,
 }
 
 /// Settings of the log.
@@ -225,6 +242,7 @@ impl Default for Settings {
             egress: Egress::default(),
             logs: Logs::default(),
             storage: Storage::default(),
+            quotas: AccountQuotas::default(),
             cache: Cache::default(),
             nexo: Nexo::default(),
             functions: Functions::default(),
@@ -283,6 +301,21 @@ impl Settings {
                 names.push("localhost".parse().expect("`localhost` is a host name"));
             }
         }
+    }
+
+    /// What each account may have at most, unless it has quotas of its own.
+    pub fn quotas(&self) -> Quotas {
+        let mut quotas = Quotas::default();
+        for (quota, limit) in [
+            (Quota::Workers, self.quotas.workers),
+            (Quota::Instances, self.quotas.instances),
+            (Quota::MemoryMb, self.quotas.memory_mb),
+            (Quota::StorageMb, self.storage.account_quota_mb),
+            (Quota::RequestsPerMinute, self.quotas.requests_per_minute),
+        ] {
+            quotas.set(quota, limit);
+        }
+        quotas
     }
 
     fn check(&self) -> Result<()> {

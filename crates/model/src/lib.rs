@@ -21,6 +21,7 @@ mod module;
 mod object_exports;
 mod objects;
 mod published;
+mod quotas;
 mod role;
 mod route;
 mod version;
@@ -47,6 +48,7 @@ pub use objects::{
     CodeUpdate, Migrations, Namespace, NamespaceChange, ObjectsError, Stranger, check_classes, migrate,
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
+pub use quotas::{Quota, Quotas};
 pub use role::Role;
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Function, FunctionRuntime, Version};

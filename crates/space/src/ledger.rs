@@ -23,8 +23,10 @@ pub enum Refusal {
 /// Who owns which resource, what each account uses, and what the disk has left.
 #[derive(Debug)]
 pub struct Ledger {
-    /// What one account may use; `None` for all there is.
+    /// What one account may use, unless it has a quota of its own; `None` for all there is.
     quota: Option<u64>,
+    /// Accounts' own.
+    quotas: HashMap<AccountId, Option<u64>>,
     /// Free space that is not given out.
     reserve: u64,
     free: u64,
@@ -51,8 +53,8 @@ struct Account {
 impl Ledger {
     /// A ledger by these rules. Before the disk was asked nothing is refused for it.
     pub fn new(quota: Option<u64>, reserve: u64) -> Self {
-        let (resources, accounts) = (HashMap::new(), HashMap::new());
-        Self { quota, reserve, free: u64::MAX, admitted: 0, resources, accounts }
+        let (quotas, resources, accounts) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { quota, quotas, reserve, free: u64::MAX, admitted: 0, resources, accounts }
     }
 
     /// Takes in what the disk has free now.
@@ -61,9 +63,14 @@ impl Ledger {
         self.admitted = 0;
     }
 
-    /// Whether what accounts use matters.
-    pub fn counts(&self) -> bool {
-        self.quota.is_some()
+    /// Sets the quotas that accounts have of their own, all of them. What an account has already, it keeps.
+    pub fn set_quotas(&mut self, quotas: HashMap<AccountId, Option<u64>>) {
+        self.quotas = quotas;
+    }
+
+    /// What an account may use.
+    pub fn quota(&self, account: &AccountId) -> Option<u64> {
+        self.quotas.get(account).copied().unwrap_or(self.quota)
     }
 
     /// Takes in a resource; what it holds is still to be found out. One that is known stays what it is.
@@ -108,9 +115,10 @@ impl Ledger {
     /// By how much a resource may grow.
     pub fn room(&self, resource: &str) -> u64 {
         let disk = self.free.saturating_sub(self.reserve).saturating_sub(self.admitted);
-        match (self.quota, self.resources.get(resource)) {
-            (Some(quota), Some(resource)) => disk.min(quota.saturating_sub(self.used(&resource.owner))),
-            _ => disk,
+        let Some(Resource { owner, .. }) = self.resources.get(resource) else { return disk };
+        match self.quota(owner) {
+            Some(quota) => disk.min(quota.saturating_sub(self.used(owner))),
+            None => disk,
         }
     }
 
@@ -120,7 +128,8 @@ impl Ledger {
     /// [`Refusal`].
     pub fn admit(&mut self, resource: &str, bytes: u64) -> Result<(), Refusal> {
         let owner = self.resources.get(resource).map(|resource| resource.owner.clone());
-        if let (Some(quota), Some(owner)) = (self.quota, &owner)
+        if let Some(owner) = &owner
+            && let Some(quota) = self.quota(owner)
             && self.used(owner).saturating_add(bytes) > quota
         {
             return Err(Refusal::Quota { quota });
@@ -175,6 +184,19 @@ mod tests {
         ledger.ended("r2", 20);
         ledger.closed("r2");
         assert_eq!((ledger.used(&account("a")), ledger.admit("kv", 60)), (40, Ok(())));
+    }
+
+    #[test]
+    fn an_accounts_own_quota_goes_before_the_default_one() {
+        let mut ledger = Ledger::new(Some(100), 0);
+        ledger.opened("a1", &account("a"));
+        ledger.opened("b1", &account("b"));
+        ledger.holds("a1", 50);
+        ledger.set_quotas(HashMap::from([(account("a"), Some(10)), (account("b"), None)]));
+        assert_eq!(ledger.admit("a1", 1), Err(Refusal::Quota { quota: 10 }), "what it has, it keeps");
+        assert_eq!((ledger.room("a1"), ledger.admit("b1", 1 << 40)), (0, Ok(())));
+        ledger.set_quotas(HashMap::new());
+        assert_eq!((ledger.admit("a1", 50), ledger.quota(&account("b"))), (Ok(()), Some(100)));
     }
 
     #[test]

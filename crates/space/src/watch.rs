@@ -1,5 +1,6 @@
 //! The ledger of a running server.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const RESERVED_PART: u64 = 50;
 pub struct Config {
     /// The data folder.
     pub folder: PathBuf,
-    /// What one account may keep, in bytes. Default: as much as there is.
+    /// What one account may keep, in bytes, unless it has a quota of its own. Default: as much as there is.
     pub account_quota: Option<u64>,
     /// Free bytes of the disk that only metadata may use. Default: a fiftieth of the disk, at least 256 MiB, at most a
     /// quarter of it.
@@ -103,9 +104,14 @@ impl Space {
         self.0.ledger.lock().closed(resource);
     }
 
-    /// Whether what accounts use matters: if not, nobody needs to look at what is there.
-    pub fn counts(&self) -> bool {
-        self.0.ledger.lock().counts()
+    /// Sets the quotas that accounts have of their own, in bytes; `None` for all there is. Others have the default.
+    pub fn set_quotas(&self, quotas: HashMap<AccountId, Option<u64>>) {
+        self.0.ledger.lock().set_quotas(quotas);
+    }
+
+    /// Whether an account may not keep as much as there is.
+    pub fn is_limited(&self, account: &AccountId) -> bool {
+        self.0.ledger.lock().quota(account).is_some()
     }
 
     /// Bytes that an account uses.

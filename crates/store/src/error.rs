@@ -98,6 +98,14 @@ pub enum StoreError {
         /// A sentence for the caller.
         reason: String,
     },
+    /// The account has as many as it may.
+    #[error("{reason}")]
+    Quota {
+        /// What was to be made.
+        what: Entity,
+        /// A sentence for the caller.
+        reason: String,
+    },
     /// Another Hearth has the data folder open.
     #[error("the data folder {0} is in use by another Hearth")]
     Locked(String),
@@ -134,7 +142,10 @@ impl StoreError {
     /// Whether the text is fit for the caller. Of the rest the caller hears that something failed, the operator's
     /// log has the text.
     pub fn is_for_caller(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::Conflict { .. } | Self::Invalid { .. })
+        matches!(
+            self,
+            Self::NotFound { .. } | Self::Conflict { .. } | Self::Invalid { .. } | Self::Quota { .. }
+        )
     }
 
     /// Whether it says that such a thing does not exist.

@@ -31,6 +31,7 @@ mod policies;
 mod projects;
 mod providers;
 mod published;
+mod quotas;
 mod resources;
 mod routes;
 mod rows;

@@ -55,7 +55,7 @@ impl Store {
     ) -> Result<Worker> {
         let mut transaction = self.write().await?;
         let id = WorkerId::random();
-        workers::insert(&mut transaction, id, &new).await?;
+        workers::insert(&mut transaction, id, &new, &self.default_quotas()).await?;
         let worker = workers::update(&mut transaction, id, settings).await?;
         put_secrets(&mut transaction, &self.keys(), id, secrets).await?;
         transaction.commit().await?;

@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0003_token_policies.sql"),
@@ -17,6 +17,7 @@ const STEPS: [&str; 11] = [
     include_str!("../migrations/0009_pages.sql"),
     include_str!("../migrations/0010_people.sql"),
     include_str!("../migrations/0011_signin.sql"),
+    include_str!("../migrations/0012_quotas.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with

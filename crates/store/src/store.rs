@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_model::{VersionId, WorkerId};
+use hearth_model::{Quotas, VersionId, WorkerId};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, SqlitePool, Transaction};
@@ -41,6 +41,7 @@ pub(crate) struct Inner {
     keys: RwLock<Arc<Keyring>>,
     caches: Mutex<Caches>,
     pub(crate) s3_keys: KeyCache,
+    pub(crate) default_quotas: RwLock<Quotas>,
     _lock: File,
 }
 
@@ -96,6 +97,7 @@ impl Store {
             keys: RwLock::new(Arc::new(keys)),
             caches: Mutex::new(caches),
             s3_keys: KeyCache::default(),
+            default_quotas: RwLock::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

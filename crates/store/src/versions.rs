@@ -272,7 +272,7 @@ impl Store {
     ) -> Result<Inserted> {
         check_names(&new.bindings)?;
         if let Some(make) = &new.make {
-            workers::insert(connection, new.worker, make).await?;
+            workers::insert(connection, new.worker, make, &self.default_quotas()).await?;
         }
         let (number, created_on) = next_number(connection, new.worker).await?;
         for module in &new.modules {

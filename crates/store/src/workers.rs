@@ -1,12 +1,12 @@
 //! Workers and their settings that are not versioned.
 
-use hearth_model::{Access, AccountId, Dialect, WorkerId, WorkerName};
+use hearth_model::{Access, AccountId, Dialect, Quotas, WorkerId, WorkerName};
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::{Entity, Listing, Page, Result, Store, StoreError, accounts, rows};
+use crate::{Entity, Listing, Page, Result, Store, StoreError, accounts, quotas, rows};
 
 /// A worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,11 +111,11 @@ impl Store {
     ///
     /// # Errors
     /// Account not found; conflict when there is one of that name, in its dialect or on its host, or when the default
-    /// account's worker would take another account's host label.
+    /// account's worker would take another account's host label; quota when the account has as many as it may.
     pub async fn create_worker(&self, new: NewWorker, settings: WorkerChanges) -> Result<Worker> {
         let mut transaction = self.write().await?;
         let id = WorkerId::random();
-        insert(&mut transaction, id, &new).await?;
+        insert(&mut transaction, id, &new, &self.default_quotas()).await?;
         let worker = update(&mut transaction, id, settings).await?;
         transaction.commit().await?;
         Ok(worker)
@@ -286,6 +286,7 @@ pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     id: WorkerId,
     NewWorker { account, dialect, name }: &NewWorker,
+    defaults: &Quotas,
 ) -> Result<()> {
     if let Some(present) = find_by_name(connection, account, *dialect, name).await? {
         present.check_spelling(name)?;
@@ -298,6 +299,7 @@ pub(crate) async fn insert(
         check_host(connection, account, name).await?;
     }
     let account = accounts::find(connection, account).await?;
+    quotas::check_workers(connection, &account.id, defaults).await?;
     if account.is_default
         && dialect.owns_host()
         && let Some(owner) = accounts::label_owner(connection, &name.folded()).await?

@@ -45,6 +45,10 @@ pub enum AcquireError {
     /// Too much is in flight for this worker, its account, or the machine. 503 with `Retry-After`.
     #[error("{0}")]
     Overloaded(String),
+    /// The account has as many processes as it may, or as much memory in them, and all are in use. 503 with
+    /// `Retry-After`.
+    #[error("{0}")]
+    Quota(&'static str),
     /// A process was started and died of its limits before it was ready.
     #[error("the worker could not start: {}", .0.explanation())]
     Died(Death),

@@ -13,11 +13,15 @@ use crate::{Death, InstanceKey};
 mod fronts;
 mod owners;
 mod pins;
+mod shares;
 mod traces;
 
 use fronts::Fronts;
 use owners::Owners;
 use pins::Pins;
+pub use shares::Allotment;
+use shares::Shares;
+pub(crate) use shares::Tenant;
 use traces::Traces;
 pub(crate) use traces::Tracing;
 
@@ -92,6 +96,10 @@ pub(crate) enum Event {
     Stopped(InstanceKey),
     /// How long an unused process of the worker stays, where it is not as long as everybody's.
     Patience(WorkerId, Option<Duration>),
+    /// The worker is this account's.
+    Belongs(WorkerId, Tenant),
+    /// What an account may have of processes.
+    Allotted(Tenant, Allotment),
     /// Time has passed.
     Tick,
     /// Everything shall end.
@@ -128,6 +136,8 @@ pub(crate) enum Effect {
     Start(Serial, InstanceKey),
     /// Those who wait for the key get nothing: its last starts failed.
     Refuse(InstanceKey),
+    /// The same: its account has what it may have of processes, and all of that is in use.
+    RefuseShare(InstanceKey),
     /// Give it no new work.
     Drain(Serial),
     /// Give it no new work: nobody has used it for long.
@@ -182,6 +192,7 @@ pub(crate) struct Plan {
     owners: Owners,
     fronts: Fronts,
     pins: Pins,
+    shares: Shares,
     next: Serial,
     spare_cores: f64,
     closing: bool,
@@ -204,6 +215,7 @@ impl Plan {
             owners: Owners::default(),
             fronts: Fronts::default(),
             pins: Pins::default(),
+            shares: Shares::default(),
             next: 1,
             spare_cores: 0.0,
             closing: false,
@@ -250,6 +262,14 @@ impl Plan {
                 self.pins.be_patient(worker, patience);
                 Vec::new()
             }
+            Event::Belongs(worker, tenant) => {
+                self.shares.belongs(worker, tenant);
+                Vec::new()
+            }
+            Event::Allotted(tenant, allotment) => {
+                self.shares.allot(tenant, allotment);
+                Vec::new()
+            }
             // What it owns it leaves to another when that comes.
             Event::Retired(key) if self.owners.is_owner(key) => Vec::new(),
             Event::Retired(key) => {
@@ -285,7 +305,7 @@ impl Plan {
         if let Some(effects) = self.hold(key, now) {
             return effects;
         }
-        let mut effects = Vec::new();
+        let Some(mut effects) = self.make_share(key, now) else { return vec![Effect::RefuseShare(key)] };
         if self.members.len() >= self.rules.max_processes {
             match self.make_room(now) {
                 Some(room) => effects.extend(room),
@@ -301,6 +321,7 @@ impl Plan {
         let waits = self.failures.get(&key).is_some_and(|failures| now < failures.until);
         let (starting, serving) = (self.of(key, Stage::Starting), self.of(key, Stage::Serving));
         let full = serving >= self.rules.max_per_function || self.members.len() >= self.rules.max_processes;
+        let full = full || !self.has_share(key);
         if self.closing || waits || starting > 0 || full || self.retired.contains_key(&key) {
             return Vec::new();
         }
@@ -367,7 +388,7 @@ impl Plan {
         if self.owners.is_owner(key) || self.is_beside(key) {
             return self.spread(key.worker, now);
         }
-        match self.lacks_one(|other| other == key) {
+        match self.lacks_one(|other| other == key) && self.has_share(key) {
             true => vec![self.start(key, now)],
             false => Vec::new(),
         }
@@ -429,6 +450,7 @@ impl Plan {
             .extend(self.drain_all(|m| stragglers.contains(&m.key) && is_idle(m) && unused(m) > linger, now));
         effects.extend(self.thin_out(now));
         effects.extend(self.suspend_idle(now));
+        effects.extend(self.relieve_accounts(now));
         effects.extend(self.relieve(now));
         effects.extend(self.keep_pins(now));
         effects.extend(self.retrace(now));

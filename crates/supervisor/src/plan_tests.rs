@@ -551,7 +551,7 @@ proptest! {
                         prop_assert!(idle || late || evicted.contains(&serial) || storage.contains_key(&serial));
                     }
                     Effect::Kill(serial, _) => prop_assert!(alive.contains(&serial)),
-                    Effect::Unpinned(key) | Effect::Refuse(key) => prop_assert!(known(key)),
+                    Effect::Unpinned(key) | Effect::Refuse(key) | Effect::RefuseShare(key) => prop_assert!(known(key)),
                 }
             }
             prop_assert_eq!(plan.alive(), alive.len());

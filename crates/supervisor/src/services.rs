@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hearth_jail::Folder;
-use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerName};
+use hearth_model::{AccountId, Binding, Launch, VersionId, WorkerId, WorkerName};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::{AcquireError, CallMemory, Ending, InstanceKey, Role, Visit};
@@ -19,6 +19,13 @@ pub trait CodeSource: Send + Sync + 'static {
     /// # Errors
     /// [`AcquireError::NoSuchVersion`], or [`AcquireError::Internal`] when it cannot be read.
     async fn launch(&self, version: VersionId) -> Result<Launch, AcquireError>;
+
+    /// Whose a worker is, as far as its account's share of the processes goes; None: nobody's that is known. It does not
+    /// block.
+    fn account(&self, worker: WorkerId) -> Option<AccountId> {
+        let _ = worker;
+        None
+    }
 
     /// What a function's process sees beside its code: its dependencies, or the program that was made of it.
     ///

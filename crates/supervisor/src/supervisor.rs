@@ -27,6 +27,7 @@ use crate::owners::Owners;
 use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
 use crate::process::{Process, StartError, configure, listening};
 use crate::services::{CodeSource, Identity, Services};
+use crate::shares::{EXHAUSTED, Tenants};
 use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
 use crate::standing;
 use crate::stats::Tallies;
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
     events: mpsc::UnboundedSender<Event>,
     pub(crate) owners: Owners,
+    pub(crate) tenants: Mutex<Tenants>,
     /// Workers of which somebody wants every invocation reported.
     pub(crate) traced: RwLock<HashSet<WorkerId>>,
     /// Pinned workers, as the log calls them.
@@ -102,12 +104,16 @@ pub(crate) struct Running {
 impl Running {
     /// What is known of it now.
     pub(crate) fn observed(&self, began: Instant) -> Event {
+        Event::Observed(self.instance.serial, self.load(began))
+    }
+
+    pub(crate) fn load(&self, began: Instant) -> Load {
         let instance = &self.instance;
         let (memory, (burned, cpu)) = {
             let monitored = self.monitored.lock();
             (monitored.memory(), monitored.cpu())
         };
-        let load = Load {
+        Load {
             in_flight: instance.in_flight(),
             served: instance.served(),
             forwarded: instance.forwarded.load(Ordering::Relaxed),
@@ -117,8 +123,7 @@ impl Running {
             cpu,
             prompt: instance.turns.is_some(),
             divisible: self.divisible,
-        };
-        Event::Observed(instance.serial, load)
+        }
     }
 }
 
@@ -150,6 +155,7 @@ impl Supervisor {
             nursery,
             events,
             owners: Owners::default(),
+            tenants: Mutex::default(),
             traced: RwLock::default(),
             pinned: Mutex::default(),
             left: Notify::new(),
@@ -313,6 +319,7 @@ impl Shared {
                     Event::Tick
                 }
             };
+            self.introduce(&mut plan, &event);
             for effect in plan.on(event, self.began.elapsed()) {
                 self.apply(effect);
             }
@@ -328,7 +335,8 @@ impl Shared {
                 let shared = Arc::clone(self);
                 tokio::spawn(async move { shared.start(serial, key).await });
             }
-            Effect::Refuse(key) => self.refuse(key),
+            Effect::Refuse(key) => self.refuse(key, None),
+            Effect::RefuseShare(key) => self.refuse(key, Some(EXHAUSTED)),
             Effect::Drain(serial) => {
                 if let Some(running) = self.running(serial) {
                     self.stop_serving(&running.instance);
@@ -374,12 +382,13 @@ impl Shared {
         }
     }
 
-    fn refuse(&self, key: InstanceKey) {
+    fn refuse(&self, key: InstanceKey, why: Option<AcquireError>) {
         let Some(group) = self.groups.read().get(&key).cloned() else { return };
-        let error = group.refusal.lock().clone().unwrap_or_else(|| match self.stop.is_cancelled() {
-            true => AcquireError::ShuttingDown,
-            false => AcquireError::Overloaded("The server has no room for another worker.".to_owned()),
-        });
+        let error =
+            why.or_else(|| group.refusal.lock().clone()).unwrap_or_else(|| match self.stop.is_cancelled() {
+                true => AcquireError::ShuttingDown,
+                false => AcquireError::Overloaded("The server has no room for another worker.".to_owned()),
+            });
         for waiter in group.waiting.lock().drain(..) {
             // One who no longer waits does not mind.
             let _ = waiter.send(Err(error.clone()));

@@ -210,6 +210,35 @@ fn ours(section: &mut Section<'_>) {
     section.add(put(of("hearth/egress"), "Replace worker egress").takes(rules()).gives(rules()));
     section.add(get("/installation/egress", "Show installation egress").gives(rules()));
     section.add(put("/installation/egress", "Replace installation egress").takes(rules()).gives(rules()));
+    let limits = [
+        ("workers", "Workers, functions and Pages projects together."),
+        ("instances", "Processes that serve; one that is idle leaves for another that is wanted."),
+        ("memory_mb", "MiB of memory of these."),
+        ("storage_mb", "MiB of what is kept."),
+        ("requests_per_minute", "Requests that are let in, in a minute."),
+    ];
+    let shown = object()
+        .has("limit", integer().or_null().about("Null: none."))
+        .has("used", integer().about("Now; a MiB that is begun counts."))
+        .has("own", boolean().about("Whether it is set for this account; else it is everybody's."));
+    section.schema("Quota", shown);
+    let all = limits.iter().fold(object(), |all, (name, _)| all.has(name, reference("Quota")));
+    section.schema("Quotas", all);
+    let wanted =
+        limits.iter().fold(object(), |all, (name, about)| all.may(name, integer().or_null().about(about)));
+    const QUOTAS: &str = "/accounts/{account}/hearth/quotas";
+    section.add(
+        get(QUOTAS, "Show quotas").about("What the account may have, and has.").gives(reference("Quotas")),
+    );
+    section.add(
+        put(QUOTAS, "Replace quotas")
+            .about(
+                "For who answers for the installation. Null is no limit; what is absent is as for every account. What an \
+                 account has already, it keeps.",
+            )
+            .takes(wanted)
+            .gives(reference("Quotas")),
+    );
     let rule = || object().has("rule", one_of(&["open", "token", "internal"]));
     section.schema("AccessRule", rule());
     section.add(get(of("hearth/access"), "Show access rule").gives(reference("AccessRule")));

@@ -7,6 +7,7 @@ mod deploy;
 mod hosts;
 mod identity;
 mod lenient;
+mod quotas;
 mod releases;
 mod secrets;
 mod settings;

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
-use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, plain_router, router};
+use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, Used, plain_router, router};
 use hearth_assets::Contents;
-use hearth_model::{BindingKind, Exports, Launch, ProbeError, Probed};
+use hearth_model::{AccountId, BindingKind, Exports, Launch, ProbeError, Probed};
 use hearth_space::Space;
 use hearth_store::Store;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -75,6 +75,10 @@ impl Runtime for Notes {
 
     async fn changed(&self, change: Change) {
         self.changes.lock().unwrap().push(change);
+    }
+
+    fn used(&self, _: &AccountId) -> Used {
+        Used { instances: 2, memory: 3 << 20, storage: (1 << 20) + 1, requests: 7 }
     }
 
     fn check_egress_rules(&self, rules: &Value) -> Result<(), String> {

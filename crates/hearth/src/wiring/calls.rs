@@ -209,6 +209,7 @@ fn callee(lease: Arc<Lease>, service: &str, entrypoint: Option<&str>, props: Opt
 fn refused(service: &str, error: &AcquireError) -> RouteError {
     let text = match error {
         AcquireError::Overloaded(reason) => format!("Worker {service} is overloaded: {reason}"),
+        AcquireError::Quota(reason) => format!("Worker {service} could not start: {reason}"),
         AcquireError::Died(death) => format!("Worker {service} could not start: {}", death.explanation()),
         AcquireError::Refused(error) => format!("Worker {service} could not start: {error}"),
         AcquireError::NoCode => format!("Worker {service} has no code, only static assets."),

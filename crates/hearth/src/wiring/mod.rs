@@ -19,6 +19,7 @@ mod observe;
 pub mod openapi;
 mod platform;
 mod queues;
+pub mod quotas;
 mod scheduled;
 mod services;
 pub mod space;

@@ -5,21 +5,22 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hearth_api::{Change, Runtime};
+use hearth_api::{Change, Runtime, Used};
 use hearth_cron::Cron;
 use hearth_egress::Policy;
 use hearth_gateway::RouteTable;
-use hearth_model::{CodeUpdate, Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
+use hearth_model::{AccountId, CodeUpdate, Launch, ProbeError, Probed, PublishedWorker, VersionId, WorkerId};
 use hearth_objects::Objects;
 use hearth_observe::Hub;
+use hearth_space::Space;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::{Owner, Supervisor};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::Attach;
-use super::dialects;
 use super::services::parse_policy;
+use super::{dialects, quotas};
 
 /// Locks for changes of one worker at a time; workers share them by hash.
 const LANES: usize = 64;
@@ -35,6 +36,7 @@ pub struct Platform {
     pub cron: Cron,
     pub hub: Hub,
     pub objects: Objects,
+    pub space: Space,
     pub lanes: Lanes,
 }
 
@@ -80,8 +82,9 @@ impl Platform {
                 tracing::warn!(%error, worker = %new.name, %version, "a deployed version does not start");
             }
         }
+        self.table.upsert_worker(new.clone());
+        // By the table it is known whose it is.
         dialects::keep(&self.supervisor, &worker, &new);
-        self.table.upsert_worker(new);
         self.objects.changed();
         for version in old.into_iter().filter(|version| !current.contains(version)) {
             self.supervisor.retire(id, version);
@@ -113,6 +116,7 @@ impl Platform {
             Change::Routes => self.table.set_routes(self.store.published_routes().await?),
             Change::Domains => self.table.set_domains(self.store.published_domains().await?),
             Change::Egress => self.reload_egress().await?,
+            Change::Quotas => quotas::apply(&self.store, &self.space, &self.table, &self.supervisor).await?,
             Change::Accounts => {
                 for worker in self.store.published().await?.workers {
                     self.table.upsert_worker(worker);
@@ -183,6 +187,16 @@ fn shares(worker: Option<&PublishedWorker>) -> Vec<VersionId> {
 impl Runtime for Platform {
     async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
         self.supervisor.probe(candidate).await
+    }
+
+    fn used(&self, account: &AccountId) -> Used {
+        let (instances, memory) = self.supervisor.used_by(account);
+        Used {
+            instances,
+            memory,
+            storage: self.space.used(account),
+            requests: self.table.of_last_minute(account),
+        }
     }
 
     fn check_egress_rules(&self, rules: &Value) -> Result<(), String> {

@@ -24,14 +24,11 @@ pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
 }
 
 /// Looks at what each resource holds, one after the other and beside the traffic: until it has come to one, its writes
-/// are held against a smaller sum. Without quotas nobody needs to know.
+/// are held against a smaller sum.
 pub async fn measure(space: Space, store: Store, kv: Kv, queues: Queues, r2: R2, d1: D1, assets: Contents) {
-    if !space.counts() {
-        return;
-    }
     let looked = tokio::task::spawn_blocking(move || {
         let accounts = assets.accounts()?;
-        accounts.iter().try_for_each(|account| assets.folder(account).map(drop))
+        accounts.iter().try_for_each(|account| assets.folder(account)?.measure())
     });
     if let Ok(Err(error)) = looked.await {
         tracing::error!(%error, "what accounts have of assets is not counted");

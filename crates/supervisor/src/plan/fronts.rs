@@ -79,7 +79,8 @@ impl Plan {
         let divisible = self.members.values().any(|m| m.key == host && m.load.divisible);
         let waits = self.failures.get(&front).is_some_and(|failures| now < failures.until);
         let shares = |key| key == host || key == front;
-        if !divisible || waits || self.fronts.is_paused(worker, now) || !self.lacks_one(shares) {
+        let room = || self.lacks_one(shares) && self.has_share(front);
+        if !divisible || waits || self.fronts.is_paused(worker, now) || !room() {
             return Vec::new();
         }
         // It may have been a version's of a gradual deployment that ended.

@@ -12,7 +12,7 @@ use crate::InstanceKey;
 const STARTS: usize = 2;
 
 /// Bytes that a process is counted as before it was looked at.
-const FRESH: u64 = 10 << 20;
+pub(super) const FRESH: u64 = 10 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Pins {
@@ -96,6 +96,10 @@ impl Plan {
             let waits = self.failures.get(&key).is_some_and(|failures| now < failures.until);
             // One on storage is started when its turn has come.
             if running.contains(&key) || waits || self.owners.is_owner(key) || self.owners.excludes(key) {
+                continue;
+            }
+            // The account chose what it keeps running; what it has no share for does not take another's.
+            if !self.has_share(key) {
                 continue;
             }
             if free == 0 {
