@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 from contract import form, from_environment, without
+from passkey import Authenticator
 
 WORKER = """
 import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
@@ -469,10 +470,34 @@ def signin(api):
     other.no("signInBySecondFactor", 401, json={"ticket": ticket, "totp": code_of(secret)})
     other.ok("signInBySecondFactor", json={"ticket": ticket, "recovery": codes[0]})
     other.ok("removeOwnAuthenticator", json={"password": "another horse"})
+    key = Authenticator(api.base)
+    asked = own.ok("beginOwnPasskey", json={})["publicKey"]
+    made = own.ok("addOwnPasskey", json={"name": "Phone", "credential": key.create(asked)})
+    own.no("addOwnPasskey", 401, json={"name": "Phone", "credential": key.create(asked)})
+    own.ok("listOwnPasskeys")
+    proof = {"credential": key.get(other.ok("beginSignInByPasskey")["publicKey"])}
+    assert other.ok("signInByPasskey", json=proof)["user"]["email"] == "ann@contract.example"
+    other.no("signInByPasskey", 401, json=proof)
+    copied = {"credential": key.get(asked)}
+    other.no("signInByPasskey", 401, json=copied)
+    for field, wrong in [("origin", "http://evil.test"), ("host", "evil.test"), ("private", 1), ("used", 0), ("user", "AAAA")]:
+        right = getattr(key, field)
+        setattr(key, field, wrong)
+        other.no("signInByPasskey", 401, json={"credential": key.get(other.ok("beginSignInByPasskey")["publicKey"])})
+        setattr(key, field, right)
+    own.ok("removeOwnPasskey", passkey=made["id"], json={"password": "another horse"})
     own.ok("signOutEverywhere")
     own.ok("signInByToken", json={"token": api.token})
     own.ok("signOut")
     api.no("signInByToken", 401, json={"token": "none"})
+    corp = {"id": "corp", "name": "Corp", "issuer": "https://id.contract.example", "client_id": "hearth", "client_secret": "s"}
+    rules = [{"group": "ops", "operator": True}, {"group": "*", **place}]
+    api.ok("replaceSignInProviders", json={"providers": [{**corp, "mapping": rules}]})
+    assert api.ok("listSignInProviders")["providers"][0]["has_secret"]
+    api.no("replaceSignInProviders", 400, json={"providers": [{**corp, "issuer": "http://id.contract.example"}]})
+    api.no("beginSingleSignOn", 404, provider="none", bearer=None)
+    api.no("endSingleSignOn", 400, provider="corp", query={"state": "none"}, bearer=None)
+    api.ok("replaceSignInProviders", json={"providers": []})
     api.ok("removePerson", **one)
     api.no("showPerson", 404, **one)
 

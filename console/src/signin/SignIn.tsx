@@ -23,6 +23,12 @@ const route = getRouteApi("/sign-in");
 
 type Kind = "password" | "token";
 
+/** Goes where one wanted to go before signing in. Some pages are the server's own, which this page's router has not. */
+function leave(path: string, within: (path: string) => void) {
+  if (/^\/(oauth2|cdn-cgi)\//.test(path)) window.location.assign(path);
+  else within(path);
+}
+
 /** Signing in: whichever ways the server has. */
 export function SignIn() {
   const t = useSignInText();
@@ -35,13 +41,13 @@ export function SignIn() {
   async function enter() {
     await queries.invalidateQueries();
     await queries.fetchQuery({ ...sessionQuery, staleTime: 0 });
-    router.history.push(search.return ?? "/");
+    leave(search.return ?? "/", (path) => router.history.push(path));
   }
 
   const known = session.data !== undefined && session.data !== null;
   useEffect(() => {
     // Who is signed in already, or need not be, has no business here.
-    if (known) router.history.replace(search.return ?? "/");
+    if (known) leave(search.return ?? "/", (path) => router.history.replace(path));
   }, [known, router, search.return]);
 
   if (ticket !== undefined) return <Second ticket={ticket} enter={enter} />;

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hearth_model::SESSION_COOKIES;
 use hearth_store::{Principal, Scope, Session, Signed};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -20,9 +21,8 @@ use crate::state::Api;
 /// What a call with a cookie carries that changes something; its value is `1`.
 pub const CSRF_HEADER: HeaderName = HeaderName::from_static("x-hearth-csrf");
 
-/// The cookie. Over TLS it has the prefix with which no other host can set it (RFC 6265bis, 4.1.3.2).
-const COOKIE: &str = "hearth_session";
-const COOKIE_OVER_TLS: &str = "__Host-hearth_session";
+const COOKIE_OVER_TLS: &str = SESSION_COOKIES[0];
+const COOKIE: &str = SESSION_COOKIES[1];
 
 /// Operations that look after themselves: a page without scripts posts forms there, which carry no headers.
 const OWN_RULES: &str = "/oauth2/";

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
+use crate::headers::keep_session;
 use crate::host::HostName;
 use crate::{BoxError, PublicPaths};
 
@@ -68,8 +69,9 @@ const APART: HeaderValue =
     HeaderValue::from_static("sandbox allow-scripts allow-forms allow-popups allow-modals allow-downloads");
 
 /// Takes the control host's origin, where people are signed in, from a worker's answer. A policy of the worker's own
-/// applies beside this one and cannot weaken it.
+/// applies beside this one and cannot weaken it. Nor does it sign anybody in.
 pub(crate) fn set_apart<B>(mut response: Response<B>) -> Response<B> {
+    keep_session(response.headers_mut());
     response.headers_mut().append(header::CONTENT_SECURITY_POLICY, APART);
     response
 }

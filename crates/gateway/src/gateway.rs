@@ -167,6 +167,9 @@ impl Gateway {
         let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);
         headers::clean_request_of(&mut request, trusted);
         headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
+        if apart {
+            headers::hide_session(request.headers_mut());
+        }
         let request = request.map(body_of);
         let unlisted = found.is_unlisted();
         let (leaving, tunnel) = (&connection.leaving, Some(&connection.tunnel));

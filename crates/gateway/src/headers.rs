@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use hearth_model::{VersionChoice, VersionId};
+use hearth_model::{SESSION_COOKIES, VersionChoice, VersionId};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
@@ -147,6 +147,48 @@ fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     for name in found {
         headers.remove(name);
     }
+}
+
+/// Takes from a request what signs its browser in to the control host: code that answers there is a tenant's.
+pub(crate) fn hide_session(headers: &mut HeaderMap) {
+    let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
+    let names_session = |pair: &&[u8]| SESSION_COOKIES.iter().any(|name| is_cookie(pair, name));
+    if !lines.iter().any(|line| line.as_bytes().split(|b| *b == b';').any(|pair| names_session(&pair))) {
+        return;
+    }
+    headers.remove(header::COOKIE);
+    for line in lines {
+        let kept: Vec<&[u8]> = line
+            .as_bytes()
+            .split(|b| *b == b';')
+            .filter(|pair| !names_session(pair))
+            .map(<[u8]>::trim_ascii)
+            .collect();
+        let kept = kept.join(&b"; "[..]);
+        if let (false, Ok(kept)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
+            headers.append(header::COOKIE, kept);
+        }
+    }
+}
+
+/// Takes from a response what would sign its browser in there, as somebody of the tenant's choice.
+pub(crate) fn keep_session(headers: &mut HeaderMap) {
+    let sets_session = |set: &HeaderValue| SESSION_COOKIES.iter().any(|name| is_cookie(set.as_bytes(), name));
+    if !headers.get_all(header::SET_COOKIE).iter().any(sets_session) {
+        return;
+    }
+    let kept: Vec<HeaderValue> =
+        headers.get_all(header::SET_COOKIE).iter().filter(|set| !sets_session(set)).cloned().collect();
+    headers.remove(header::SET_COOKIE);
+    for set in kept {
+        headers.append(header::SET_COOKIE, set);
+    }
+}
+
+/// Whether a cookie, with what follows it, has a name.
+fn is_cookie(pair: &[u8], name: &str) -> bool {
+    let own = pair.split(|b| *b == b'=').next().unwrap_or_default();
+    own.trim_ascii() == name.as_bytes()
 }
 
 /// Joins the cookie headers that HTTP/2 clients may split (RFC 9113, 8.2.3).

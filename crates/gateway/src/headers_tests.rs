@@ -136,3 +136,27 @@ fn split_cookies_are_joined() {
     join_cookies(&mut headers);
     assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
 }
+
+#[test]
+fn code_on_the_control_host_neither_sees_nor_sets_the_session() {
+    for (sent, kept) in [
+        (&["a=1; hearth_session=s; b=2"][..], &["a=1; b=2"][..]),
+        (&["__Host-hearth_session=s;hearth_session=t"], &[]),
+        (&["hearth_session=s", "a=hearth_session=1"], &["a=hearth_session=1"]),
+        (&["hearth_session"], &[]),
+        (&["my_hearth_session=1;  b=2"], &["my_hearth_session=1;  b=2"]),
+    ] {
+        let lines: Vec<(&str, &str)> = sent.iter().map(|line| ("cookie", *line)).collect();
+        let mut headers = map(&lines);
+        hide_session(&mut headers);
+        let left: Vec<&str> = headers.get_all("cookie").iter().map(|line| line.to_str().unwrap()).collect();
+        assert_eq!(left, kept, "{sent:?}");
+    }
+    let mut answer = map(&[
+        ("set-cookie", "hearth_session=evil; Path=/"),
+        ("set-cookie", " __Host-hearth_session =evil; Secure; Path=/"),
+        ("set-cookie", "own=1"),
+    ]);
+    keep_session(&mut answer);
+    assert_eq!(answer.get_all("set-cookie").iter().collect::<Vec<_>>(), ["own=1"]);
+}

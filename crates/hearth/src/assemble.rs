@@ -301,7 +301,7 @@ impl Server {
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
         plain.extend(nexo.operations());
         plain.extend(hearth_functions::operations(&functions));
-        plain.extend(Signin::new(api.clone())?.operations());
+        plain.extend(Signin::new(api.clone(), settings.egress.extra_ca_file.as_deref())?.operations());
         let engines = Engines {
             supervisor: supervisor.clone(),
             platform,

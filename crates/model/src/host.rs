@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// The cookies of the control host by which a browser is signed in there, over TLS and without it. No worker's code sees or
+/// sets them, also where it answers on that host. The prefix keeps other hosts from setting one (RFC 6265bis, 4.1.3.2).
+pub const SESSION_COOKIES: [&str; 2] = ["__Host-hearth_session", "hearth_session"];
+
 /// Why a host name was refused; fit for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a host name")]

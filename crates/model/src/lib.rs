@@ -35,7 +35,7 @@ pub use cron::{Cron, CronError};
 pub use deployment::{Deployment, DeploymentSource, SHARE_TOLERANCE, Split, SplitError, VersionChoice};
 pub use dialect::Dialect;
 pub use exports::{EntrypointExport, EntrypointKind, Exports};
-pub use host::{HostError, Hostname};
+pub use host::{HostError, Hostname, SESSION_COOKIES};
 pub use id::{AccountId, IdError, NamespaceId, VersionId, WorkerId, WorkerName};
 pub use launch::{Launch, LaunchModule, ProbeError, Probed};
 pub use limits::{Limits, MAX_SCRIPT_BYTES};

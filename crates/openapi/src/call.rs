@@ -40,6 +40,8 @@ pub(crate) enum Gives {
     Nothing,
     /// Another protocol.
     Upgrade,
+    /// Leads elsewhere, for a browser.
+    Redirect,
     /// An error, whatever is sent.
     Error,
 }
@@ -196,6 +198,12 @@ impl Call {
         self
     }
 
+    /// Leads elsewhere, with 303; refusals are pages.
+    pub fn redirects(mut self) -> Self {
+        self.gives = Gives::Redirect;
+        self
+    }
+
     /// Gives nothing but errors: what Cloudflare has and this server refuses by name.
     pub fn only_refuses(mut self) -> Self {
         self.gives = Gives::Error;
@@ -254,7 +262,7 @@ impl Call {
                 let each = media.iter().map(|media| ((*media).to_owned(), bytes.clone()));
                 Some(("The content.", Value::Object(each.collect())))
             }
-            Gives::Nothing | Gives::Upgrade | Gives::Error => None,
+            Gives::Nothing | Gives::Upgrade | Gives::Redirect | Gives::Error => None,
         };
         match content {
             Some((about, content)) => {
@@ -270,6 +278,7 @@ impl Call {
                 let (status, about) = match self.gives {
                     Gives::Nothing => (200, "Done."),
                     Gives::Upgrade => (101, "A WebSocket."),
+                    Gives::Redirect => (303, "Elsewhere, as `Location` says."),
                     _ => (0, ""),
                 };
                 if status > 0 {
@@ -283,11 +292,14 @@ impl Call {
             responses.insert(status.to_string(), json!({"description": family.says, "content": content}));
         }
         let mut error = json!({});
+        if matches!(self.gives, Gives::Redirect) {
+            error["text/html"] = json!({"schema": Value::from(string())});
+        }
         if self.refuses_in_text {
             error["text/plain"] = json!({"schema": Value::from(string())});
         }
         // Whoever may not call at all is told so as everywhere in the family.
-        if !self.refuses_in_text || self.needs_token {
+        if !(self.refuses_in_text || matches!(self.gives, Gives::Redirect)) || self.needs_token {
             error["application/json"] = json!({"schema": Value::from(family.error.clone())});
         }
         let default = json!({"description": "A refusal, which says what is wrong.", "content": error});

@@ -1,8 +1,8 @@
 //! The operations of `api/`, for the OpenAPI document.
 
 use hearth_openapi::{
-    Document, Family, Section, array, boolean, delete, get, integer, object, one_of, patch, post, put,
-    reference, string, time,
+    Document, Family, Section, any, array, boolean, delete, get, integer, map, object, one_of, patch, post,
+    put, reference, string, time,
 };
 
 /// Describes the operations.
@@ -14,9 +14,113 @@ pub fn describe(document: &mut Document) {
     section.schema("SigninRefusal", object().has("error", error));
     section.segment("session", "The session's id");
     section.segment("user", "The person's id");
+    section.segment("provider", "The provider's id");
+    section.segment("passkey", "The passkey's id");
     sessions(&mut section);
     account(&mut section);
     users(&mut section);
+    providers(&mut section);
+    passkeys(&mut section);
+}
+
+fn passkeys(section: &mut Section<'_>) {
+    const OWN: &str = "/api/account/passkeys";
+    let passkey = object()
+        .has("id", string())
+        .has("name", string())
+        .has("created_on", time())
+        .has("used_on", time().or_null());
+    section.schema("Passkey", passkey);
+    let list = object().has("passkeys", array(reference("Passkey")));
+    section.add(get(OWN, "List own passkeys").gives(list));
+    let options =
+        || object().has("publicKey", map(any()).about("For `PublicKeyCredential.parse…OptionsFromJSON()`."));
+    let credential = || map(any()).about("What the browser gives, by `toJSON()`.");
+    section.add(
+        post(format!("{OWN}/options"), "Begin own passkey")
+            .may_take(object().may("password", string().about("Where signing in is a while ago.")))
+            .gives(options()),
+    );
+    section.add(
+        post(OWN, "Add own passkey")
+            .takes(object().has("name", string()).has("credential", credential()))
+            .creates()
+            .gives(reference("Passkey")),
+    );
+    section.add(
+        delete(format!("{OWN}/{{passkey}}"), "Remove own passkey")
+            .may_take(object().may("password", string()))
+            .gives_nothing(),
+    );
+    section.add(
+        post("/api/session/passkey/options", "Begin sign-in by passkey").without_token().gives(options()),
+    );
+    section.add(
+        post("/api/session/passkey", "Sign in by passkey")
+            .about("A passkey stands for password and second factor.")
+            .without_token()
+            .takes(object().has("credential", credential()))
+            .gives(reference("SigninSession")),
+    );
+}
+
+fn providers(section: &mut Section<'_>) {
+    let rule = object()
+        .has("group", string().about("`*` is everybody whom the provider knows."))
+        .may("account", string())
+        .may("role", one_of(&["owner", "admin", "developer", "viewer"]))
+        .may("operator", boolean().about("Instead of a role in an account."));
+    section.schema("SigninRule", rule);
+    let settings = || {
+        object()
+            .has("id", string().about("Lower-case letters, digits and `-`."))
+            .has("name", string())
+            .has("issuer", string())
+            .has("client_id", string())
+    };
+    let rules = || array(reference("SigninRule"));
+    let shown = settings()
+        .has("has_secret", boolean())
+        .has("redirect_uri", string().about("To be registered with the provider."))
+        .has("scopes", array(string()))
+        .has("group_claim", string())
+        .has("trusts_email", boolean())
+        .has("mapping", rules());
+    section.add(
+        get("/api/signin/providers", "List sign-in providers").gives(object().has("providers", array(shown))),
+    );
+    let one = settings()
+        .may("client_secret", string().about("Absent keeps the one that there is; empty removes it."))
+        .may("scopes", array(string()).about("Beside `openid`."))
+        .may("group_claim", string())
+        .may(
+            "trusts_email",
+            boolean().about("Take addresses though the provider does not say that they are verified."),
+        )
+        .may("mapping", rules());
+    section.add(
+        put("/api/signin/providers", "Replace sign-in providers")
+            .about("Of OpenID Connect. Who is in no group of the mapping is not let in.")
+            .takes(object().has("providers", array(one)))
+            .gives_nothing(),
+    );
+    section.add(
+        get("/api/session/oidc/{provider}", "Begin single sign-on")
+            .about("For a browser: leads to the provider.")
+            .query("return", string(), "The path of this host to which it leads in the end.")
+            .without_token()
+            .redirects(),
+    );
+    section.add(
+        get("/api/session/oidc/{provider}/callback", "End single sign-on")
+            .about("Where the provider sends the browser back to.")
+            .query("state", string(), "As it was sent.")
+            .query("code", string(), "For the server.")
+            .query("error", string(), "In place of a code.")
+            .query("iss", string(), "Who sends it.")
+            .without_token()
+            .redirects(),
+    );
 }
 
 fn sessions(section: &mut Section<'_>) {

@@ -60,6 +60,18 @@ impl Refusal {
         Self { retry_after: Some(seconds), ..refusal }
     }
 
+    /// For a page instead of an answer in JSON.
+    pub fn for_page(self) -> (StatusCode, String) {
+        self.report();
+        (self.status, self.message)
+    }
+
+    fn report(&self) {
+        if let Some(cause) = &self.cause {
+            tracing::error!(cause, "a call about signing in failed");
+        }
+    }
+
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let text = "Something failed on the server; its log says more.";
         let refusal = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text);
@@ -69,9 +81,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        if let Some(cause) = &self.cause {
-            tracing::error!(cause, "a call about signing in failed");
-        }
+        self.report();
         let body = json!({"error": {"code": self.code, "message": self.message}});
         let mut response = (self.status, axum::Json(body)).into_response();
         if let Some(seconds) = self.retry_after {

@@ -1,5 +1,5 @@
-//! Who has shown a password and not yet a second factor, in memory: a restart has them begin anew. Pure: the caller says
-//! what time it is.
+//! What is half done: who has shown a password and not yet a second factor, who is at a provider of single sign-on. In
+//! memory: a restart has them begin anew. Pure: the caller says what time it is.
 
 use std::time::Duration;
 
@@ -7,8 +7,6 @@ use hashlink::LruCache;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 
-/// How long a ticket is good.
-const LIFETIME: Duration = Duration::from_secs(300);
 /// Tries at one ticket.
 const TRIES: u32 = 5;
 /// Tickets at once; beyond these the oldest go.
@@ -17,6 +15,7 @@ const MOST: usize = 10_000;
 /// What is remembered for the bearer of a random text, for a while.
 pub struct Tickets<T> {
     all: LruCache<String, Ticket<T>>,
+    lifetime: Duration,
 }
 
 struct Ticket<T> {
@@ -25,17 +24,16 @@ struct Ticket<T> {
     tries: u32,
 }
 
-impl<T> Default for Tickets<T> {
-    fn default() -> Self {
-        Self { all: LruCache::new(MOST) }
-    }
-}
-
 impl<T> Tickets<T> {
+    /// Tickets that are good for so long.
+    pub fn good_for(lifetime: Duration) -> Self {
+        Self { all: LruCache::new(MOST), lifetime }
+    }
+
     /// Remembers something; the text names it.
     pub fn issue(&mut self, content: T, now: Duration) -> String {
         let name: String = rand::rng().sample_iter(Alphanumeric).take(48).map(char::from).collect();
-        self.all.insert(name.clone(), Ticket { content, until: now + LIFETIME, tries: 0 });
+        self.all.insert(name.clone(), Ticket { content, until: now + self.lifetime, tries: 0 });
         name
     }
 
@@ -59,11 +57,12 @@ impl<T> Tickets<T> {
 mod tests {
     use super::*;
 
+    const LIFETIME: Duration = Duration::from_secs(300);
     const NOW: Duration = Duration::from_secs(1000);
 
     #[test]
     fn a_ticket_is_good_once_for_a_while_and_for_some_tries() {
-        let mut tickets = Tickets::default();
+        let mut tickets = Tickets::good_for(LIFETIME);
         let ticket = tickets.issue("ann", NOW);
         assert_eq!(tickets.try_at(&ticket, NOW), Some(&"ann"));
         assert_eq!(tickets.take(&ticket, NOW), Some("ann"));
@@ -85,7 +84,7 @@ mod tests {
 
     #[test]
     fn their_memory_is_bounded() {
-        let mut tickets = Tickets::default();
+        let mut tickets = Tickets::good_for(LIFETIME);
         let first = tickets.issue(0, NOW);
         for number in 0..MOST {
             tickets.issue(number, NOW);

@@ -27,6 +27,7 @@ mod launch;
 mod members;
 mod objects;
 mod page;
+mod passkeys;
 mod policies;
 mod projects;
 mod providers;
@@ -60,6 +61,7 @@ pub use id::{DomainId, MembershipId, RouteId, SessionId, TokenId, UserId, ZoneId
 pub use members::Membership;
 pub use objects::{Borrowed, OwnedNamespace};
 pub use page::{Listing, Page};
+pub use passkeys::Passkey;
 pub use policies::{R2Action, R2Permission, R2Policy, R2Resource};
 pub use projects::{ProjectFile, ProjectSecret};
 pub use providers::{Provider, ProviderWrite};

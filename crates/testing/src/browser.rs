@@ -1,5 +1,7 @@
 //! What a browser does for pages of the control host: it keeps the session's cookie, and says from which origin a call is.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::{Request, header};
 use serde_json::Value;
@@ -10,26 +12,27 @@ use crate::{Answer, Hearth};
 pub struct Browser<'a> {
     hearth: &'a Hearth,
     host: String,
-    /// `name=value`; None when it has none.
-    cookie: Option<String>,
+    cookies: BTreeMap<String, String>,
 }
 
 impl<'a> Browser<'a> {
     /// Without a cookie.
     #[must_use]
     pub fn new(hearth: &'a Hearth) -> Self {
-        Self { hearth, host: format!("localhost:{}", hearth.address().port()), cookie: None }
+        Self { hearth, host: format!("localhost:{}", hearth.address().port()), cookies: BTreeMap::new() }
     }
 
-    /// The cookie that it would send, `name=value`.
+    /// The cookies that it would send, `name=value; …`; None when it has none.
     #[must_use]
-    pub fn cookie(&self) -> Option<&str> {
-        self.cookie.as_deref()
+    pub fn cookie(&self) -> Option<String> {
+        let all: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// Puts a cookie there, as somebody might who has access to it for a moment.
-    pub fn set_cookie(&mut self, cookie: &str) {
-        self.cookie = Some(cookie.to_owned());
+    /// Puts cookies there in place of its own, as somebody might who has access to it for a moment.
+    pub fn set_cookie(&mut self, cookies: &str) {
+        let pairs = cookies.split("; ").filter_map(|pair| pair.split_once('='));
+        self.cookies = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     }
 
     /// The origin of its page.
@@ -82,7 +85,7 @@ impl<'a> Browser<'a> {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(cookie) = &self.cookie {
+        if let Some(cookie) = self.cookie() {
             request = request.header(header::COOKIE, cookie);
         }
         let request = request.body(body).expect("the test's headers are valid");
@@ -91,7 +94,12 @@ impl<'a> Browser<'a> {
         for set in answer.headers.get_all(header::SET_COOKIE) {
             let set = set.to_str().expect("cookies are ASCII");
             let pair = set.split(';').next().unwrap_or_default();
-            self.cookie = (!set.contains("Max-Age=0")).then(|| pair.to_owned());
+            let (name, value) = pair.split_once('=').expect("a cookie has a value");
+            if set.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         answer
     }

@@ -15,7 +15,7 @@ use crate::{recovery, totp};
 /// The password, where it has to be said again.
 #[derive(Default, Deserialize)]
 pub struct Confirmation {
-    password: Option<String>,
+    pub password: Option<String>,
 }
 
 /// `GET /api/account`.

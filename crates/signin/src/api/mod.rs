@@ -2,11 +2,15 @@
 
 mod account;
 mod invitation;
+mod oidc;
+mod passkeys;
+mod providers;
 mod session;
 mod users;
 mod view;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +24,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::error::Refusal;
+use crate::oidc::{Client, Http};
 use crate::password::Passwords;
 use crate::throttle::{Rate, Throttle, network, person};
 use crate::tickets::Tickets;
@@ -30,6 +35,10 @@ const BY_PERSON: Rate = Rate { burst: 10, every: Duration::from_secs(30) };
 const BY_NETWORK: Rate = Rate { burst: 30, every: Duration::from_secs(5) };
 /// Wrong codes of one person: whoever gets that far has the password.
 const BY_CODE: Rate = Rate { burst: 10, every: Duration::from_secs(300) };
+/// How long somebody may take for a second factor, or for a passkey.
+const SECOND_FACTOR: Duration = Duration::from_secs(300);
+/// How long somebody may take at a provider of single sign-on.
+const AT_PROVIDER: Duration = Duration::from_secs(600);
 /// Keys that each of these remembers.
 const ROOM: usize = 20_000;
 
@@ -51,14 +60,19 @@ struct Inner {
     networks: Mutex<Throttle<u128>>,
     codes: Mutex<Throttle<UserId>>,
     tickets: Mutex<Tickets<User>>,
+    pending: Mutex<Tickets<oidc::Pending>>,
+    /// For whose new passkey a challenge is; None: for anybody's, to sign in.
+    challenges: Mutex<Tickets<Option<UserId>>>,
+    oidc: Client,
 }
 
 impl Signin {
-    /// Signing in to the installation of that API.
+    /// Signing in to the installation of that API. Providers of single sign-on may have certificates of the authorities in a
+    /// file, beside the usual ones.
     ///
     /// # Errors
-    /// When there is no randomness.
-    pub fn new(api: Api) -> std::io::Result<Self> {
+    /// When there is no randomness, or the file cannot be read.
+    pub fn new(api: Api, extra_ca_file: Option<&Path>) -> std::io::Result<Self> {
         let passwords = Passwords::new().map_err(|refusal| std::io::Error::other(format!("{refusal:?}")))?;
         Ok(Self(Arc::new(Inner {
             api,
@@ -67,7 +81,10 @@ impl Signin {
             people: Mutex::new(Throttle::new(BY_PERSON, ROOM)),
             networks: Mutex::new(Throttle::new(BY_NETWORK, ROOM)),
             codes: Mutex::new(Throttle::new(BY_CODE, ROOM)),
-            tickets: Mutex::default(),
+            tickets: Mutex::new(Tickets::good_for(SECOND_FACTOR)),
+            pending: Mutex::new(Tickets::good_for(AT_PROVIDER)),
+            challenges: Mutex::new(Tickets::good_for(SECOND_FACTOR)),
+            oidc: Client::new(Http::new(extra_ca_file)?),
         })))
     }
 
@@ -81,6 +98,10 @@ impl Signin {
             Operation::new(post.clone(), "/api/session", session::by_password, self),
             Operation::new(post.clone(), "/api/session/second", session::by_second_factor, self),
             Operation::new(post.clone(), "/api/session/token", session::by_token, self),
+            Operation::new(post.clone(), "/api/session/passkey/options", passkeys::options, self),
+            Operation::new(post.clone(), "/api/session/passkey", passkeys::sign_in, self),
+            Operation::new(get.clone(), "/api/session/oidc/{provider}", oidc::begin, self),
+            Operation::new(get.clone(), "/api/session/oidc/{provider}/callback", oidc::callback, self),
             Operation::new(delete.clone(), "/api/session", session::end, self),
             Operation::new(get.clone(), "/api/sessions", session::list, self),
             Operation::new(delete.clone(), "/api/sessions", session::end_all, self),
@@ -90,10 +111,16 @@ impl Signin {
             Operation::new(get.clone(), "/api/account", account::show, self),
             Operation::new(put.clone(), "/api/account/password", account::set_password, self),
             Operation::new(post.clone(), "/api/account/totp", account::begin_totp, self),
-            Operation::new(put, "/api/account/totp", account::confirm_totp, self),
+            Operation::new(put.clone(), "/api/account/totp", account::confirm_totp, self),
             Operation::new(delete.clone(), "/api/account/totp", account::remove_totp, self),
+            Operation::new(get.clone(), "/api/account/passkeys", passkeys::list, self),
+            Operation::new(post.clone(), "/api/account/passkeys/options", passkeys::creation_options, self),
+            Operation::new(post.clone(), "/api/account/passkeys", passkeys::add, self),
+            Operation::new(delete.clone(), "/api/account/passkeys/{passkey}", passkeys::remove, self),
             Operation::new(get.clone(), "/api/users", users::list, self),
             Operation::new(post.clone(), "/api/users", users::create, self),
+            Operation::new(get.clone(), "/api/signin/providers", providers::list, self),
+            Operation::new(put, "/api/signin/providers", providers::replace, self),
             Operation::new(get, "/api/users/{user}", users::show, self),
             Operation::new(patch, "/api/users/{user}", users::change, self),
             Operation::new(delete, "/api/users/{user}", users::remove, self),
@@ -123,6 +150,11 @@ impl Signin {
             self.0.people.lock().attempt(person, self.now()).map_err(Refusal::too_many)?;
         }
         Ok(attempt)
+    }
+
+    /// Takes back an attempt that was at nobody's address.
+    fn forgive_network(&self, ip: IpAddr) {
+        self.0.networks.lock().forgive(&network(ip));
     }
 
     /// Counts a code that somebody tries who has the password of that person.
@@ -193,8 +225,17 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 impl Visitor {
     /// The origin of the control host, as whoever calls it does: `https://hearth.corp.test`.
     fn origin(&self) -> String {
-        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        format!("{}://{host}", if self.peer.https { "https" } else { "http" })
+        format!("{}://{}", if self.peer.https { "https" } else { "http" }, self.host())
+    }
+
+    fn host(&self) -> &str {
+        self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
+    }
+
+    /// The same without the port.
+    fn host_name(&self) -> String {
+        let name = url::Url::parse(&self.origin()).ok().and_then(|url| Some(url.host_str()?.to_owned()));
+        name.unwrap_or_default()
     }
 }
 

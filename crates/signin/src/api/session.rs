@@ -16,9 +16,15 @@ use crate::error::Refusal;
 use crate::{recovery, totp};
 
 /// `GET /api/session/methods`: how one may sign in, and whether one has to.
-pub async fn methods(State(signin): State<Signin>, headers: HeaderMap) -> Json<Value> {
+pub async fn methods(State(signin): State<Signin>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
     let required = signin.api().config().require_token || is_foreign_page(&headers);
-    Json(json!({"password": true, "passkey": false, "providers": [], "token": true, "required": required}))
+    let providers = signin.store().providers().await?;
+    let named =
+        providers.iter().map(|provider| json!({"id": provider.id, "name": provider.settings["name"]}));
+    let providers: Value = named.collect();
+    Ok(Json(
+        json!({"password": true, "passkey": true, "providers": providers, "token": true, "required": required}),
+    ))
 }
 
 /// `GET /api/session`: who calls, by whatever they show.
@@ -62,8 +68,12 @@ pub async fn by_password(
 pub async fn first_factor_shown(signin: &Signin, user: User, visitor: &Visitor) -> Result<Response, Refusal> {
     let authenticator = signin.store().totp(&user.id).await?;
     if authenticator.is_some_and(|totp| totp.confirmed) {
+        let mut factors = vec!["totp", "recovery"];
+        if !signin.store().passkeys(&user.id).await?.is_empty() {
+            factors.push("passkey");
+        }
         let ticket = signin.0.tickets.lock().issue(user, signin.now());
-        let body = json!({"ticket": ticket, "second_factors": ["totp", "recovery"]});
+        let body = json!({"ticket": ticket, "second_factors": factors});
         return Ok((StatusCode::ACCEPTED, Json(body)).into_response());
     }
     let (session, secret) = signin.begin(Signed::User(user), visitor, Vec::new()).await?;
