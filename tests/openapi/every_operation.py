@@ -394,6 +394,13 @@ def hosts(api, worker):
         assert api.ok(f"show{what}Egress", **ids)["allow"] == rules["allow"]
         api.ok(f"replace{what}Egress", json=None, **ids)
         assert api.ok(f"show{what}Egress", **ids) is None
+    seen = api.ok("listAuditLogs", query={"direction": "asc", "per_page": 1000, "action.type": "createZone"})
+    assert seen[-1]["newValueJson"]["name"] == "contract.example", seen[-1]
+    assert api.ok("listAuditEvents", query={"limit": 5, "since": "2020-01-01", "action_type": "delete"})
+    assert api.ok("listInstallationAuditLogs")[0]["owner"]["id"] is None
+    api.no("listAuditLogs", 400, query={"since": "yesterday"})
+    api.no("listAuditEvents", 400, query={"cursor": "?"})
+    api.no("listInstallationAuditLogs", 400, query={"before": "soon"})
     quotas = api.ok("replaceQuotas", json={"workers": 100, "memory_mb": None})
     assert quotas["workers"]["limit"] == 100 and quotas["workers"]["used"] > 0 and quotas["memory_mb"]["own"], quotas
     api.no("replaceQuotas", 400, json={"wokers": 1})

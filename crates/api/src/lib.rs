@@ -73,7 +73,7 @@ pub use json::{Json, read};
 pub use making::{Making, Publication};
 pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
 pub use params::Params;
-pub use path::PREFIX;
+pub use path::{PREFIX, normalize};
 pub use query::Query;
 pub use routes::{Operation, operations, plain_router, router};
 pub use runtime::{Change, Runtime, Used};

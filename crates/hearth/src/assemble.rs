@@ -11,6 +11,7 @@ use hearth_analytics::Analytics;
 use hearth_api::session::Peer;
 use hearth_api::{Api, ApiConfig, Assets, Operation, PublicUrl, analytics};
 use hearth_assets::{Contents, Sites};
+use hearth_audit::Recorder;
 use hearth_cache::Cache;
 use hearth_cron::Cron;
 use hearth_dialects::{deploy, nexo::Nexo};
@@ -61,6 +62,9 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 /// Where static assets lie in the data folder.
 pub const ASSETS_FOLDER: &str = "assets";
 
+/// Who changed what, in the data folder.
+pub const AUDIT: &str = "audit.db";
+
 /// Where KV's data lies in the data folder.
 pub const KV_FOLDER: &str = "kv";
 
@@ -101,6 +105,7 @@ pub struct Server {
     meters: Meters,
     queues: Queues,
     records: Records,
+    audit: hearth_audit::Log,
     hub: Hub,
     serving: JoinHandle<()>,
     closing: CancellationToken,
@@ -237,6 +242,7 @@ impl Server {
         let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };
         tokio::spawn(keeper.keep(Arc::new(alarmed), closing.clone()));
         let data_dir = settings.data_dir.clone();
+        let audit = audit(settings)?;
         let backup = Backup {
             store: store.clone(),
             kv: kv.clone(),
@@ -246,6 +252,7 @@ impl Server {
             analytics: points.clone(),
             objects: objects.clone(),
             assets: contents.clone(),
+            audit: audit.clone(),
             data_dir,
         };
         let mut operations = backup.operations()?;
@@ -287,6 +294,7 @@ impl Server {
         operations.extend(hearth_cron::api::operations(&api, &cron));
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
+        operations.extend(hearth_audit::operations(&audit));
         let more = vec![
             Arc::new(wiring::data_points(points.clone())) as _,
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
@@ -315,14 +323,16 @@ impl Server {
             .collect();
         let v4 = hearth_api::router(api.clone(), operations);
         plain.extend(hearth_dialects::templates::operations(api.clone(), v4.clone()));
+        let known = wiring::openapi::known(&below, &plain);
         let plain =
             hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&api, &below, plain));
+        let recorder = Recorder::new(api, audit.clone(), known)?;
         let gateway = Gateway::new(
             gateway_config(settings),
             Arc::new(supervisor.clone()),
             table,
             sites,
-            Arc::new(ControlHost::new(v4.merge(plain), nexo)),
+            Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo)),
             services.losses(),
         )?;
         inside.begin(Arc::clone(&gateway));
@@ -367,6 +377,7 @@ impl Server {
             hub,
             queues,
             records,
+            audit,
             serving,
             closing,
         })
@@ -383,6 +394,7 @@ impl Server {
         // Every handler has ended; what it said is recorded.
         self.queues.stop().await;
         self.records.flush().await;
+        self.audit.flush().await;
         let _ = tokio::time::timeout(LAST_LINES, self.hub.logs().flush()).await;
         self.meters.settle().await;
         self.analytics.stop().await;
@@ -429,6 +441,16 @@ fn space(settings: &Settings) -> Result<Space> {
         reserve: settings.storage.reserve_mb.map(bytes),
     };
     Space::new(config).context("the data folder's disk cannot be asked what it has free")
+}
+
+/// Who changes what.
+fn audit(settings: &Settings) -> Result<hearth_audit::Log> {
+    let config = hearth_audit::Config {
+        path: settings.data_dir.join(AUDIT),
+        retention: Duration::from_secs(u64::from(settings.audit.retention_days) * 24 * 3600),
+        most_bytes: settings.audit.max_mb.saturating_mul(1 << 20),
+    };
+    hearth_audit::Log::open(&config).context("the audit log cannot be kept in the data folder")
 }
 
 /// What workers cache.

@@ -5,6 +5,7 @@
 mod access;
 mod archive;
 mod assemble;
+mod audit;
 mod backup;
 mod client;
 mod d1_engine;
@@ -75,6 +76,8 @@ enum Command {
     Egress(egress::Args),
     /// Show and change what an account may have at most.
     Quotas(quotas::Args),
+    /// Show who changed what.
+    Audit(audit::Args),
     /// Show what a worker does, as it happens.
     Tail(tail::Args),
     /// Write everything into one file, while the server runs.
@@ -105,6 +108,7 @@ fn main() -> anyhow::Result<()> {
         Command::Users(args) => users::run(args),
         Command::Egress(args) => egress::run(args),
         Command::Quotas(args) => quotas::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Tail(args) => tail::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),

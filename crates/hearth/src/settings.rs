@@ -55,6 +55,8 @@ pub struct Settings {
     pub storage: Storage,
     /// What each account may have at most, unless it has quotas of its own (`hearth quotas`).
     pub quotas: AccountQuotas,
+    /// What is kept of who changed what.
+    pub audit: Audit,
     /// How much what workers cache may take.
     pub cache: Cache,
     /// Functions of `/api/functions`.
@@ -139,6 +141,22 @@ pub struct AccountQuotas {
     pub memory_mb: Option<u64>,
     /// Requests that are let in to its workers in a minute.
     pub requests_per_minute: Option<u64>,
+}
+
+/// Settings of the audit log. The oldest entries go, and where there is too much of it those of the account that has most.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Audit {
+    /// Days that entries are kept. Default: 365.
+    pub retention_days: u32,
+    /// MiB of all accounts' entries together. Default: 256.
+    pub max_mb: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { retention_days: 365, max_mb: 256 }
+    }
 }
 
 /// Settings of the log.
@@ -243,6 +261,7 @@ impl Default for Settings {
             logs: Logs::default(),
             storage: Storage::default(),
             quotas: AccountQuotas::default(),
+            audit: Audit::default(),
             cache: Cache::default(),
             nexo: Nexo::default(),
             functions: Functions::default(),

@@ -111,7 +111,8 @@ async fn each_limit_is_reached_and_another_account_goes_on() {
     let large = || Bytes::from(vec![b'x'; 700_000]);
     limited.set(&["storage-mb=1"]);
     limited.call("PUT", &value, "", large()).await.result();
-    let (status, _, text) = limited.call("PUT", &value.replace("/values/k", "/values/l"), "", large()).await.error();
+    let (status, _, text) =
+        limited.call("PUT", &value.replace("/values/k", "/values/l"), "", large()).await.error();
     assert!(status == 507 && text.contains("quota of 1048576 bytes"), "{status} {text}");
     let title = json!({"title": "theirs"});
     let theirs =

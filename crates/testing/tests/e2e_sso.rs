@@ -152,6 +152,13 @@ async fn people_come_by_single_sign_on() {
     let refused = sign_in(&provider, &mut bob, "eve", "/").await;
     assert_eq!(refused.status, 403, "{}", refused.text());
     assert!(refused.text().contains("verified"));
+    let log = hearth.api("GET", "/installation/audit_logs?per_page=1000", None).await;
+    let came = |entry: &&Value| entry["metadata"]["path"] == "/api/session/oidc/corp/callback";
+    let came: Vec<_> = log.result().as_array().expect("a list").iter().filter(came).collect();
+    let ann_came =
+        |entry: &&Value| entry["actor"]["email"] == "ann@corp.test" && entry["action"]["result"] == true;
+    assert!(came.iter().any(ann_came), "{came:?}");
+    assert!(came.iter().any(|entry| entry["metadata"]["outcome"] == "refused"), "{came:?}");
     let people = operator.call("GET", "/api/users", None).await.json();
     assert_eq!(people["total"], 2, "nobody was made known who was not let in: {people}");
 }

@@ -12,6 +12,7 @@ use futures::stream;
 use hearth_analytics::Analytics;
 use hearth_api::{ApiError, Caller, Operation};
 use hearth_assets::Contents;
+use hearth_audit::Log;
 use hearth_d1::D1;
 use hearth_kv::Kv;
 use hearth_objects::Objects;
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 use super::databases::copy_databases;
 use crate::archive::{Manifest, pack};
 use crate::assemble::{
-    ANALYTICS_FOLDER, ASSETS_FOLDER, D1_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER,
+    ANALYTICS_FOLDER, ASSETS_FOLDER, AUDIT, D1_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER,
 };
 
 /// Bytes of one piece of the answer.
@@ -48,6 +49,7 @@ pub struct Backup {
     pub analytics: Analytics,
     pub objects: Objects,
     pub assets: Contents,
+    pub audit: Log,
     pub data_dir: PathBuf,
 }
 
@@ -85,6 +87,7 @@ impl Backup {
         copy_databases(&self.d1, &data.join(D1_FOLDER)).await.context("copying D1")?;
         self.analytics.snapshot(&data.join(ANALYTICS_FOLDER)).await.context("copying Analytics Engine")?;
         self.objects.snapshot(&data.join(OBJECTS_FOLDER)).await.context("copying Durable Objects")?;
+        self.audit.snapshot(&data.join(AUDIT)).await.context("copying the audit log")?;
         Ok(folder)
     }
 }

@@ -4,8 +4,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hearth_api::{Api, ApiError, Operation, PREFIX};
+use hearth_audit::Known;
 use hearth_openapi::{Document, Family, any, get, object, one_of, reference, string};
 use http::{HeaderMap, Method, header};
+use serde_json::Value;
 
 /// Where the document is served, to whoever has a token: as all that manages, and since it says which release this is.
 const PATH: &str = "/api/openapi.json";
@@ -29,6 +31,7 @@ pub fn document() -> Document {
     hearth_observe::describe(&mut document);
     hearth_analytics::describe(&mut document);
     hearth_api::describe_graphql(&mut document);
+    hearth_audit::describe(&mut document);
     hearth_functions::describe(&mut document);
     hearth_dialects::deploy::describe(&mut document);
     hearth_dialects::nexo::describe(&mut document);
@@ -60,6 +63,26 @@ fn describe(document: &mut Document) {
     section.add(get(PATH, "Show OpenAPI document").about("This document.").gives(document));
 }
 
+/// What the document says of the operations that are served: those of `plain`, and those below `/client/v4`.
+pub fn known(v4: &[(Method, &str)], plain: &[Operation]) -> Vec<Known> {
+    let document = document().whole(VERSION);
+    let below = v4.iter().map(|(method, path)| (method.clone(), format!("{PREFIX}{path}")));
+    let plain = plain.iter().map(|operation| (operation.method.clone(), operation.path.to_owned()));
+    let all = below.chain(plain).map(|(method, path)| {
+        let described = &document["paths"][path.replace("{*", "{")][method.as_str().to_ascii_lowercase()];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Known {
+            id: text(&described["operationId"]),
+            title: text(&described["summary"]),
+            product: text(&described["tags"][0]),
+            gives_json: described["responses"]["200"]["content"]["application/json"].is_object(),
+            method,
+            path,
+        }
+    });
+    all.collect()
+}
+
 /// Operations outside of `/client/v4`, and the one that gives the document of these and of `v4`, what is served below it.
 pub fn with_document(api: &Api, v4: &[(Method, &str)], mut plain: Vec<Operation>) -> Vec<Operation> {
     let whole = |operation: &Operation| (operation.method.clone(), operation.path.to_owned());
@@ -87,8 +110,6 @@ async fn show(State(shown): State<Shown>, headers: HeaderMap) -> Result<Response
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use serde_json::Value;
 
     use super::*;
 
