@@ -541,10 +541,11 @@ def running(api, worker, url):
     """What a worker does, seen from outside."""
     tail = api.ok("createTail", json={"filters": []}, **worker)
     api.ok("listTails", **worker)
-    watch(api, tail["id"])
+    upgrade(api, "watchTail", f"/tail/{tail['id']}")
     tail = api.ok("createTail", json={}, **worker)
     api.ok("deleteTail", tail=tail["id"], **worker)
     api.ok("listTailedWorkers", **worker)
+    debugger(api, worker)
     get(api, url)
     now = time.time() * 1000
     timeframe = {"from": now - 3_600_000, "to": now + 60_000}
@@ -595,17 +596,32 @@ def get(api, url):
     assert (status, body) == (200, b"hello"), (status, body)
 
 
-def watch(api, tail):
-    """The WebSocket of a tail."""
+def debugger(api, worker):
+    """An inspector session, and what a debugger asks for."""
+    session = api.ok("beginInspectorSession", json={}, **worker)
+    api.ok("listInspectorSessions", **worker)
+    key = {"key": session["websocket_url"].rsplit("/", 1)[1]}
+    for name in ("listDebuggerTargets", "listAllDebuggerTargets", "showDebuggerVersion"):
+        api.ok(name, **key)
+        api.no(name, 404, key="none")
+    upgrade(api, "attachDebugger", f"/inspector/{key['key']}")
+    api.no("attachDebugger", 404, key="none")
+    api.no("beginInspectorSession", 400, json={"version_id": 1}, **worker)
+    api.ok("endInspectorSession", session=session["id"], **worker)
+    api.no("endInspectorSession", 404, session=session["id"], **worker)
+
+
+def upgrade(api, name, path):
+    """A WebSocket."""
     where = urllib.parse.urlsplit(api.base)
     with socket.create_connection((where.hostname, where.port), timeout=60) as stream:
         lines = [
-            f"GET /tail/{tail} HTTP/1.1", f"Host: {where.netloc}", "Connection: Upgrade", "Upgrade: websocket",
+            f"GET {path} HTTP/1.1", f"Host: {where.netloc}", "Connection: Upgrade", "Upgrade: websocket",
             "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol: trace-v1",
         ]
         stream.sendall("\r\n".join([*lines, "", ""]).encode())
         status = int(stream.recv(64).split()[1])
-        api.hold("watchTail", status, {}, b"")
+        api.hold(name, status, {}, b"")
 
 
 def functions(api):

@@ -91,7 +91,10 @@ impl Api {
     }
 
     /// The version that serves a worker: of several the newest, or its newest at all when none is deployed.
-    pub(crate) async fn serving_version(&self, worker: WorkerId) -> Result<Option<Version>, ApiError> {
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn serving_version(&self, worker: WorkerId) -> Result<Option<Version>, ApiError> {
         let Some(deployment) = self.store().current_deployment(worker).await? else {
             return Ok(self.store().latest_version(worker).await?);
         };

@@ -148,7 +148,9 @@ fn is_revealing(text: &str) -> bool {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         authority.contains('@') || rest.contains("/invitation/") || rest.contains("/signed/")
     });
-    jwt || key || address || text.starts_with("otpauth:")
+    // The addresses of an inspector session, by which a debugger attaches.
+    let session = text.contains("/inspector/") || text.contains("inspect-");
+    jwt || key || address || session || text.starts_with("otpauth:")
 }
 
 #[cfg(test)]
@@ -161,6 +163,10 @@ mod tests {
     #[test]
     fn secrets_go_and_what_they_are_called_stays() {
         for (given, kept) in [
+            (
+                json!({"id": "s", "websocket_url": "ws://h/inspector/k", "discovery_host": "inspect-k.h"}),
+                json!({"id": "s", "websocket_url": REDACTED, "discovery_host": REDACTED}),
+            ),
             (
                 json!({"type": "secret_text", "name": "KEY", "text": "s"}),
                 json!({"type": "secret_text", "name": "KEY", "text": REDACTED}),

@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Forbidden(&'static str),
     /// Nothing is served under this host.
     UnknownHost(String),
+    /// The request is for an inspector session that is over, or is another worker's.
+    NoSession,
     /// The worker exists and has no deployment.
     NotDeployed(String),
     /// Only other workers of its account may reach the worker.
@@ -76,7 +78,7 @@ impl Failure {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Forbidden(_) | Self::Internals(_) => StatusCode::FORBIDDEN,
             Self::NoToken(_) => StatusCode::UNAUTHORIZED,
-            Self::UnknownHost(_) | Self::NotDeployed(_) => StatusCode::NOT_FOUND,
+            Self::UnknownHost(_) | Self::NotDeployed(_) | Self::NoSession => StatusCode::NOT_FOUND,
             Self::Crashed | Self::Loop | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Limits | Self::Overloaded | Self::Leaving | Self::Quota(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -108,6 +110,11 @@ impl Failure {
                 format!(
                     "There is nothing here: no worker, route or custom domain is known for the host \"{host}\"."
                 )
+            }
+            Self::NoSession => {
+                "There is no such inspector session of this worker: it has ended. Start another one, or \
+                                send the request without it."
+                    .to_owned()
             }
             Self::NotDeployed(worker) => format!("The worker \"{worker}\" has no deployment yet."),
             Self::Internals(worker) => format!("Only other workers may call the worker \"{worker}\"."),

@@ -21,6 +21,7 @@ use crate::door;
 use crate::failure::Failure;
 use crate::headers::{self, Client, Identity};
 use crate::host::HostName;
+use crate::inspect;
 use crate::losses::Losses;
 use crate::proxy::body_of;
 use crate::public::Admission;
@@ -124,13 +125,30 @@ impl Gateway {
         if let Err(what) = strict::check(&request) {
             return Err(fail(Failure::Malformed(what), &request));
         }
+        let session = request.headers_mut().remove(inspect::SESSION);
         let Some(host) = host_of(&request).and_then(HostName::parse) else {
             return Err(fail(Failure::Malformed("the host is not valid"), &request));
         };
+        let (host, inspected) = match inspect::named(self.control.inspections(), host, session.as_ref()) {
+            Ok(named) => named,
+            Err(failure) => return Err(fail(failure, &request)),
+        };
+        let is_control = |host: &HostName<'_>| {
+            control::is_control_host(host, connection.local.ip(), &self.config.api_hosts)
+        };
+        let attaching = inspect::attaching(&host, request.uri()).filter(|(behind, _)| is_control(behind));
         let client = headers::client(connection.peer, request.headers(), &self.config.trusted_proxies);
+        if let Some((_, uri)) = attaching {
+            *request.uri_mut() = uri;
+            request.extensions_mut().insert(client);
+            return Ok(self.control.call(request).await.map(Body::boxed));
+        }
         let mut apart = false;
-        let found = if control::is_control_host(&host, connection.local.ip(), &self.config.api_hosts) {
+        let found = if is_control(&host) {
+            // Debuggers are pages of the browser's own, and show a key that no page of others has.
+            let shows_key = request.uri().path().starts_with(inspect::INSPECTOR_PATH);
             if self.config.dev
+                && !shows_key
                 && let Err(why) = control::check_local(&host, request.headers())
             {
                 return Err(fail(Failure::Forbidden(why), &request));
@@ -160,8 +178,15 @@ impl Gateway {
             let failure = Failure::UnknownHost(host.as_str().to_owned());
             return Err(fail(failure, &request));
         };
+        let found = match &inspected {
+            Some(session) => session.instead_of(found).map_err(|failure| fail(failure, &request))?,
+            None => found,
+        };
         if let Err(failure) = door::admit(&found.worker, request.headers_mut(), None) {
             return Err(fail(failure, &request));
+        }
+        if let Some(session) = inspected {
+            request.extensions_mut().insert(session);
         }
         let identity = connection.identity(self, client, &request);
         let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);

@@ -44,6 +44,15 @@ impl<'a> HostName<'a> {
         &self.0
     }
 
+    /// The host behind the first label.
+    pub(crate) fn without_label(self) -> Self {
+        let from = self.0.find('.').map_or(0, |dot| dot + 1);
+        Self(match self.0 {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[from..]),
+            Cow::Owned(text) => Cow::Owned(text[from..].to_owned()),
+        })
+    }
+
     /// The address, if the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         let text = self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&self.0);

@@ -21,6 +21,7 @@ use crate::encoding::{self, Plan};
 use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
 use crate::headers;
+use crate::inspect::Inspected;
 use crate::linger::Lingering;
 use crate::losses::Ongoing;
 use crate::table::Match;
@@ -73,9 +74,13 @@ impl Gateway {
             return Ok(blocked());
         }
         let websocket = headers::is_websocket(&request);
-        self.acquire(worker.id, version, websocket, exchange)
-            .await
-            .map_err(|failure| (failure, accept_of(request.headers())))?;
+        let acquired = match request.extensions().get::<Inspected>() {
+            Some(session) => session.lease().map(|lease| {
+                exchange.hold(lease);
+            }),
+            None => self.acquire(worker.id, version, websocket, exchange).await,
+        };
+        acquired.map_err(|failure| (failure, accept_of(request.headers())))?;
 
         let upgrade = websocket.then(|| hyper::upgrade::on(&mut request));
         // What the response's treatment depends on; the request itself goes away. Cloning shares the bytes.

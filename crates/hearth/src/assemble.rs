@@ -17,7 +17,10 @@ use hearth_cron::Cron;
 use hearth_dialects::{deploy, nexo::Nexo};
 use hearth_egress::{Egress, Policy};
 use hearth_functions::{Builder, Functions, Records, Registries, Toolchains};
-use hearth_gateway::{Client, Control, ControlBody, Gateway, PublicPaths, RouteTable, TableConfig};
+use hearth_gateway::{
+    Client, Control, ControlBody, Gateway, Inspections, PublicPaths, RouteTable, TableConfig,
+};
+use hearth_inspector::Inspector;
 use hearth_jail::JailerHandle;
 use hearth_kv::Kv;
 use hearth_metrics::{Operations, Usage};
@@ -295,6 +298,8 @@ impl Server {
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
         operations.extend(hearth_audit::operations(&audit));
+        let inspector = Inspector::new(api.clone(), supervisor.clone(), closing.clone());
+        operations.extend(inspector.operations());
         let more = vec![
             Arc::new(wiring::data_points(points.clone())) as _,
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
@@ -306,6 +311,7 @@ impl Server {
         plain.extend(assets.uploads());
         plain.extend(pages.uploads());
         plain.extend([hearth_observe::connections(&hub), metrics, health()]);
+        plain.extend(inspector.attachments());
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
         plain.extend(nexo.operations());
         plain.extend(hearth_functions::operations(&functions));
@@ -332,7 +338,7 @@ impl Server {
             Arc::new(supervisor.clone()),
             table,
             sites,
-            Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo)),
+            Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo, inspector)),
             services.losses(),
         )?;
         inside.begin(Arc::clone(&gateway));
@@ -588,18 +594,19 @@ fn health() -> Operation {
 struct ControlHost {
     router: Router,
     nexo: Nexo,
+    inspector: Inspector,
     /// Not on the gateway's threads: what takes long here must not hold up traffic there.
     here: tokio::runtime::Handle,
 }
 
 impl ControlHost {
-    fn new(router: Router, nexo: Nexo) -> Self {
+    fn new(router: Router, nexo: Nexo, inspector: Inspector) -> Self {
         let router = router.merge(hearth_console::router());
         let router = router.layer(MapResponseLayer::new(|mut response: axum::response::Response| {
             hearth_console::seal(response.headers_mut());
             response
         }));
-        Self { router, nexo, here: tokio::runtime::Handle::current() }
+        Self { router, nexo, inspector, here: tokio::runtime::Handle::current() }
     }
 }
 
@@ -632,6 +639,10 @@ impl Control for ControlHost {
                 }
             }
         })
+    }
+
+    fn inspections(&self) -> Option<&dyn Inspections> {
+        Some(&self.inspector)
     }
 
     fn public(&self) -> Option<&dyn PublicPaths> {

@@ -15,6 +15,7 @@ mod doctor;
 mod egress;
 mod env;
 mod init;
+mod inspect;
 mod openapi;
 mod quotas;
 mod restore;
@@ -80,6 +81,8 @@ enum Command {
     Audit(audit::Args),
     /// Show what a worker does, as it happens.
     Tail(tail::Args),
+    /// Attach a debugger to a worker that is deployed.
+    Inspect(inspect::Args),
     /// Write everything into one file, while the server runs.
     Backup(backup::Args),
     /// Make a data folder of a backup.
@@ -110,6 +113,7 @@ fn main() -> anyhow::Result<()> {
         Command::Quotas(args) => quotas::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Tail(args) => tail::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Openapi(args) => openapi::run(&args),

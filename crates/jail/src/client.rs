@@ -133,11 +133,12 @@ impl Jailer {
     /// # Errors
     /// When the command is unusable or a step fails; the text says which.
     pub async fn spawn(&self, command: Command) -> io::Result<Spawned> {
-        let Command { id, program, dir, args, stdio, fds, folders, limits, device } = command;
-        let fds: Vec<BorrowedFd<'_>> = stdio.iter().chain(&fds).chain(&device).map(AsFd::as_fd).collect();
+        let Command { id, program, dir, args, stdio, fds, folders, limits, device, loopback } = command;
+        let fds = stdio.iter().chain(&fds).chain(&device).chain(&loopback);
+        let fds: Vec<BorrowedFd<'_>> = fds.map(AsFd::as_fd).collect();
         let exit = self.expect_end(&id)?;
-        let device = device.is_some();
-        let spawn = Spawn { id: id.clone(), program, dir, args, folders, limits, device };
+        let (device, loopback) = (device.is_some(), loopback.is_some());
+        let spawn = Spawn { id: id.clone(), program, dir, args, folders, limits, device, loopback };
         match self.ask(Order::Spawn(spawn), &fds).await {
             Ok(Done::Started(Started { pid, uid, usage })) => Ok(Spawned { pid, uid, usage, exit }),
             Ok(Done::Yes | Done::NotYet) => Err(Error::Gone.into()),
@@ -168,6 +169,11 @@ impl Jailer {
     /// Whether instances can run one of [`Config::toolchains`](crate::Config::toolchains): they need a root of their own.
     pub fn has_toolchains(&self) -> bool {
         self.0.layers.root && self.0.layers.network
+    }
+
+    /// Whether an instance can have a loopback device that is its own: [`Command::loopback`].
+    pub fn has_loopback(&self) -> bool {
+        self.0.layers.network
     }
 
     /// Whether a running instance can be shown a folder; where not, it has those of its [`Command`] only.

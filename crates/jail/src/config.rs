@@ -319,6 +319,10 @@ pub struct Command {
     /// Where its network device is sent, see [`receive_device`](crate::receive_device); without it there is none. With a
     /// device there are a loopback one beside it and routes for everything.
     pub device: Option<OwnedFd>,
+    /// For [`Program::Runtime`] that a debugger is to be attached to, instead of a device: where sockets are sent that
+    /// belong to its network namespace, see [`receive_sockets`](crate::receive_sockets). It may then listen on its loopback
+    /// device, which is the only one, and nobody but who holds these sockets can reach it there.
+    pub loopback: Option<OwnedFd>,
 }
 
 /// A process that runs.

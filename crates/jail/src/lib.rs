@@ -41,7 +41,9 @@ pub use config::{
     Command, Config, DEFAULT_BASE_UID, DEFAULT_UID, Error, Exit, ExitCause, Folder, InstancePaths, Layers,
     Limits, Program, Result, Signal, Spawned, Tier, Toolchain,
 };
-pub use network::{ADDRESS_V4, ADDRESS_V6, DEVICE_MTU, Device, receive_device};
+pub use network::{
+    ADDRESS_V4, ADDRESS_V6, DEVICE_MTU, Device, LOOPBACK_SOCKETS, receive_device, receive_sockets,
+};
 pub use peer::peer_is;
 pub use privileges::{User, become_owner, drop_privileges, settle};
 pub use report::{Finding, Report, examine};

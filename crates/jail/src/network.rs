@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg,
 };
 
 use crate::sys;
@@ -21,6 +21,48 @@ pub const ADDRESS_V4: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 2);
 pub const ADDRESS_V6: Ipv6Addr = Ipv6Addr::new(0xfd68, 0x6561, 0x7274, 0x68, 0, 0, 0, 2);
 /// Longest packet in bytes. Nothing of it ever meets a wire, so it is long.
 pub const DEVICE_MTU: u16 = 9_000;
+
+/// How many sockets [`receive_sockets`] gives. Each makes one connection.
+pub const LOOPBACK_SOCKETS: usize = 64;
+
+/// Raises the loopback device of the calling process's network namespace, and sends sockets away that belong to that
+/// namespace for good, whoever holds them.
+pub(crate) fn raise_loopback(to: &OwnedFd) -> io::Result<()> {
+    sys::raise_loopback()?;
+    let make = || {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+    };
+    let sockets = (0..LOOPBACK_SOCKETS).map(|_| make()).collect::<rustix::io::Result<Vec<OwnedFd>>>()?;
+    let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LOOPBACK_SOCKETS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(to, &[IoSlice::new(b"s")], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives the sockets of a process that was spawned with the other end of `socket` as [`Command::loopback`], once it has
+/// been spawned. They are not connected and do not block; what one is connected to is in that process's namespace.
+///
+/// # Errors
+/// When nothing was sent: the process did not come to be.
+///
+/// [`Command::loopback`]: crate::Command::loopback
+pub fn receive_sockets(socket: impl AsFd) -> io::Result<Vec<std::net::TcpStream>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LOOPBACK_SOCKETS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)?;
+    let mut sockets = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            sockets.extend(fds.map(std::net::TcpStream::from));
+        }
+    }
+    if sockets.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(sockets) }
+}
 
 /// Makes the devices of the calling process's network namespace and sends the tunnel's other end away.
 pub(crate) fn bring_up(to: &OwnedFd) -> io::Result<()> {

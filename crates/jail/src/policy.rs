@@ -11,6 +11,8 @@ const WORKERD: &str = include_str!("../policy/workerd.seccomp");
 const HELPER: &str = include_str!("../policy/helper.seccomp");
 const FUNCTION: &str = include_str!("../policy/function.seccomp");
 const BUILD: &str = include_str!("../policy/build.seccomp");
+/// What [`WORKERD`] lacks.
+const INSPECTOR: &str = include_str!("../policy/inspector.seccomp");
 
 /// A compiled policy. The kernel runs all of its filters for each call, and the strictest answer wins.
 pub(crate) struct Policy(Vec<BpfProgram>);
@@ -24,6 +26,15 @@ impl Policy {
             Program::Node | Program::Python | Program::Compiled => FUNCTION,
             Program::Go => BUILD,
         };
+        Self::compiled(text)
+    }
+
+    /// Compiles the policy of a [`Program::Runtime`] that a debugger is to be attached to.
+    pub(crate) fn of_inspected() -> Result<Self> {
+        Self::compiled(&inspected())
+    }
+
+    fn compiled(text: &str) -> Result<Self> {
         compile(text, ARCH).map_err(|why| Error::Invalid(format!("system call policy: {why}")))
     }
 
@@ -31,6 +42,10 @@ impl Policy {
     pub(crate) fn apply(&self) -> std::io::Result<()> {
         self.0.iter().try_for_each(|filter| seccompiler::apply_filter(filter)).map_err(std::io::Error::other)
     }
+}
+
+fn inspected() -> String {
+    format!("{WORKERD}\n{INSPECTOR}")
 }
 
 fn compile(text: &str, arch: &str) -> std::result::Result<Policy, String> {
@@ -107,7 +122,7 @@ mod tests {
 
     #[test]
     fn policies_compile_for_both_architectures() {
-        for (text, arch) in [WORKERD, HELPER, FUNCTION, BUILD]
+        for (text, arch) in [WORKERD, HELPER, FUNCTION, BUILD, &inspected()]
             .into_iter()
             .flat_map(|text| [(text, "x86_64"), (text, "aarch64")])
         {

@@ -210,8 +210,14 @@ impl Server {
         if inside.is_none_or(|inside| inside.components().next().is_none() || !straight(inside)) {
             return Err(Error::Invalid(format!("{} is not in the run folder", dir.display())));
         }
-        if fds.len() < 3 + usize::from(order.device) {
+        if fds.len() < 3 + usize::from(order.device) + usize::from(order.loopback) {
             return Err(Error::Invalid("stdin, stdout and stderr are missing".into()));
+        }
+        if order.loopback && (order.device || order.program != Program::Runtime || !self.layers.network) {
+            // Without a network namespace it would listen where everybody of this machine can connect.
+            return Err(Error::Invalid(
+                "a loopback device of its own is for the runtime in the full tier".into(),
+            ));
         }
         order.folders.iter().try_for_each(check_folder)?;
         let taken: std::collections::BTreeSet<u32> =
@@ -244,15 +250,19 @@ impl Server {
         fds: &[OwnedFd],
         lent: &mut BTreeMap<String, PathBuf>,
     ) -> Result<(Pid, OwnedFd)> {
-        let Spawn { id, program, dir, args, folders, limits, device } = order;
+        let Spawn { id, program, dir, args, folders, limits, device, loopback } = order;
         let (image, policy) = match program {
             Program::Runtime => &self.runtime,
             Program::Helper => &self.helper,
             other => self.toolchain(*other)?,
         };
-        let (device, fds) = match fds.split_last() {
-            Some((last, others)) if *device => (Some(last), others),
-            _ => (None, fds),
+        // Seldom needed, so it is compiled when it is.
+        let inspected = loopback.then(Policy::of_inspected).transpose()?;
+        let policy = inspected.as_ref().unwrap_or(policy);
+        let (device, loopback, fds) = match fds.split_last() {
+            Some((last, others)) if *device => (Some(last), None, others),
+            Some((last, others)) if *loopback => (None, Some(last), others),
+            _ => (None, None, fds),
         };
         if *program != Program::Runtime {
             fs::create_dir_all(dir).step("making the instance's folder")?;
@@ -291,6 +301,7 @@ impl Server {
             limits,
             entrance,
             device,
+            loopback,
         };
         let started = spawn::spawn(&plan, fds)?;
         if let Some(stage) = &self.stage {

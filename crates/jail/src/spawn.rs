@@ -35,6 +35,8 @@ pub(crate) struct Plan<'a> {
     pub entrance: Option<Entrance>,
     /// Where its network device is sent.
     pub device: Option<&'a OwnedFd>,
+    /// Where sockets for its loopback device are sent.
+    pub loopback: Option<&'a OwnedFd>,
 }
 
 /// Starts it and waits until its program executes.
@@ -151,6 +153,9 @@ fn prepare(plan: &Plan<'_>, fds: &[OwnedFd], go: OwnedFd, status: &OwnedFd) -> R
     if let Some(to) = plan.device.filter(|_| layers.network) {
         // As who forked: on many machines only root may open the device.
         network::bring_up(to).step("making its network device")?;
+    }
+    if let Some(to) = plan.loopback.filter(|_| layers.network) {
+        network::raise_loopback(to).step("making its loopback device")?;
     }
     take_owner(plan).step("taking its uid")?;
     if layers.namespaces {

@@ -63,6 +63,8 @@ pub(crate) struct Spawn {
     pub limits: Limits,
     /// The last of its descriptors is where its network device is sent.
     pub device: bool,
+    /// The last of its descriptors is where sockets for its loopback device are sent.
+    pub loopback: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -26,6 +26,8 @@ pub enum Role {
     /// A version of a worker with Durable Objects without these: they are in another process, to which its calls to
     /// them go. That one runs another version, in a gradual deployment, or the same, of a worker that is busy.
     Front,
+    /// A version for a debugger, with Durable Objects of its own that end with the process. Nobody is routed to it.
+    Inspected,
 }
 
 /// The identity of an instance. Processes of a hot stateless worker share one.
@@ -45,6 +47,11 @@ impl InstanceKey {
     /// The usual process of a version.
     pub fn fused(worker: WorkerId, version: VersionId) -> Self {
         Self { worker, role: Role::Fused, version, shard: 0 }
+    }
+
+    /// A process of a version that a debugger is to be attached to.
+    pub(crate) fn inspected(worker: WorkerId, version: VersionId) -> Self {
+        Self { role: Role::Inspected, ..Self::fused(worker, version) }
     }
 
     /// A process of a version that leaves the worker's objects to another.

@@ -15,6 +15,7 @@ mod events;
 mod function;
 mod functions;
 mod inquiry;
+mod inspect;
 mod instance;
 mod lease;
 mod monitor;
@@ -42,6 +43,7 @@ pub use events::{
 };
 pub use function::{Ending, FunctionError, Head, INVOKE_HEADER, Visit};
 pub use functions::CallMemory;
+pub use inspect::{InspectError, Inspection};
 pub use instance::{Instance, InstanceKey, Role};
 pub use lease::{AcquireError, Instances, Lease, RequestBody, SendError};
 pub use owners::Owner;

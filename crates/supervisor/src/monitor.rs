@@ -104,7 +104,8 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         }
         round = round.wrapping_add(1);
         let full = round.is_multiple_of(FULL_LOOK);
-        let all: Vec<_> = shared.running.lock().values().cloned().collect();
+        let mut all: Vec<_> = shared.running.lock().values().cloned().collect();
+        all.extend(shared.inspected.all());
         if stop.is_cancelled() {
             // Draining needs looks to the end, only no longer at this pace.
             if all.is_empty() {

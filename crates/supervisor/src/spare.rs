@@ -1,6 +1,7 @@
 //! Parked processes: jailed, with their sockets bound, waiting on stdin for what they will run.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -8,9 +9,11 @@ use std::time::Duration;
 
 use hearth_jail::{
     Command, Exit, Folder, InstancePaths, Jailer, Limits as JailLimits, Program, Signal, UsageReader,
+    receive_sockets,
 };
 use parking_lot::Mutex;
 use rand::Rng;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use tokio::net::unix::pipe;
 use tokio::net::{UnixListener, UnixSocket};
 use tokio::sync::{mpsc, watch};
@@ -58,6 +61,9 @@ pub(crate) struct Spare {
     pub anchor: Anchor,
 }
 
+/// Where the inspector of a process listens that has one: on a loopback device that is its own.
+pub(crate) const INSPECTOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9229);
+
 /// What a parked process can come to run: fixed when it is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flavour {
@@ -80,6 +86,29 @@ impl Nursery {
 
     /// Starts one process and parks it. `folders` are what it sees besides its own.
     pub(crate) async fn spawn(&self, flavour: Flavour, folders: Vec<Folder>) -> io::Result<Spare> {
+        self.spawn_with(flavour, folders, None).await
+    }
+
+    /// The same with an inspector that listens inside, and sockets that reach it.
+    pub(crate) async fn spawn_inspected(&self, flavour: Flavour) -> io::Result<(Spare, Vec<TcpStream>)> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let spare = self.spawn_with(flavour, Vec::new(), Some(theirs)).await?;
+        match receive_sockets(&ours) {
+            Ok(sockets) => Ok((spare, sockets)),
+            Err(error) => {
+                self.discard(spare).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn spawn_with(
+        &self,
+        flavour: Flavour,
+        folders: Vec<Folder>,
+        loopback: Option<OwnedFd>,
+    ) -> io::Result<Spare> {
         let id = unguessable();
         let stores = !folders.is_empty();
         let dir = self.config.run_dir.join("i").join(&id);
@@ -103,7 +132,7 @@ impl Nursery {
             id: id.clone(),
             program: Program::Runtime,
             dir: dir.clone(),
-            args: arguments(&paths, flavour),
+            args: arguments(&paths, flavour, loopback.is_some()),
             stdio: [
                 child_stdin.into_blocking_fd()?,
                 child_stdout.into_blocking_fd()?,
@@ -114,6 +143,7 @@ impl Nursery {
             // The limit on files can be lowered for most, and never raised: what may be shown storage later has the high one.
             limits: self.limits(PARKED_MEMORY, self.jailer.shows_later() || stores),
             device: None,
+            loopback,
         };
         let spawned = self.jailer.spawn(command).await?;
         let peer = Peer { pid: spawned.pid, uid: spawned.uid };
@@ -164,10 +194,14 @@ pub(crate) fn unguessable() -> String {
 
 /// The command line of every process. Descriptor 3 is the control pipe, the sockets follow in their order, then the
 /// anchor, of which workerd knows nothing.
-fn arguments(paths: &InstancePaths, flavour: Flavour) -> Vec<String> {
+fn arguments(paths: &InstancePaths, flavour: Flavour, inspected: bool) -> Vec<String> {
     let mut args = ["serve", "-b", "-", "--control-fd=3"].map(String::from).to_vec();
     if flavour == Flavour::Experimental {
         args.push("--experimental".to_owned());
+    }
+    if inspected {
+        // On a unix socket it would wait for ever for the number of its port.
+        args.push(format!("--inspector-addr={INSPECTOR}"));
     }
     for (index, name) in SOCKETS.iter().enumerate() {
         args.push(format!("--socket-fd={name}={}", index + 4));

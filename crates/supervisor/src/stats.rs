@@ -76,7 +76,8 @@ impl Supervisor {
             tallies.retain(|worker, _| exists(*worker));
             tallies.clone()
         };
-        let running: Vec<_> = self.shared.running.lock().values().cloned().collect();
+        let mut running: Vec<_> = self.shared.running.lock().values().cloned().collect();
+        running.extend(self.shared.inspected.all());
         for running in running {
             let instance = &running.instance;
             if exists(instance.key.worker) {

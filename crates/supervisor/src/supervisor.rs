@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::choose::Need;
 use crate::divisible::is_divisible;
 use crate::function::{Parks, Turns};
+use crate::inspect::Inspected;
 use crate::instance::{Instance, InstanceKey, Role};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
@@ -32,7 +33,7 @@ use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
 use crate::standing;
 use crate::stats::Tallies;
 use crate::storage::{Storage, folders_of};
-use crate::workerd::config::{Purpose, needs_experimental};
+use crate::workerd::config::{Objects, Purpose, needs_experimental};
 use crate::workerd::probe;
 use crate::{Config, Death, Tails};
 
@@ -50,13 +51,15 @@ pub(crate) struct Shared {
     pub(crate) jailer: Jailer,
     pub(crate) code: Arc<dyn CodeSource>,
     pub(crate) services: Arc<dyn Services>,
-    nursery: Arc<Nursery>,
+    pub(crate) nursery: Arc<Nursery>,
     pub(crate) spares: Pools,
     pub(crate) parks: Arc<Parks>,
     pub(crate) tallies: Tallies,
     pub(crate) starting: Semaphore,
     pub(crate) groups: RwLock<HashMap<InstanceKey, Arc<Group>>>,
     pub(crate) running: Mutex<HashMap<Serial, Arc<Running>>>,
+    /// Processes for debuggers, of which the plan knows nothing: nobody is routed to one.
+    pub(crate) inspected: Inspected,
     events: mpsc::UnboundedSender<Event>,
     pub(crate) owners: Owners,
     pub(crate) tenants: Mutex<Tenants>,
@@ -146,6 +149,7 @@ impl Supervisor {
             starting: Semaphore::new(config.max_starting),
             groups: RwLock::default(),
             running: Mutex::default(),
+            inspected: Inspected::default(),
             began: Instant::now(),
             gone: CancellationToken::new(),
             config,
@@ -229,6 +233,7 @@ impl Supervisor {
         for key in groups.keys().filter(|key| key.worker == worker) {
             self.shared.tell(Event::Retired(*key));
         }
+        self.shared.end_inspected(|instance| instance.key.worker == worker);
     }
 
     /// Starts a candidate aside from all traffic and says what it exports. It gets no bindings to others, no way out
@@ -243,6 +248,7 @@ impl Supervisor {
     /// Lets everything drain and waits until it is gone, or until `patience` is over.
     pub async fn shut_down(&self, patience: Duration) {
         self.shared.stop.cancel();
+        self.shared.end_inspected(|_| true);
         self.shared.tell(Event::Shutdown);
         if tokio::time::timeout(patience, self.shared.gone.cancelled()).await.is_err() {
             tracing::warn!("some workers did not end in time and are killed");
@@ -361,7 +367,8 @@ impl Shared {
     }
 
     pub(crate) fn running(&self, serial: Serial) -> Option<Arc<Running>> {
-        self.running.lock().get(&serial).cloned()
+        let serving = self.running.lock().get(&serial).cloned();
+        serving.or_else(|| self.inspected.get(serial))
     }
 
     /// Sends a process away; `death` is what its callers and its log are told.
@@ -523,7 +530,8 @@ impl Shared {
         }
         let identity = Identity::of(key, &launch);
         let tracing = self.tracing(key, &launch);
-        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, front };
+        let objects = if front { Objects::Elsewhere } else { Objects::Here };
+        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, objects };
         let flavour = match needs_experimental(&launch, &purpose) {
             true => Flavour::Experimental,
             false => Flavour::Plain,

@@ -69,6 +69,7 @@ impl Tool<'_> {
             folders: self.folders,
             limits: LIMITS,
             device: self.way_out.is_some().then_some(child_device),
+            loopback: None,
         };
         let mut spawned = self.jailer.spawn(command).await?;
         let _network = match self.way_out {

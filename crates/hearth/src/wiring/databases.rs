@@ -155,6 +155,7 @@ impl Spawn for Jailed {
             folders: folder.map(shown).into_iter().collect(),
             limits: LIMITS,
             device: None,
+            loopback: None,
         };
         let spawned = self.jailer.spawn(command).await?;
         let over = Arc::new(AtomicBool::new(false));

@@ -150,8 +150,17 @@ impl Bench {
             folders: Vec::new(),
             limits: LIMITS,
             device: None,
+            loopback: None,
         };
         self.jailer.spawn(command).await
+    }
+
+    /// Starts a probe that a debugger is to be attached to, and gives the sockets of its network namespace.
+    pub async fn inspected(&self, id: &str) -> std::io::Result<(Probe, Vec<std::net::TcpStream>)> {
+        let (sockets, child_sockets) = std::os::unix::net::UnixDatagram::pair()?;
+        let folder = self.folder.path();
+        let probe = self.try_to_start(folder, id, LIMITS, Vec::new(), Some(child_sockets.into())).await?;
+        Ok((probe, hearth_jail::receive_sockets(&sockets)?))
     }
 
     /// Starts a probe where a function would be, and gives its network device.
@@ -176,6 +185,7 @@ impl Bench {
             folders: Vec::new(),
             limits: LIMITS,
             device: Some(child_device.into()),
+            loopback: None,
         };
         let spawned = self.jailer.spawn(command).await.unwrap();
         let paths = self.jailer.paths(&dir);
@@ -191,6 +201,17 @@ impl Bench {
     }
 
     async fn start(&self, folder: &Path, id: &str, limits: Limits, fds: Vec<OwnedFd>) -> Probe {
+        self.try_to_start(folder, id, limits, fds, None).await.unwrap()
+    }
+
+    async fn try_to_start(
+        &self,
+        folder: &Path,
+        id: &str,
+        limits: Limits,
+        fds: Vec<OwnedFd>,
+        loopback: Option<OwnedFd>,
+    ) -> std::io::Result<Probe> {
         let dir = folder.join("run/i").join(id);
         for part in ["in", "out", "debug"] {
             fs::create_dir_all(dir.join(part)).unwrap();
@@ -216,16 +237,17 @@ impl Bench {
             folders: Vec::new(),
             limits,
             device: None,
+            loopback,
         };
-        let spawned = self.jailer.spawn(command).await.unwrap();
-        Probe {
+        let spawned = self.jailer.spawn(command).await?;
+        Ok(Probe {
             spawned,
             paths: self.jailer.paths(&dir),
             dir,
             stdin: Some(stdin),
             stdout: BufReader::new(stdout).lines(),
             _socket: socket,
-        }
+        })
     }
 }
 

@@ -154,6 +154,7 @@ impl Engine {
             folders,
             limits,
             device: None,
+            loopback: None,
         };
         let spawned = bench.jailer.spawn(command).await.unwrap();
         let answers = BufReader::new(socket.try_clone().unwrap());

@@ -5,6 +5,7 @@ mod full;
 mod function;
 mod harness;
 mod helper;
+mod inspected;
 mod life;
 mod lower;
 mod workerd;
@@ -13,7 +14,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(
-        &[full::TESTS, function::TESTS, helper::TESTS, life::TESTS, lower::TESTS, workerd::TESTS].concat(),
+        &[
+            full::TESTS,
+            function::TESTS,
+            helper::TESTS,
+            inspected::TESTS,
+            life::TESTS,
+            lower::TESTS,
+            workerd::TESTS,
+        ]
+        .concat(),
         &[life::HELPERS, lower::HELPERS, helper::HELPERS].concat(),
     )
 }

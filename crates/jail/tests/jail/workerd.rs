@@ -121,6 +121,7 @@ fn serves() {
                 fsize_bytes: 1 << 30,
             },
             device: None,
+            loopback: None,
         };
         let spawned = jailer.spawn(command).await.unwrap();
         // While it is parked.

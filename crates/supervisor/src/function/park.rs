@@ -147,6 +147,7 @@ impl Parks {
             folders: Vec::new(),
             limits: self.limits(PARKED_MEMORY),
             device: Some(child_device),
+            loopback: None,
         };
         let spawned = self.jailer.spawn(command).await?;
         let parked = Parked {

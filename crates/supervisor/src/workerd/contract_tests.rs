@@ -14,7 +14,7 @@ use hearth_model::{
 };
 use serde_json::json;
 
-use super::config::{Paths, Purpose, SOCKETS, build, needs_experimental};
+use super::config::{Objects, Paths, Purpose, SOCKETS, build, needs_experimental};
 use super::{control, probe};
 
 fn launch(format: Format, modules: &[(&str, ModuleKind, &str)], bindings: &[serde_json::Value]) -> Launch {
@@ -165,7 +165,8 @@ async fn every_kind_of_module_and_binding_arrives() {
         json!({ "name": "VERSION", "type": "version_metadata" }),
     ];
     let launch = launch(Format::Modules { main: "index.js".to_owned() }, &modules, &bindings);
-    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+    let (running, control) =
+        Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
     control::ready(control).await.unwrap();
     let answer = running.ask("http", "/path?q=1");
     let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
@@ -205,7 +206,8 @@ async fn bindings_to_data_have_their_methods_and_a_probe_reaches_none() {
     ];
     let format = Format::Modules { main: "index.js".to_owned() };
     let launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
-    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+    let (running, control) =
+        Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
     control::ready(control).await.unwrap();
     assert!(running.ask("http", "/").ends_with("\r\n\r\n7"));
 
@@ -251,7 +253,8 @@ async fn the_dispatcher_runs_scheduled_to_the_end_of_its_wait_until() {
         ),
     ] {
         launch.exports.handlers = vec!["scheduled".to_owned()];
-        let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+        let (running, control) =
+            Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
         control::ready(control).await.unwrap();
         let run = |cron: &str| {
             let event = json!({ "cron": cron, "scheduledTime": 60_000 }).to_string();
@@ -289,7 +292,8 @@ async fn a_workflow_runs_on_the_engine_and_is_in_its_index() {
     let mut launch = launch(format, &[("index.js", ModuleKind::EsModule, source)], &bindings);
     let workflow = Workflow::new(launch.worker, "Flow");
     launch.workflows = vec![NamedWorkflow { name: "flow".to_owned(), workflow }];
-    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+    let (running, control) =
+        Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
     std::fs::create_dir_all(running.path("data/workflows")).unwrap();
     control::ready(control).await.unwrap();
     let run = |operation: &str, mut arguments: serde_json::Value| -> serde_json::Value {
@@ -333,7 +337,8 @@ async fn a_service_worker_runs_and_a_probe_describes_it() {
         addEventListener('scheduled', () => {});";
     let format = Format::ServiceWorker { body: "worker.js".to_owned() };
     let launch = launch(format, &[("worker.js", ModuleKind::CommonJs, script)], &[]);
-    let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+    let (running, control) =
+        Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
     control::ready(control).await.unwrap();
     assert!(running.ask("http", "/").ends_with("old"));
 
@@ -383,7 +388,8 @@ async fn experimental_and_unknown_flags_are_refused() {
     for flag in ["no_such_flag_at_all", "experimental"] {
         let mut launch = module("export default {};");
         launch.compatibility.flags = vec![flag.to_owned()];
-        let (running, control) = Running::start(&launch, &Purpose::Serve { tails: false, front: false });
+        let (running, control) =
+            Running::start(&launch, &Purpose::Serve { tails: false, objects: Objects::Here });
         assert!(control::ready(control).await.is_err(), "{flag}");
         assert!(running.errors().contains(flag), "{flag}");
     }

@@ -5,7 +5,7 @@ use hearth_model::{BindingKind, Launch};
 
 use super::super::workerd_capnp::{service, worker};
 use super::bindings::outside_service;
-use super::{MAIN_SERVICE, Purpose, set_module};
+use super::{MAIN_SERVICE, Objects, Purpose, set_module};
 
 const FORWARD: &str = include_str!("../../../../../runtime/objects/forward.js");
 const ENTER: &str = include_str!("../../../../../runtime/objects/enter.js");
@@ -23,7 +23,7 @@ pub const OBJECTS_ENTRYPOINT: &str = "Objects";
 
 /// Whether a binding leads to Durable Objects of another process: those of another worker, or the worker's own in a front.
 pub(super) fn is_foreign(kind: &BindingKind, purpose: &Purpose<'_>) -> bool {
-    let front = matches!(purpose, Purpose::Serve { front: true, .. });
+    let front = matches!(purpose, Purpose::Serve { objects: Objects::Elsewhere, .. });
     match kind {
         BindingKind::DurableObjectNamespace { script_name, namespace_id, .. } => {
             script_name.is_some() || front && namespace_id.is_some()

@@ -65,11 +65,21 @@ const DISPATCH_DATE: &str = "2026-11-01";
 
 /// What is built.
 pub(crate) enum Purpose<'a> {
-    /// A worker that serves. `tails`: it sends its traces to `tail.sock`. `front`: its Durable Objects are in another
-    /// process.
-    Serve { tails: bool, front: bool },
+    /// A worker that serves. `tails`: it sends its traces to `tail.sock`.
+    Serve { tails: bool, objects: Objects },
     /// A worker that is only looked at: no way out, no bindings to others, and with an entry of ours.
     Probe(Entry<'a>),
+}
+
+/// Where a worker's Durable Objects are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Objects {
+    /// In the process, on their storage.
+    Here,
+    /// In another process.
+    Elsewhere,
+    /// In the process, and others than the worker's: their storage ends with it.
+    InMemory,
 }
 
 /// The configuration of a process, in Cap'n Proto's stream encoding.
@@ -166,9 +176,9 @@ fn parts(launch: &Launch, purpose: &Purpose<'_>) -> Vec<Part> {
     if links::has_foreign(launch, purpose) {
         parts.push(Part::Forward);
     }
-    let Purpose::Serve { tails, front } = purpose else { return parts };
+    let Purpose::Serve { tails, objects } = purpose else { return parts };
     parts.push(Part::Cache);
-    if !front && !launch.objects.is_empty() {
+    if *objects == Objects::Here && !launch.objects.is_empty() {
         parts.extend([Part::Storage, Part::Enter]);
     }
     if *tails {

@@ -3,7 +3,7 @@
 use hearth_model::{BindingKind, Launch};
 
 use super::super::workerd_capnp::{service, worker};
-use super::{Paths, Purpose};
+use super::{Objects, Paths, Purpose};
 
 /// The service that is the folder of all namespaces.
 const STORAGE_SERVICE: &str = "objects";
@@ -19,7 +19,7 @@ pub(super) fn fill_storage(mut service: service::Builder<'_>, paths: &Paths<'_>)
 /// The worker's namespaces. Those of a probe are kept in memory: a candidate on real storage would run its alarms
 /// (workerd.md 9).
 pub(super) fn fill_namespaces(mut worker: worker::Builder<'_>, launch: &Launch, purpose: &Purpose<'_>) {
-    if launch.objects.is_empty() || matches!(purpose, Purpose::Serve { front: true, .. }) {
+    if launch.objects.is_empty() || matches!(purpose, Purpose::Serve { objects: Objects::Elsewhere, .. }) {
         return;
     }
     let mut list = worker.reborrow().init_durable_object_namespaces(launch.objects.len() as u32);
@@ -31,8 +31,8 @@ pub(super) fn fill_namespaces(mut worker: worker::Builder<'_>, launch: &Launch, 
     }
     let mut storage = worker.init_durable_object_storage();
     match purpose {
+        Purpose::Probe(_) | Purpose::Serve { objects: Objects::InMemory, .. } => storage.set_in_memory(()),
         Purpose::Serve { .. } => storage.set_local_disk(STORAGE_SERVICE),
-        Purpose::Probe(_) => storage.set_in_memory(()),
     }
 }
 
