@@ -700,6 +700,7 @@ def endings(api, worker, record, kv, database, queue):
     api.ok("showMetrics")
     api.ok("showOpenAPIDocument")
     api.ok("backUp")
+    assert any(found["name"] == "runtime" and found["ok"] for found in api.ok("listNodes")[0]["findings"])
     api.ok("deleteWorkerRecord", **record)
     api.ok("deleteWorker", worker="caller")
     api.ok("deleteService", query={"force": "true"}, **worker)

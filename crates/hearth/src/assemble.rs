@@ -46,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tower::util::MapResponseLayer;
 
+use crate::doctor::Examination;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
@@ -124,6 +125,7 @@ impl Server {
         run_dir: PathBuf,
         jailer: JailerHandle,
         toolchains: Toolchains,
+        examined: Examination,
     ) -> Result<Self> {
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
             format!(
@@ -259,6 +261,7 @@ impl Server {
             data_dir,
         };
         let mut operations = backup.operations()?;
+        operations.push(wiring::nodes::operation(&settings.data_dir, listen, examined));
         operations.extend(kv.operations());
         operations.extend(r2.operations());
         operations.extend(points.operations());
@@ -544,10 +547,7 @@ fn logs(settings: &Settings, space: &Space) -> Result<Logs> {
 
 /// Bytes of memory of the machine; 2 GiB where it cannot be read.
 fn machine_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kib.map_or(2 << 30, |kib| kib << 10)
+    wiring::nodes::memory("MemTotal:").unwrap_or(2 << 30)
 }
 
 fn api_config(settings: &Settings, port: u16) -> ApiConfig {

@@ -1,11 +1,11 @@
 //! `hearth doctor`: what this machine offers, and how to get the rest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use hearth_functions::{Places, Toolchains};
-use hearth_jail::{Finding, Tier};
+use hearth_jail::{Finding, Report, Tier};
 use hearth_model::FunctionRuntime;
+use serde_json::{Value, json};
 
 use crate::runtime;
 
@@ -24,68 +24,83 @@ pub struct Args {
     data_dir: PathBuf,
 }
 
+/// Everything that was looked at: how isolated workers are, and what there is to run them.
+#[derive(Debug, Clone)]
+pub struct Examination {
+    /// The isolation that there is.
+    pub tier: Tier,
+    /// In the order in which they are shown.
+    pub findings: Vec<Finding>,
+}
+
+impl Examination {
+    /// Joins what each part found. `runtime` is where workerd is.
+    pub fn new(report: Report, runtime: Result<&Path, &anyhow::Error>, toolchains: &Toolchains) -> Self {
+        let tier = report.tier;
+        let mut findings = report.findings;
+        findings.push(match runtime {
+            Ok(path) => found("runtime", format!("{} at {}", runtime::PINNED, path.display())),
+            Err(error) => missing("runtime", error.root_cause().to_string(), error.to_string()),
+        });
+        for of in &toolchains.findings {
+            let name = match of.runtime {
+                FunctionRuntime::Nodejs => "functions: nodejs",
+                FunctionRuntime::Python => "functions: python",
+                FunctionRuntime::Go => "functions: go",
+            };
+            findings.push(toolchain(name, &of.found));
+        }
+        findings.push(toolchain("functions: typescript", &toolchains.typescript));
+        if tier != Tier::Full {
+            findings.push(missing(
+                "functions",
+                format!("refused in the tier {tier}"),
+                "Functions need the tier full: a root and a network of their own. See above what is missing."
+                    .to_owned(),
+            ));
+        }
+        Self { tier, findings }
+    }
+
+    /// As `--json` and the API show them.
+    pub fn listed(&self) -> Vec<Value> {
+        let shown =
+            |f: &Finding| json!({ "name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy });
+        self.findings.iter().map(shown).collect()
+    }
+}
+
+fn found(name: &'static str, detail: String) -> Finding {
+    Finding { name, ok: true, detail, remedy: String::new() }
+}
+
+fn missing(name: &'static str, detail: String, remedy: String) -> Finding {
+    Finding { name, ok: false, detail, remedy }
+}
+
+fn toolchain(name: &'static str, of: &Result<String, String>) -> Finding {
+    match of {
+        Ok(detail) => found(name, detail.clone()),
+        Err(remedy) => missing(name, "not available".to_owned(), remedy.clone()),
+    }
+}
+
 /// Examines the machine and prints what was found.
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = hearth_jail::examine();
     let runtime = runtime::find(args.runtime.as_deref(), &args.data_dir);
-    let mut findings = report.findings;
-    findings.push(match runtime {
-        Ok(path) => Finding {
-            name: "runtime",
-            ok: true,
-            detail: format!("{} at {}", runtime::PINNED, path.display()),
-            remedy: String::new(),
-        },
-        Err(error) => Finding {
-            name: "runtime",
-            ok: false,
-            detail: error.root_cause().to_string(),
-            remedy: error.to_string(),
-        },
-    });
     let toolchains = Toolchains::find(&Places::default());
-    for found in toolchains.findings {
-        let name = match found.runtime {
-            FunctionRuntime::Nodejs => "functions: nodejs",
-            FunctionRuntime::Python => "functions: python",
-            FunctionRuntime::Go => "functions: go",
-        };
-        findings.push(match found.found {
-            Ok(detail) => Finding { name, ok: true, detail, remedy: String::new() },
-            Err(remedy) => Finding { name, ok: false, detail: "not available".to_owned(), remedy },
-        });
-    }
-    let name = "functions: typescript";
-    findings.push(match toolchains.typescript {
-        Ok(detail) => Finding { name, ok: true, detail, remedy: String::new() },
-        Err(remedy) => Finding { name, ok: false, detail: "not available".to_owned(), remedy },
-    });
-    if report.tier != Tier::Full {
-        findings.push(Finding {
-            name: "functions",
-            ok: false,
-            detail: format!("refused in the tier {}", report.tier),
-            remedy:
-                "Functions need the tier full: a root and a network of their own. See above what is missing."
-                    .to_owned(),
-        });
-    }
+    let examined = Examination::new(report, runtime.as_deref(), &toolchains);
     if args.json {
-        let list: Vec<_> = findings
-            .iter()
-            .map(
-                |f| serde_json::json!({ "name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy }),
-            )
-            .collect();
-        println!("{:#}", serde_json::json!({ "tier": report.tier.to_string(), "findings": list }));
+        println!("{:#}", json!({ "tier": examined.tier.to_string(), "findings": examined.listed() }));
         return Ok(());
     }
-    println!("Isolation tier: {}\n  {}\n", report.tier, report.tier.guarantees());
-    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
-    for finding in &findings {
+    println!("Isolation tier: {}\n  {}\n", examined.tier, examined.tier.guarantees());
+    let width = examined.findings.iter().map(|finding| finding.name.len()).max().unwrap_or(0);
+    for finding in &examined.findings {
         let mark = if finding.ok { "ok " } else { "no " };
         println!("  {mark} {:width$}  {}", finding.name, finding.detail);
         if !finding.ok && !finding.remedy.is_empty() {
@@ -93,4 +108,25 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_says_how_to_get_it() {
+        let none = || Some(PathBuf::from("/nonexistent"));
+        let places = Places { node: none(), python: none(), go: none(), amaro: none(), ..Places::default() };
+        let toolchains = Toolchains::find(&places);
+        let report = Report { tier: Tier::Reduced, findings: Vec::new() };
+        let why = anyhow::anyhow!("No such file").context("Run `make setup`.");
+        let examined = Examination::new(report, Err(&why), &toolchains);
+        let listed = examined.listed();
+        let told = |name: &str| listed.iter().find(|finding| finding["name"] == name).cloned().unwrap();
+        assert_eq!(told("runtime")["remedy"], "Run `make setup`.");
+        assert_eq!(told("runtime")["detail"], "No such file");
+        assert!(told("functions: go")["remedy"].as_str().unwrap().contains("/nonexistent"));
+        assert_eq!(told("functions")["ok"], false);
+    }
 }

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::assemble::Server;
+use crate::doctor::Examination;
 use crate::runtime;
 use crate::settings::{S3Listen, Settings};
 
@@ -111,13 +112,15 @@ pub fn run(args: Args) -> Result<()> {
         toolchains: toolchains.programs.clone(),
     };
     // Before any thread exists: the jailer is a fork of this process.
+    let found = jail.runtime.clone();
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
     announce(&report, settings.require_isolation)?;
+    let examined = Examination::new(report, Ok(&found), &toolchains);
     hearth_jail::drop_privileges(user).context("privileges cannot be given up")?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async move {
-        let server = Server::start(&settings, run_dir, jailer, toolchains).await?;
+        let server = Server::start(&settings, run_dir, jailer, toolchains, examined).await?;
         tokio::select! {
             signal = wait_for_signal() => signal?,
             ended = stdin_ends(), if args.until_stdin_ends => ended?,

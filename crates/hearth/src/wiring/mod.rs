@@ -14,6 +14,7 @@ mod internal;
 mod logs;
 mod losses;
 mod metrics;
+pub mod nodes;
 mod objects;
 mod observe;
 pub mod openapi;

@@ -51,6 +51,7 @@ fn describe(document: &mut Document) {
             .about("Everything in one archive, for who answers for the installation.")
             .gives_raw("application/zstd"),
     );
+    super::nodes::describe(&mut section);
     let about = "Whether the server is well, and what it answers.";
     let mut section = document.section("Server", about, Family::plain(reference("Failure")));
     let well = object().has("status", one_of(&["ok"]));
