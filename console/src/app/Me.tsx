@@ -1,7 +1,7 @@
 // Who one is, and how this page looks.
 import { Menu, Text, UnstyledButton, VisuallyHidden, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
 import { useNavigate, useRouter } from "@tanstack/react-router";
-import { Check, CircleUserRound, KeyRound, LogOut } from "lucide-react";
+import { Check, CircleUserRound, LogOut } from "lucide-react";
 
 import { signOut, useSession } from "../api/session";
 import { LANGUAGES, setLanguage, useLanguage, type Language } from "../i18n";
@@ -11,9 +11,6 @@ import classes from "./Me.module.css";
 import { useShellText } from "./strings";
 
 const SCHEMES: MantineColorScheme[] = ["light", "dark", "auto"];
-
-/** Where one's own sign-in is set, once there is a page for it. */
-const OWN = "/me";
 
 export function Me() {
   const t = useShellText();
@@ -51,11 +48,11 @@ export function Me() {
             {user.email}
           </Text>
         )}
-        {NAV.some(({ to }) => to === OWN) && (
-          <Menu.Item leftSection={<KeyRound size={14} />} onClick={() => void navigate({ to: OWN })}>
-            {t("me.settings")}
+        {NAV.filter(({ group }) => group === "me").map(({ to, label, icon: Icon }) => (
+          <Menu.Item key={to} leftSection={<Icon size={14} />} onClick={() => void navigate({ to })}>
+            {t(label)}
           </Menu.Item>
-        )}
+        ))}
         <Menu.Label>{t("look.scheme")}</Menu.Label>
         {SCHEMES.map((scheme) => (
           <Menu.Item

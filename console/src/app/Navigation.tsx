@@ -3,17 +3,19 @@ import { Link } from "@tanstack/react-router";
 
 import { useOperator } from "../api/session";
 import { useAccount } from "./account";
-import type { Group } from "./area";
+import type { Group, NavEntry } from "./area";
 import { NAV } from "./areas";
 import classes from "./Navigation.module.css";
 import { useShellText } from "./strings";
 
-const GROUPS: Group[] = ["top", "compute", "storage", "account", "installation"];
+const GROUPS = ["top", "compute", "storage", "account", "installation"] as const satisfies Group[];
 
 /** The lines of the navigation that the caller has a use for. */
 export function useNav() {
   const operator = useOperator();
-  return NAV.filter((entry) => entry.operator !== true || operator);
+  const account = useAccount();
+  const reached = ({ to }: NavEntry) => account !== "" || !to.includes("$account");
+  return NAV.filter((entry) => reached(entry) && (entry.operator !== true || operator));
 }
 
 export function Navigation() {

@@ -2,7 +2,8 @@ import type { LucideIcon } from "lucide-react";
 
 import type { ShellKey } from "./strings";
 
-export type Group = "top" | "compute" | "storage" | "account" | "installation";
+/** `me` is not in the navigation: it is in the menu of who is signed in. */
+export type Group = "me" | "top" | "compute" | "storage" | "account" | "installation";
 
 /** A line of the navigation. */
 export interface NavEntry {

@@ -35,6 +35,7 @@ export const en = {
   "me.dev": "Local development",
   "me.token": "API token",
   "me.settings": "Your sign-in",
+  "me.tokens": "Your API tokens",
   "me.signOut": "Sign out",
   "look.scheme": "Appearance",
   "look.light": "Light",

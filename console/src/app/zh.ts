@@ -38,6 +38,7 @@ export const zh: Translated<typeof en> = {
   "me.dev": "本地开发",
   "me.token": "API 令牌",
   "me.settings": "我的登录",
+  "me.tokens": "我的 API 令牌",
   "me.signOut": "退出登录",
   "look.scheme": "外观",
   "look.light": "浅色",

@@ -10,13 +10,10 @@ function ownPath(value: unknown): string | undefined {
 const signIn = createRoute({
   getParentRoute: () => rootRoute,
   path: "/sign-in",
-  validateSearch: (search: Record<string, unknown>): { return?: string; failed?: string } => {
-    const back = ownPath(search.return);
+  // What is left out would be as the address has it: the router lays this over what it has read.
+  validateSearch: (search: Record<string, unknown>): { return?: string | undefined; failed?: string | undefined } => {
     const failed = search.error ?? search.failed;
-    return {
-      ...(back === undefined ? {} : { return: back }),
-      ...(typeof failed === "string" ? { failed } : {}),
-    };
+    return { return: ownPath(search.return), failed: typeof failed === "string" ? failed : undefined };
   },
   component: lazyRouteComponent(() => import("./SignIn"), "SignIn"),
 });

@@ -3,6 +3,7 @@ import {
   Badge,
   Button,
   createTheme,
+  defaultVariantColorsResolver,
   Input,
   Modal,
   Paper,
@@ -59,6 +60,12 @@ export const theme = createTheme({
   primaryShade: { light: 8, dark: 1 },
   autoContrast: true,
   luminanceThreshold: 0.35,
+  variantColorResolver: (input) => {
+    const colors = defaultVariantColorsResolver(input);
+    // Mantine looks at the light scheme for what stands on the primary colour, which is pale in the dark one.
+    const primary = input.variant === "filled" && (input.color === undefined || input.color === "ink");
+    return primary ? { ...colors, color: "var(--on-primary)" } : colors;
+  },
   colors: { ink, ember, dark },
   white: "#ffffff",
   black: "#15191e",
@@ -111,6 +118,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-anchor": "#b03a10",
     "--mantine-color-default-border": "#dcdfe3",
     "--mantine-color-error": "#c22f2f",
+    "--on-primary": "#ffffff",
     "--surface-side": "#f6f7f8",
     "--surface-sunk": "#f3f4f6",
     "--surface-hover": "#eff1f3",
@@ -138,6 +146,7 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default": "#1a1d22",
     "--mantine-color-default-border": "#343a42",
     "--mantine-color-error": "#ff7b74",
+    "--on-primary": "#15191e",
     "--surface-side": "#0f1114",
     "--surface-sunk": "#1a1d22",
     "--surface-hover": "#20242a",

@@ -1,0 +1,74 @@
+// A form in a window: its fields, what the server said against them, and two buttons.
+import { Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { useState, type ReactNode } from "react";
+
+import { Failure } from "./states";
+import { useWords } from "./strings";
+
+export function FormModal(props: {
+  title: string;
+  opened: boolean;
+  onClose: () => void;
+  /** What the button does: "Create namespace". */
+  action: string;
+  /** Whether it can be sent. */
+  ready?: boolean;
+  /** Sends it; the window closes when it went well. */
+  submit: () => Promise<unknown>;
+  size?: string;
+  children: ReactNode;
+}) {
+  const t = useWords();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const close = () => {
+    setError(undefined);
+    props.onClose();
+  };
+  async function send() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await props.submit();
+      close();
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <Modal
+      opened={props.opened}
+      onClose={close}
+      size={props.size ?? "md"}
+      title={
+        <Text fw={600} component="span">
+          {props.title}
+        </Text>
+      }
+      closeButtonProps={{ "aria-label": t("close") }}
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          event.stopPropagation();
+          if (!busy && props.ready !== false) void send();
+        }}
+      >
+        <Stack>
+          {props.children}
+          {error !== undefined && <Failure error={error} compact />}
+          <Group justify="flex-end">
+            <Button variant="default" onClick={close}>
+              {t("cancel")}
+            </Button>
+            <Button type="submit" loading={busy} disabled={props.ready === false}>
+              {props.action}
+            </Button>
+          </Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
