@@ -17,6 +17,7 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const ARTEFACTS = process.env.HEARTH_ARTEFACTS ?? new URL("artefacts", import.meta.url).pathname;
+const RUNTIME = new URL("../../runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd", import.meta.url).pathname;
 const START = 60_000;
 
 /** A port that was free a moment ago. */
@@ -42,7 +43,7 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
   const options = ["serve", "--listen", `127.0.0.1:${port}`, "--s3-listen", "off", "--data-dir", join(folder, "data")];
   if (dev) options.push("--dev");
   const server = spawn(binary, [...options, ...args], {
-    env: { ...process.env, HEARTH_ADMIN_TOKEN: token, HEARTH_RUNTIME: process.env.HEARTH_WORKERD ?? "", ...env },
+    env: { ...process.env, HEARTH_ADMIN_TOKEN: token, HEARTH_RUNTIME: process.env.HEARTH_WORKERD ?? RUNTIME, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let log = "";
@@ -90,14 +91,14 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
     /** What the server has logged. */
     log: () => log,
 
-    /** Deploys a worker of one module. */
-    async deploy(name, source, metadata = {}) {
+    /** Deploys a worker of one module; `served`: at its host. */
+    async deploy(name, source, metadata = {}, served = true) {
       const form = new FormData();
       const settings = { main_module: "index.js", compatibility_date: "2026-01-01", ...metadata };
       form.set("metadata", JSON.stringify(settings));
       form.set("index.js", new File([source], "index.js", { type: "application/javascript+module" }));
       await api("PUT", `/client/v4/accounts/${account}/workers/scripts/${name}`, form);
-      await api("POST", `/client/v4/accounts/${account}/workers/scripts/${name}/subdomain`, { enabled: true });
+      if (served) await api("POST", `/client/v4/accounts/${account}/workers/scripts/${name}/subdomain`, { enabled: true });
     },
 
     /**
@@ -121,7 +122,7 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
         // A refused call is something that pages show.
         if (message.type() === "error" && !text.startsWith("Failed to load resource")) page.amiss.push(text);
       });
-      await page.goto(`${origin}${path}`);
+      await page.goto(path.startsWith("about:") ? path : `${origin}${path}`);
       return page;
     },
 
@@ -141,6 +142,29 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
     async fits(page) {
       const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       assert.ok(over <= 0, `the page is ${over} px wider than the window`);
+    },
+
+    /**
+     * Looks at a page as everybody may see it: both languages, light and dark, and on a phone. `ready` waits for what
+     * the page is about. Screenshots are `<name>-<how>.png`.
+     */
+    async look(path, name, ready, options = {}) {
+      const ways = [
+        { how: "en-light", language: "en", scheme: "light" },
+        { how: "zh-dark", language: "zh", scheme: "dark" },
+        { how: "en-dark", language: "en", scheme: "dark" },
+        { how: "zh-phone", language: "zh", scheme: "light", width: 390, height: 844 },
+      ];
+      for (const { how, ...way } of ways) {
+        const page = await this.open(path, { ...options, ...way });
+        await page.getByRole("heading", { level: 1 }).waitFor();
+        await ready?.(page);
+        await this.axe(page);
+        await this.fits(page);
+        await this.shot(page, `${name}-${how}`);
+        assert.deepEqual(page.amiss, [], `${path}, ${how}`);
+        await page.context().close();
+      }
     },
 
     /** Keeps what the page looks like. */
