@@ -31,20 +31,20 @@ function Shown({ entry }: { entry: Entry }) {
   const actor = useActor();
   const { metadata } = entry;
   const mono = (text: string) => <span className="mono">{text}</span>;
-  const facts: Fact[] = [
+  const all: Fact[] = [
     [t("when"), moment(entry.when)],
     [t("who"), actor(entry)],
-    [t("address"), entry.actor.ip ?? ""],
+    [t("address"), entry.actor.ip],
     [t("outcome"), t(`outcome.${metadata.outcome}`)],
     [t("status"), String(metadata.status)],
-    [t("thing"), mono(entry.resource.id ?? "")],
-    [t("call"), mono(`${metadata.method} ${metadata.path}`)],
-    [t("agent"), metadata.user_agent ?? ""],
+    [t("thing"), entry.resource.id],
+    [t("agent"), metadata.user_agent],
     [t("id"), mono(entry.id)],
   ];
   return (
     <Stack>
-      <Facts facts={facts} />
+      <Facts facts={all.filter(([, value]) => value !== null && value !== "")} />
+      <Text className={classes.call}>{`${metadata.method} ${metadata.path}`}</Text>
       <Title order={2}>{t("change")}</Title>
       <Changes before={entry.oldValueJson} after={entry.newValueJson} />
     </Stack>
