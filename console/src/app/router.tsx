@@ -3,22 +3,42 @@
 import { createRouter } from "@tanstack/react-router";
 
 import { auditRoutes, installationAuditRoutes } from "../audit/area";
+import { d1Routes } from "../d1/area";
 import { egressRoutes, installationEgressRoutes } from "../egress/area";
+import { kvRoutes } from "../kv/area";
 import { meRoutes } from "../me/area";
 import { nodesRoutes } from "../nodes/area";
+import { objectsRoutes } from "../objects/area";
 import { overviewRoutes } from "../overview/area";
+import { pagesRoutes } from "../pages/area";
 import { providersRoutes } from "../providers/area";
+import { queuesRoutes } from "../queues/area";
 import { quotasRoutes } from "../quotas/area";
+import { r2Routes } from "../r2/area";
 import { signInRoutes } from "../signin/area";
 import { usersRoutes } from "../users/area";
 import { workersRoutes } from "../workers/area";
+import { workflowsRoutes } from "../workflows/area";
 import { accountRoute, homeRoute, installationRoute, meRoute, rootRoute, shellRoute } from "./root";
 
 const tree = rootRoute.addChildren([
   ...signInRoutes,
   shellRoute.addChildren([
     homeRoute,
-    accountRoute.addChildren([...overviewRoutes, ...workersRoutes, ...quotasRoutes, ...auditRoutes, ...egressRoutes]),
+    accountRoute.addChildren([
+      ...overviewRoutes,
+      ...workersRoutes,
+      ...pagesRoutes,
+      ...workflowsRoutes,
+      ...kvRoutes,
+      ...r2Routes,
+      ...d1Routes,
+      ...objectsRoutes,
+      ...queuesRoutes,
+      ...quotasRoutes,
+      ...auditRoutes,
+      ...egressRoutes,
+    ]),
     meRoute.addChildren([...meRoutes]),
     installationRoute.addChildren([...usersRoutes, ...providersRoutes, ...nodesRoutes, ...installationEgressRoutes, ...installationAuditRoutes]),
   ]),

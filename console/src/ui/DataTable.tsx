@@ -39,6 +39,8 @@ interface Props<Row> {
   /** Called when the end comes in sight, for lists that come in pieces. */
   onEnd?: () => void;
   rowHeight?: number;
+  /** A CSS length that rows are at least wide, for many columns: the table scrolls sideways below it. */
+  least?: string;
 }
 
 const MOVES: Record<string, (at: number, last: number) => number> = {
@@ -96,7 +98,7 @@ export function DataTable<Row>(props: Props<Row>) {
       .filter((column) => wide || column.wide !== true)
       .map((column) => column.width ?? "minmax(0, 1fr)")
       .join(" ");
-  const tracks = { "--wide": template(true), "--narrow": template(false) } as React.CSSProperties;
+  const tracks = { "--wide": template(true), "--narrow": template(false), "--least": props.least ?? "0" } as React.CSSProperties;
 
   function onKey(event: KeyboardEvent<HTMLDivElement>) {
     // Keys in a cell's own buttons and inputs are theirs.

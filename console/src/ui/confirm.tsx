@@ -49,6 +49,8 @@ export function ConfirmProvider(props: { children: ReactNode }) {
         onClose={() => close(false)}
         title={<Text fw={600}>{question?.title}</Text>}
         closeButtonProps={{ "aria-label": t("close") }}
+        // Above a drawer or window that asks.
+        zIndex={300}
       >
         <form
           onSubmit={(event) => {

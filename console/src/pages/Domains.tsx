@@ -1,0 +1,110 @@
+import { ActionIcon, Badge, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Globe, Plus, Trash2 } from "lucide-react";
+import { useState } from "react";
+
+import { api, body } from "../api/client";
+import { useConfirm } from "../ui/confirm";
+import { DataTable } from "../ui/DataTable";
+import { FormModal } from "../ui/FormModal";
+import { ago } from "../ui/format";
+import { Empty, Loaded } from "../ui/states";
+import { useWords } from "../ui/strings";
+import { done, failed } from "../ui/toast";
+import { domainsQuery, stale, type Project } from "./api";
+import { usePagesText } from "./strings";
+
+export function Domains(props: { account: string; project: Project }) {
+  const t = usePagesText();
+  const w = useWords();
+  const confirm = useConfirm();
+  const { account } = props;
+  const project = props.project.name;
+  const domains = useQuery(domainsQuery(account, project));
+  const [adding, setAdding] = useState(false);
+  const [name, setName] = useState("");
+
+  async function remove(domain: string) {
+    const yes = await confirm({ title: t("domains.delete.title", { name: domain }), lost: t("domains.delete.lost"), action: t("domains.delete.action") });
+    if (!yes) return;
+    try {
+      const params = { path: { account, project, domain } };
+      await body(api.DELETE("/client/v4/accounts/{account}/pages/projects/{project}/domains/{domain}", { params }));
+      done(t("domains.deleted", { name: domain }));
+      await stale(account);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  return (
+    <Stack gap="sm">
+      <Group>
+        <Button
+          variant="default"
+          leftSection={<Plus size={13} />}
+          onClick={() => {
+            setName("");
+            setAdding(true);
+          }}
+        >
+          {t("domains.add")}
+        </Button>
+      </Group>
+      <Loaded query={domains}>
+        {(rows) =>
+          rows.length === 0 ? (
+            <Empty icon={Globe} title={t("domains.empty.title")} text={t("domains.empty.text", { host: props.project.subdomain })} />
+          ) : (
+            <DataTable
+              label={t("tab.domains")}
+              rows={rows}
+              rowKey={({ id }) => id}
+              columns={[
+                { id: "name", header: t("domains.name"), cell: (row) => <span className="mono">{row.name}</span> },
+                { id: "status", header: t("status"), width: "7rem", cell: (row) => <Badge color="teal">{row.status}</Badge> },
+                { id: "when", header: t("changed"), wide: true, width: "9rem", align: "end", cell: (row) => <Text c="dimmed">{ago(row.created_on)}</Text> },
+                {
+                  id: "do",
+                  header: "",
+                  width: "2rem",
+                  align: "end",
+                  cell: (row) => (
+                    <ActionIcon variant="subtle" color="gray" aria-label={`${w("delete")} ${row.name}`} onClick={() => void remove(row.name)}>
+                      <Trash2 size={15} />
+                    </ActionIcon>
+                  ),
+                },
+              ]}
+            />
+          )
+        }
+      </Loaded>
+      <FormModal
+        title={t("domains.add")}
+        opened={adding}
+        onClose={() => setAdding(false)}
+        action={t("domains.add")}
+        ready={name.trim() !== ""}
+        submit={async () => {
+          const params = { path: { account, project } };
+          await body(api.POST("/client/v4/accounts/{account}/pages/projects/{project}/domains", { params, body: { name: name.trim() } }));
+          done(t("domains.added", { name: name.trim() }));
+          await stale(account);
+        }}
+      >
+        <TextInput
+          label={t("domains.name")}
+          description={t("domains.name.text")}
+          placeholder="www.example.com"
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          data-autofocus
+          required
+          spellCheck={false}
+          autoComplete="off"
+        />
+      </FormModal>
+    </Stack>
+  );
+}

@@ -1,0 +1,95 @@
+import { Badge, Button, Tabs } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { Pause, Play } from "lucide-react";
+
+import { useAccount } from "../app/account";
+import { Commands } from "../ui/Commands";
+import { Facts } from "../ui/Facts";
+import { ago, bytes, count } from "../ui/format";
+import { Page } from "../ui/Page";
+import { Loaded } from "../ui/states";
+import { useTab } from "../ui/tab";
+import { done, failed } from "../ui/toast";
+import { change, metricsQuery, queueQuery } from "./api";
+import { Consumers } from "./Consumers";
+import { Messages } from "./Messages";
+import { Settings } from "./Settings";
+import { useQueuesText } from "./strings";
+
+export function Detail() {
+  const t = useQueuesText();
+  const account = useAccount();
+  const { queue = "" } = useParams({ strict: false });
+  const about = useQuery(queueQuery(account, queue));
+  const metrics = useQuery(metricsQuery(account, queue));
+  const [tab, setTab] = useTab(["messages", "consumers", "settings"]);
+  const paused = about.data?.settings.delivery_paused;
+  const name = about.data?.queue_name ?? queue;
+
+  async function toggle(to: boolean) {
+    try {
+      await change(account, queue, { settings: { delivery_paused: to } });
+      done(to ? t("pause.done") : t("resume.done"));
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  const oldest = metrics.data?.oldest_message_timestamp_ms ?? 0;
+  return (
+    <Page
+      title={name}
+      badge={paused === true && <Badge color="yellow">{t("paused")}</Badge>}
+      crumbs={[{ label: t("title"), to: `/a/${account}/queues` }]}
+      text={<code>{queue}</code>}
+      actions={
+        paused !== undefined && (
+          <Button variant="default" leftSection={paused ? <Play size={13} /> : <Pause size={13} />} onClick={() => void toggle(!paused)}>
+            {paused ? t("resume") : t("pause")}
+          </Button>
+        )
+      }
+    >
+      <Loaded query={about}>
+        {(data) => (
+          <>
+            <Facts
+              facts={[
+                [t("waiting"), metrics.data === undefined ? "–" : count(metrics.data.backlog_count)],
+                [t("bytes"), metrics.data === undefined ? "–" : bytes(metrics.data.backlog_bytes)],
+                [t("oldest"), oldest === 0 ? "–" : ago(oldest)],
+                [t("delivery"), data.settings.delivery_paused ? t("delivery.off") : t("delivery.on")],
+              ]}
+            />
+            <Tabs value={tab} onChange={setTab}>
+              <Tabs.List mb="md">
+                <Tabs.Tab value="messages">{t("tab.messages")}</Tabs.Tab>
+                <Tabs.Tab value="consumers">{t("tab.consumers")}</Tabs.Tab>
+                <Tabs.Tab value="settings">{t("tab.settings")}</Tabs.Tab>
+              </Tabs.List>
+              <Tabs.Panel value="messages">
+                <Messages account={account} queue={data} waiting={metrics.data?.backlog_count ?? 0} />
+              </Tabs.Panel>
+              <Tabs.Panel value="consumers">
+                <Consumers account={account} queue={data} />
+              </Tabs.Panel>
+              <Tabs.Panel value="settings">
+                <Settings key={data.modified_on} account={account} queue={data} />
+              </Tabs.Panel>
+            </Tabs>
+          </>
+        )}
+      </Loaded>
+      <Commands
+        lines={[
+          `npx wrangler queues info ${name}`,
+          `npx wrangler queues pause-delivery ${name}`,
+          `npx wrangler queues purge ${name}`,
+          `npx wrangler queues consumer add ${name} WORKER --dead-letter-queue failed`,
+          `curl ${window.location.origin}/client/v4/accounts/${account}/queues/${queue}/messages -H "Authorization: Bearer $TOKEN" \\\n  -H "Content-Type: application/json" -d '{"body": {"order": 1}, "content_type": "json"}'`,
+        ]}
+      />
+    </Page>
+  );
+}
