@@ -91,14 +91,14 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
     /** What the server has logged. */
     log: () => log,
 
-    /** Deploys a worker of one module; `served`: at its host. */
-    async deploy(name, source, metadata = {}, served = true) {
+    /** Deploys a worker of one module. */
+    async deploy(name, source, metadata = {}) {
       const form = new FormData();
       const settings = { main_module: "index.js", compatibility_date: "2026-01-01", ...metadata };
       form.set("metadata", JSON.stringify(settings));
       form.set("index.js", new File([source], "index.js", { type: "application/javascript+module" }));
       await api("PUT", `/client/v4/accounts/${account}/workers/scripts/${name}`, form);
-      if (served) await api("POST", `/client/v4/accounts/${account}/workers/scripts/${name}/subdomain`, { enabled: true });
+      await api("POST", `/client/v4/accounts/${account}/workers/scripts/${name}/subdomain`, { enabled: true });
     },
 
     /**

@@ -100,7 +100,7 @@ test("a provider of single sign-on is added with its mapping, changed and remove
   await page.getByText(`${hearth.origin}/api/session/oidc/corp/callback`).waitFor();
   let [kept] = (await hearth.api("GET", "/api/signin/providers")).providers;
   assert.deepEqual([kept.has_secret, kept.mapping], [true, [{ group: "platform", operator: true }]]);
-  await page.getByRole("button", { name: "Change Corp" }).click();
+  await page.getByRole("button", { name: "Edit Corp" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("Corporation");
   await page.getByRole("dialog").getByRole("button", { name: "Save provider" }).click();
   await page.getByRole("heading", { level: 2, name: "Corporation" }).waitFor();
@@ -110,8 +110,8 @@ test("a provider of single sign-on is added with its mapping, changed and remove
   await hearth.look("/installation/sign-in", "providers", (shown) => shown.getByText("Corporation").first().waitFor());
 
   const again = await hearth.open("/installation/sign-in");
-  await again.getByRole("button", { name: "Remove Corporation" }).click();
-  await again.getByRole("dialog").getByRole("button", { name: "Remove provider" }).click();
+  await again.getByRole("button", { name: "Delete Corporation" }).click();
+  await again.getByRole("dialog").getByRole("button", { name: "Delete provider" }).click();
   await again.getByRole("heading", { name: "No single sign-on yet" }).waitFor();
   await again.context().close();
 });
