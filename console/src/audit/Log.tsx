@@ -34,7 +34,7 @@ function Log(props: { account?: string }) {
   const rows = useMemo(() => log.data?.pages.flatMap((page) => page.result), [log.data]);
 
   const columns: Column<Entry>[] = [
-    { id: "when", header: t("when"), width: "8.5rem", cell: ({ when }) => <Text c="dimmed">{ago(when)}</Text> },
+    { id: "when", header: t("when"), width: "minmax(5.5rem, 0.6fr)", cell: ({ when }) => <Text c="dimmed">{ago(when)}</Text> },
     {
       id: "what",
       header: t("what"),

@@ -55,9 +55,7 @@ function OneNode({ node }: { node: Node }) {
           </Badge>
         }
       >
-        <Paper p="md">
-          <Facts facts={facts} />
-        </Paper>
+        <Facts facts={facts} />
       </Section>
       <Section
         title={t("findings")}
