@@ -72,6 +72,23 @@ test("a person's name, a session's browser and a provider's name are text", asyn
   await hearth.api("PUT", "/api/signin/providers", { providers: [] });
 });
 
+test("a worker's name is text, were the server to let such a one in", async () => {
+  const base = `${hearth.origin}/client/v4/accounts/${hearth.account}/workers`;
+  const headers = { "content-type": "application/json" };
+  const made = await fetch(`${base}/workers`, { method: "POST", headers, body: JSON.stringify({ name: EVIL }) });
+  assert.equal(made.status, 400);
+  await hearth.deploy("good", `export default { fetch() { return new Response("hi") } }`);
+  const page = await hearth.open("/");
+  await page.route("**/workers/scripts?**", async (route) => {
+    const answer = await (await route.fetch()).json();
+    answer.result[0].id = EVIL;
+    await route.fulfill({ json: answer });
+  });
+  await page.goto(`${hearth.origin}/a/${hearth.account}/workers`);
+  await isText(page);
+  await page.context().close();
+});
+
 test("what the server says of a call that failed is text", async () => {
   const page = await hearth.open("/installation/nodes");
   await page.getByRole("heading", { level: 1 }).waitFor();
