@@ -1,143 +1,318 @@
-//! Who calls: API tokens as `Authorization: Bearer` or, from clients with a global key, `X-Auth-Key`
-//! (wrangler-api.md 1.2). It happens before routing, so that no route can be reached around it.
+//! Who calls, and whether he may: API tokens as `Authorization: Bearer` or, from clients with a global key, `X-Auth-Key`
+//! (wrangler-api.md 1.2). Every operation stands behind [`admit`], with what it needs ([`Need`]); none can be routed
+//! without.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hearth_model::AccountId;
-use hearth_store::{Account, Entity, Principal, Scope, StoreError};
+use hearth_model::{AccountId, Area, Grants, On, Right, ThingKind};
+use hearth_store::{
+    Account, Entity, Principal, Shown, StoreError, TokenId, TokenOwner, User, UserId, Zone, ZoneId,
+};
+use http::HeaderMap;
 use http::header;
 use http::request::Parts;
-use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
 
 use crate::error::{ApiError, code};
-use crate::path;
-use crate::r2_rights;
-use crate::session::{self, is_foreign_page};
+use crate::params::Params;
+use crate::rights::Need;
+use crate::session::{self, Peer, is_foreign_page};
 use crate::state::Api;
 
 /// Who makes a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// A local caller under `--dev`.
+    Local,
+    /// The admin token, or one made with it.
+    Installation(TokenId),
+    /// A person, in a session or by a token.
+    Person {
+        /// Their id.
+        user: UserId,
+        /// Their token; None in a session.
+        token: Option<TokenId>,
+    },
+    /// A token of an account.
+    Account {
+        /// Whose.
+        account: AccountId,
+        /// The token.
+        token: TokenId,
+    },
+}
+
+/// Whoever makes a call, and what he may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The e-mail of the token's owner.
+    /// Who.
+    pub who: Who,
+    /// The e-mail address of the person, or of who made the token.
     pub email: String,
-    /// What it may touch.
-    pub scope: Scope,
-    /// The token's id; None for a local caller under `--dev`.
-    pub token_id: Option<String>,
+    /// What he may do.
+    pub grants: Grants,
     /// Which client calls, as wrangler prints it: `wrangler`, `terraform` or `api`.
     pub source: &'static str,
 }
 
 impl Caller {
-    /// Refuses what only an installation-wide token may do.
+    /// The token that was shown.
+    pub fn token(&self) -> Option<&TokenId> {
+        match &self.who {
+            Who::Local => None,
+            Who::Installation(token) | Who::Account { token, .. } => Some(token),
+            Who::Person { token, .. } => token.as_ref(),
+        }
+    }
+
+    /// The person that calls.
+    pub fn user(&self) -> Option<&UserId> {
+        match &self.who {
+            Who::Person { user, .. } => Some(user),
+            _ => None,
+        }
+    }
+
+    /// Refuses a call that takes a right which the caller does not have. To whoever has nothing in the account, it is as
+    /// if the account did not exist.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require(&self, right: Right, on: On<'_>) -> Result<(), ApiError> {
+        if self.grants.allows(right, on) {
+            return Ok(());
+        }
+        if on.account().is_some_and(|account| !self.grants.knows(account)) {
+            return Err(ApiError::forbidden());
+        }
+        Err(ApiError::lacking(&format!("the right `{right}` here")))
+    }
+
+    /// Refuses what only who answers for the installation may do.
     ///
     /// # Errors
     /// 403.
     pub fn require_installation(&self) -> Result<(), ApiError> {
-        match self.scope {
-            Scope::Installation => Ok(()),
-            Scope::Accounts(_) | Scope::R2(_) => Err(ApiError::forbidden()),
+        if self.grants.is_everything() {
+            return Ok(());
         }
+        Err(ApiError::lacking("the admin token or an operator"))
     }
 
-    /// Whether a call below an account may be made.
-    fn may(&self, account: &AccountId, method: &Method, path: &str) -> bool {
-        match &self.scope {
-            Scope::R2(_) if path.ends_with("/tokens/verify") => {
-                self.scope.accounts().is_some_and(|named| named.contains(&account))
-            }
-            Scope::R2(_) => r2_rights::needed(method, path).is_some_and(|(action, bucket)| {
-                let bucket = bucket.map(|text| percent_decode_str(text).decode_utf8_lossy());
-                self.scope.allows_r2(account, bucket.as_deref(), action)
-            }),
-            scope => scope.allows(account),
-        }
+    fn in_session(user: User, grants: Grants, source: &'static str) -> Self {
+        Self { who: Who::Person { user: user.id, token: None }, email: user.email, grants, source }
+    }
+
+    fn new(principal: Principal, source: &'static str) -> Self {
+        let email = principal.email().to_owned();
+        let token = principal.token.id;
+        let who = match principal.token.owner {
+            TokenOwner::Installation => Who::Installation(token),
+            TokenOwner::User(user) => Who::Person { user, token: Some(token) },
+            TokenOwner::Account(account) => Who::Account { account, token },
+        };
+        Self { who, email, grants: principal.grants, source }
     }
 }
 
-/// The account in the path, which the caller may touch.
+/// The address of whoever makes a call, if it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct CallFrom(pub Option<IpAddr>);
+
+/// The account that a call is about: the one in its path, or the one that a dialect without accounts acts in.
 #[derive(Debug, Clone)]
 pub struct InAccount(pub Account);
 
-/// Lets a call pass with a [`Caller`], and with an [`InAccount`] when its path names an account.
-pub(crate) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    match check(&api, request.headers(), request.method(), request.uri().path()).await {
-        Ok((caller, account)) => {
-            request.extensions_mut().insert(caller);
-            if let Some(account) = account {
-                request.extensions_mut().insert(InAccount(account));
+/// The zone in the path and its account.
+#[derive(Debug, Clone)]
+pub struct InZone {
+    /// The zone.
+    pub zone: Zone,
+    /// Its account.
+    pub account: Account,
+}
+
+/// How an operation says no, in the words of its dialect.
+pub type Refuse = fn(&ApiError, &Params) -> Response;
+
+/// What stands before an operation.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub api: Api,
+    pub need: Need,
+    /// The kind of thing that the path names, and in which segment.
+    pub thing: Option<(ThingKind, &'static str)>,
+    pub refuse: Option<Refuse>,
+}
+
+/// Lets a call pass with a [`Caller`]: what is refused here never sees which paths there are.
+pub(crate) async fn authenticate(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if let Err(error) = known(&api, &mut parts).await {
+        return error.into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Lets a call pass that its caller may make, with a [`Caller`] and, as its need says, an [`InAccount`] or [`InZone`].
+pub(crate) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    if gate.need == Need::Open {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let params = match Params::from_request_parts(&mut parts, &()).await {
+        Ok(params) => params,
+        Err(error) => return error.into_response(),
+    };
+    match gate.check(&mut parts, &params).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(error) => match gate.refuse {
+            Some(refuse) => {
+                error.report();
+                refuse(&error, &params)
             }
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
+            None => error.into_response(),
+        },
     }
 }
 
-async fn check(
-    api: &Api,
-    headers: &HeaderMap,
-    method: &Method,
-    path: &str,
-) -> Result<(Caller, Option<Account>), ApiError> {
-    let caller = caller(api, headers).await?;
-    let account = match path::account(path) {
-        Some(text) => Some(account(api, &caller, text, method, path).await?),
-        None => None,
-    };
-    Ok((caller, account))
+impl Gate {
+    async fn check(&self, parts: &mut Parts, params: &Params) -> Result<(), ApiError> {
+        let caller = known(&self.api, parts).await?;
+        match self.need {
+            Need::Open | Need::Known => {}
+            Need::Installation => caller.require_installation()?,
+            Need::Own(right) => {
+                let themselves = caller.user().map(|user| On::User(user.as_str()));
+                if !caller.grants.is_everything() && !themselves.is_some_and(|on| caller.grants.allows(right, on)) {
+                    return Err(ApiError::lacking(&format!("a person with the right `{right}`")));
+                }
+            }
+            Need::Dialect(right) => {
+                let account = self.api.account_of(&caller, right).await?;
+                parts.extensions.insert(InAccount(account));
+            }
+            Need::Zone(right) => {
+                let found = self.zone(&caller, params.get("zone"), right).await?;
+                parts.extensions.insert(found);
+            }
+            Need::Within | Need::Account(_) | Need::Zones(_) => {
+                let account = self.account(&caller, params).await?;
+                parts.extensions.insert(InAccount(account));
+            }
+        }
+        if self.need == Need::Installation && !params.get("account").is_empty() {
+            let account = self.api.existing(params.get("account")).await?;
+            parts.extensions.insert(InAccount(account));
+        }
+        Ok(())
+    }
+
+    async fn account(&self, caller: &Caller, params: &Params) -> Result<Account, ApiError> {
+        let text = params.get("account");
+        let id: AccountId = text.parse().map_err(|_| unknown_account(text))?;
+        if !caller.grants.knows(&id) {
+            return Err(ApiError::forbidden());
+        }
+        let account = self.api.existing(text).await?;
+        match self.need {
+            Need::Account(right) => match self.thing {
+                Some((kind, segment)) if !caller.grants.allows(right, On::Account(&id)) => {
+                    let named = self.named(&account, kind, params.get(segment)).await;
+                    caller.require(right, On::Thing(&id, kind, &named))?;
+                }
+                _ => caller.require(right, On::Account(&id))?,
+            },
+            Need::Zones(right) => caller.require(right, On::Zones(&id))?,
+            _ => {}
+        }
+        Ok(account)
+    }
+
+    /// How rights name the thing that a path names. Workers go by their id there, so that one which takes the name of
+    /// another has none of its rights.
+    async fn named(&self, account: &Account, kind: ThingKind, text: &str) -> String {
+        if kind != ThingKind::Worker {
+            return text.to_owned();
+        }
+        let found = self.api.find_any(account, text).await;
+        found.map(|worker| worker.id.to_string()).unwrap_or_default()
+    }
+
+    async fn zone(&self, caller: &Caller, text: &str, right: Right) -> Result<InZone, ApiError> {
+        let id: ZoneId = text.parse()?;
+        let zone = self.api.store().zone(&id).await?;
+        if !sees(&caller.grants, &zone) {
+            let text = format!("Zone `{text}` does not exist.");
+            return Err(ApiError::not_found(code::BAD_IDENTIFIER, text));
+        }
+        caller.require(right, On::Zone(&zone.account, zone.id.as_str()))?;
+        let account = self.api.store().account(&zone.account).await?;
+        Ok(InZone { zone, account })
+    }
 }
 
-pub(crate) async fn caller(api: &Api, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let source = source(headers);
-    let principal = match token(headers) {
-        Some(token) => api.store().authenticate(token).await?,
-        None => None,
-    };
-    if token(headers).is_none()
-        && let Some(caller) = session::caller(api, headers, source).await?
-    {
-        return Ok(caller);
+/// Whether a zone is there for somebody: he may do something with it.
+pub(crate) fn sees(grants: &Grants, zone: &Zone) -> bool {
+    let on = On::Zone(&zone.account, zone.id.as_str());
+    [Area::Zones, Area::WorkersRoutes, Area::CachePurge].iter().any(|area| grants.allows(area.read(), on))
+}
+
+/// Who calls, as it is known already or from what is shown.
+async fn known(api: &Api, parts: &mut Parts) -> Result<Caller, ApiError> {
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        return Ok(caller.clone());
     }
-    match principal {
-        Some(Principal { token_id, email, scope }) => {
-            Ok(Caller { email, scope, token_id: Some(token_id.to_string()), source })
-        }
-        None if !api.config().require_token && !is_foreign_page(headers) => Ok(Caller {
+    let caller = caller(api, parts).await?;
+    parts.extensions.insert(caller.clone());
+    Ok(caller)
+}
+
+pub(crate) async fn caller(api: &Api, parts: &Parts) -> Result<Caller, ApiError> {
+    let source = source(&parts.headers);
+    let from = parts.extensions.get::<Peer>().map(|peer| peer.ip);
+    let shown = match token(&parts.headers) {
+        Some(token) => api.store().authenticate(token, from).await?,
+        None => match session::shown(api, &parts.headers, from).await? {
+            session::Shown::Person(user, grants) => return Ok(Caller::in_session(*user, grants, source)),
+            session::Shown::Token(shown) => shown,
+        },
+    };
+    match shown {
+        Shown::Good(principal) => Ok(Caller::new(*principal, source)),
+        Shown::Elsewhere => Err(ApiError::elsewhere(from)),
+        Shown::Nobody if !api.config().require_token && !is_foreign_page(&parts.headers) => Ok(Caller {
+            who: Who::Local,
             email: "dev@localhost".to_owned(),
-            scope: Scope::Installation,
-            token_id: None,
+            grants: Grants::everything(),
             source,
         }),
-        None => Err(ApiError::unauthenticated()),
+        Shown::Nobody => Err(ApiError::unauthenticated()),
     }
 }
 
-async fn account(
-    api: &Api,
-    caller: &Caller,
-    text: &str,
-    method: &Method,
-    path: &str,
-) -> Result<Account, ApiError> {
-    let unknown = || {
-        ApiError::not_found(
-            code::BAD_IDENTIFIER,
-            // wrangler remembers the account it chose, in the project's folder, beyond the life of an installation.
-            format!(
-                "Could not route to /accounts/{text}, perhaps your object identifier is invalid? This Hearth has no such account; if you did not configure it, delete node_modules/.cache/wrangler, where wrangler remembers one."
-            ),
-        )
-    };
-    let id: AccountId = text.parse().map_err(|_| unknown())?;
-    if !caller.may(&id, method, path) {
-        return Err(ApiError::forbidden());
+impl Api {
+    /// An account that a path names.
+    pub(crate) async fn existing(&self, text: &str) -> Result<Account, ApiError> {
+        let id: AccountId = text.parse().map_err(|_| unknown_account(text))?;
+        match self.store().account(&id).await {
+            Err(StoreError::NotFound { what: Entity::Account, .. }) => Err(unknown_account(text)),
+            other => Ok(other?),
+        }
     }
-    match api.store().account(&id).await {
-        Err(StoreError::NotFound { what: Entity::Account, .. }) => Err(unknown()),
-        other => Ok(other?),
-    }
+}
+
+fn unknown_account(text: &str) -> ApiError {
+    ApiError::not_found(
+        code::BAD_IDENTIFIER,
+        // wrangler remembers the account it chose, in the project's folder, beyond the life of an installation.
+        format!(
+            "Could not route to /accounts/{text}, perhaps your object identifier is invalid? This Hearth has no such account; if you did not configure it, delete node_modules/.cache/wrangler, where wrangler remembers one."
+        ),
+    )
 }
 
 /// The token that a call shows.
@@ -170,6 +345,22 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for InZone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::unauthenticated)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CallFrom {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<Peer>().map(|peer| peer.ip)))
     }
 }
 

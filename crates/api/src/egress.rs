@@ -4,7 +4,7 @@ use axum::extract::State;
 use hearth_store::EgressScope;
 use serde_json::Value;
 
-use crate::auth::{Caller, InAccount};
+use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
 use crate::json::Json;
@@ -26,10 +26,9 @@ pub(crate) async fn get_account(
 pub(crate) async fn put_account(
     State(api): State<Api>,
     InAccount(account): InAccount,
-    caller: Caller,
     Json(rules): Json<Value>,
 ) -> Result<Reply, ApiError> {
-    put(&api, &caller, EgressScope::Account(account.id), rules).await
+    put(&api, EgressScope::Account(account.id), rules).await
 }
 
 /// `GET accounts/:account/workers/scripts/:worker/hearth/egress`.
@@ -44,33 +43,29 @@ pub(crate) async fn get_worker(
 pub(crate) async fn put_worker(
     State(api): State<Api>,
     NamedAny { worker, .. }: NamedAny,
-    caller: Caller,
     Json(rules): Json<Value>,
 ) -> Result<Reply, ApiError> {
-    put(&api, &caller, EgressScope::Worker(worker.id), rules).await
+    put(&api, EgressScope::Worker(worker.id), rules).await
 }
 
 /// `GET installation/egress`.
-pub(crate) async fn get_installation(State(api): State<Api>, caller: Caller) -> Result<Reply, ApiError> {
-    caller.require_installation()?;
+pub(crate) async fn get_installation(State(api): State<Api>) -> Result<Reply, ApiError> {
     get(&api, EgressScope::Installation).await
 }
 
 /// `PUT installation/egress`.
 pub(crate) async fn put_installation(
     State(api): State<Api>,
-    caller: Caller,
     Json(rules): Json<Value>,
 ) -> Result<Reply, ApiError> {
-    put(&api, &caller, EgressScope::Installation, rules).await
+    put(&api, EgressScope::Installation, rules).await
 }
 
 async fn get(api: &Api, scope: EgressScope) -> Result<Reply, ApiError> {
     Ok(Reply::new(api.store().egress_rules(&scope).await?.unwrap_or(Value::Null)))
 }
 
-async fn put(api: &Api, caller: &Caller, scope: EgressScope, rules: Value) -> Result<Reply, ApiError> {
-    caller.require_installation()?;
+async fn put(api: &Api, scope: EgressScope, rules: Value) -> Result<Reply, ApiError> {
     let rules = Some(rules).filter(|rules| !rules.is_null());
     if let Some(rules) = &rules {
         api.runtime()

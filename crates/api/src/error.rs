@@ -24,6 +24,8 @@ pub mod code {
     pub const NO_METHOD: u32 = 7001;
     /// An identifier in the path that cannot be one.
     pub const BAD_IDENTIFIER: u32 = 7003;
+    /// A token that may not be used from where it is.
+    pub const ELSEWHERE: u32 = 9109;
     /// Missing or wrong credentials, or credentials of another account.
     pub const AUTHENTICATION: u32 = 10000;
     /// The body cannot be read.
@@ -180,6 +182,19 @@ impl ApiError {
     /// Good credentials, of another account. The same words whether the account exists or not.
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, code::AUTHENTICATION, "Authentication error")
+    }
+
+    /// Good credentials, without what it takes: `what` says that.
+    pub fn lacking(what: &str) -> Self {
+        let text = format!("Authentication error: this takes {what}, which these credentials have not.");
+        Self::new(StatusCode::FORBIDDEN, code::AUTHENTICATION, text)
+    }
+
+    /// A good token, which may not be used from there.
+    pub fn elsewhere(from: Option<std::net::IpAddr>) -> Self {
+        let from = from.map_or_else(|| "an unknown address".to_owned(), |from| from.to_canonical().to_string());
+        let text = format!("Cannot use the access token from location: {from}");
+        Self::new(StatusCode::FORBIDDEN, code::ELSEWHERE, text)
     }
 
     /// No such worker, on the script paths.

@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use hearth_store::{Account, Listing};
+use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::auth::{Caller, InAccount};
+use crate::auth::{Caller, InAccount, Who};
 use crate::envelope::Reply;
-use crate::error::ApiError;
+use crate::error::{ApiError, code};
 use crate::page::{PageQuery, ResultInfo};
 use crate::query::Query;
 use crate::state::{Api, store_page};
@@ -15,27 +16,31 @@ use crate::view;
 /// Accounts of a page where the client does not say.
 const PER_PAGE: u64 = 20;
 
-/// `GET /user/tokens/verify` and the same below an account. Whoever gets here has a good token.
-pub(crate) async fn verify_token(caller: Caller) -> Reply {
-    let id = caller.token_id.unwrap_or_default();
+/// `GET /user/tokens/verify`. Whoever gets here has a good token; by this code, wrangler knows one of an account.
+pub(crate) async fn verify_token(caller: Caller) -> Result<Reply, ApiError> {
+    if matches!(caller.who, Who::Account { .. }) {
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, code::INVALID_TOKEN, "Invalid API Token"));
+    }
+    Ok(verified(&caller))
+}
+
+/// The same below an account.
+pub(crate) async fn verify_account_token(caller: Caller) -> Reply {
+    verified(&caller)
+}
+
+fn verified(caller: &Caller) -> Reply {
+    let id = caller.token().map_or("", |token| token.as_str());
     Reply::new(json!({"id": id, "status": "active"})).message("This API Token is valid and active")
 }
 
 /// `GET /user`.
-pub(crate) async fn user(caller: Caller) -> Reply {
-    Reply::new(json!({
-        "id": caller.token_id.unwrap_or_default(),
-        "email": caller.email,
-        "first_name": null,
-        "last_name": null,
-        "username": caller.email,
-        "telephone": null,
-        "country": null,
-        "zipcode": null,
-        "two_factor_authentication_enabled": false,
-        "two_factor_authentication_locked": false,
-        "suspended": false,
-    }))
+pub(crate) async fn user(State(api): State<Api>, caller: Caller) -> Result<Reply, ApiError> {
+    let (id, name) = match caller.user() {
+        Some(user) => (user.as_str().to_owned(), api.store().user(user).await?.name),
+        None => (caller.token().map_or_else(String::new, ToString::to_string), String::new()),
+    };
+    Ok(Reply::new(view::user(&id, &caller.email, &name)))
 }
 
 /// `GET /accounts`.
@@ -75,13 +80,14 @@ pub(crate) async fn memberships(
     Ok(Reply::page(memberships, info))
 }
 
+/// The accounts in which a caller has anything.
 async fn accounts_of(
     api: &Api,
     caller: &Caller,
     query: &Query,
 ) -> Result<(Vec<Account>, ResultInfo), ApiError> {
     let window = PageQuery::from_query(query).window(PER_PAGE);
-    match caller.scope.accounts() {
+    match caller.grants.accounts() {
         None => {
             let Listing { items, total } = api.store().accounts(store_page(&window)).await?;
             let info = window.info(items.len(), total);

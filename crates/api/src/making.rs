@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hearth_model::{
-    CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, Split, VersionAssets,
+    AccountId, CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, On, Right, Split, VersionAssets,
     VersionId, WorkerId, WorkerName,
 };
-use hearth_store::{Account, Entity, Inserted, Scope, StoreError, Subdomain, Worker};
+use hearth_store::{Account, Entity, Inserted, StoreError, Subdomain, Worker};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -59,19 +59,20 @@ pub struct Publication {
 }
 
 impl Api {
-    /// The account that a dialect without accounts acts in: the default one, or the only one that the token may touch.
+    /// The account that a dialect without accounts acts in: the default one where the caller has the right, else the first
+    /// in which he has it.
     ///
     /// # Errors
-    /// 403 for a token that may touch no account's workers.
-    pub async fn account_of(&self, caller: &Caller) -> Result<Account, ApiError> {
-        match &caller.scope {
-            Scope::Installation => Ok(self.store().default_account().await?),
-            Scope::Accounts(ids) => {
-                let id = ids.first().ok_or_else(ApiError::forbidden)?;
-                Ok(self.store().account(id).await?)
-            }
-            Scope::R2(_) => Err(ApiError::forbidden()),
+    /// 403 for a caller who has it in none.
+    pub async fn account_of(&self, caller: &Caller, right: Right) -> Result<Account, ApiError> {
+        let may = |id: &AccountId| caller.grants.allows(right, On::Account(id));
+        let default = self.store().default_account().await?;
+        if may(&default.id) {
+            return Ok(default);
         }
+        let first = caller.grants.accounts().unwrap_or_default().into_iter().find(|id| may(id));
+        let id = first.ok_or_else(|| ApiError::lacking(&format!("the right `{right}` in an account")))?;
+        Ok(self.store().account(id).await?)
     }
 
     /// A dialect's worker by name, if it exists.

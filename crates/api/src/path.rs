@@ -38,11 +38,6 @@ fn object_key(path: &str) -> Option<usize> {
     (objects + 1 < path.len()).then_some(objects)
 }
 
-/// The still encoded account of an account-scoped path.
-pub fn account(path: &str) -> Option<&str> {
-    path.strip_prefix(PREFIX)?.strip_prefix("/accounts/")?.split('/').next().filter(|id| !id.is_empty())
-}
-
 /// Gives a request its one spelling.
 pub(crate) fn normalize_request(mut request: Request) -> Request {
     if let Cow::Owned(path) = normalize(request.uri().path()) {
@@ -82,15 +77,6 @@ mod tests {
             ("", "/"),
         ] {
             assert_eq!(normalize(given), expected);
-        }
-    }
-
-    #[test]
-    fn the_account_of_a_path() {
-        assert_eq!(account("/client/v4/accounts/abc/workers/scripts/x"), Some("abc"));
-        assert_eq!(account("/client/v4/accounts/abc"), Some("abc"));
-        for none in ["/client/v4/accounts", "/client/v4/accounts/", "/client/v4/zones/x", "/accounts/abc"] {
-            assert_eq!(account(none), None, "{none}");
         }
     }
 

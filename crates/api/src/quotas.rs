@@ -5,7 +5,7 @@ use hearth_model::{Quota, Quotas};
 use hearth_store::{Account, Page};
 use serde_json::{Map, Value, json};
 
-use crate::auth::{Caller, InAccount};
+use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::json::Json;
@@ -24,10 +24,8 @@ pub(crate) async fn get(State(api): State<Api>, InAccount(account): InAccount) -
 pub(crate) async fn put(
     State(api): State<Api>,
     InAccount(account): InAccount,
-    caller: Caller,
     Json(quotas): Json<Quotas>,
 ) -> Result<Reply, ApiError> {
-    caller.require_installation()?;
     api.store().set_account_quotas(&account.id, &quotas).await?;
     api.changed(Change::Quotas).await;
     show(&api, &account).await

@@ -11,8 +11,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use tower::{Layer, util::MapRequestLayer};
 
+use crate::auth::{Gate, Refuse};
 use crate::error::ApiError;
 use crate::path::{PREFIX, normalize_request};
+use crate::rights::{self, Need};
 use crate::state::Api;
 use crate::{
     access, auth, beta_versions, deployments, domains, egress, identity, quotas, scripts, secrets, services,
@@ -25,12 +27,15 @@ pub struct Operation {
     pub method: Method,
     /// Its path, with `{names}` where segments vary: below [`PREFIX`] for [`router`], whole for [`plain_router`].
     pub path: &'static str,
+    /// What it takes to call it.
+    need: Need,
+    refuse: Option<Refuse>,
     handler: MethodRouter<Api, Infallible>,
 }
 
 impl Operation {
-    /// An operation of a capability, whose handler has a state of its own. Below [`PREFIX`], a path that begins with
-    /// `/accounts/{account}` is account-scoped, which is checked before the handler runs ([`crate::InAccount`]).
+    /// An operation of a capability, whose handler has a state of its own. What it takes to call it, `rights.rs` says; what
+    /// that does not know is for who answers for the installation.
     pub fn new<H, T, S>(method: Method, path: &'static str, handler: H, state: &S) -> Self
     where
         H: Handler<T, S>,
@@ -38,7 +43,39 @@ impl Operation {
         S: Clone + Send + Sync + 'static,
     {
         let handler = on(filter(&method), handler).with_state(state.clone());
-        Self { method, path, handler }
+        Self::of(method, path, handler)
+    }
+
+    fn of(method: Method, path: &'static str, handler: MethodRouter<Api, Infallible>) -> Self {
+        let need = rights::needed(&method, path).unwrap_or(Need::Installation);
+        Self { method, path, need, refuse: None, handler }
+    }
+
+    /// What it takes to call it.
+    pub fn need(&self) -> Need {
+        self.need
+    }
+
+    /// The same, for whoever calls: it asks for something of its own, such as a signature, or for nothing.
+    pub fn without_token(self) -> Self {
+        Self { need: Need::Open, ..self }
+    }
+
+    /// The same, with something else to take than the tables say.
+    pub fn needs(self, need: Need) -> Self {
+        Self { need, ..self }
+    }
+
+    /// The same, which says no in the words of a dialect.
+    pub fn refused_as(self, refuse: Refuse) -> Self {
+        Self { refuse: Some(refuse), ..self }
+    }
+
+    /// The handler behind what stands before it.
+    fn guarded(self, api: &Api) -> MethodRouter<Api, Infallible> {
+        let thing = rights::thing(&self.method, self.path);
+        let gate = Gate { api: api.clone(), need: self.need, thing, refuse: self.refuse };
+        self.handler.route_layer(from_fn_with_state(gate, auth::admit))
     }
 
     /// The same, run to its end as writes below [`PREFIX`] are ([`to_its_end`]).
@@ -59,7 +96,7 @@ where
     T: 'static,
 {
     let handler = on(filter(&method), handler);
-    Operation { method, path, handler }
+    Operation::of(method, path, handler)
 }
 
 /// Tables name only methods that a filter exists for.
@@ -77,18 +114,22 @@ pub fn operations() -> Vec<Operation> {
         op(get.clone(), "/user/tokens/verify", identity::verify_token),
         op(get.clone(), "/accounts", identity::accounts),
         op(get.clone(), "/accounts/{account}", identity::account),
-        op(get.clone(), "/accounts/{account}/tokens/verify", identity::verify_token),
+        op(get.clone(), "/accounts/{account}/tokens/verify", identity::verify_account_token),
         op(get.clone(), "/memberships", identity::memberships),
         // Tokens
         op(get.clone(), "/user/tokens", tokens::list),
         op(post.clone(), "/user/tokens", tokens::post),
         op(get.clone(), "/user/tokens/permission_groups", tokens::permission_groups),
         op(get.clone(), "/user/tokens/{token}", tokens::get),
+        op(put.clone(), "/user/tokens/{token}", tokens::put),
+        op(put.clone(), "/user/tokens/{token}/value", tokens::roll),
         op(delete.clone(), "/user/tokens/{token}", tokens::delete),
         op(get.clone(), "/accounts/{account}/tokens", tokens::list_account),
         op(post.clone(), "/accounts/{account}/tokens", tokens::post_account),
-        op(get.clone(), "/accounts/{account}/tokens/permission_groups", tokens::permission_groups),
+        op(get.clone(), "/accounts/{account}/tokens/permission_groups", tokens::account_permission_groups),
         op(get.clone(), "/accounts/{account}/tokens/{token}", tokens::get_account),
+        op(put.clone(), "/accounts/{account}/tokens/{token}", tokens::put_account),
+        op(put.clone(), "/accounts/{account}/tokens/{token}/value", tokens::roll_account),
         op(delete.clone(), "/accounts/{account}/tokens/{token}", tokens::delete_account),
         // Services
         op(get.clone(), "/accounts/{account}/workers/services/{worker}", services::get),
@@ -216,7 +257,7 @@ pub fn operations() -> Vec<Operation> {
 pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
     let mut inner = Router::new();
     for operation in operations().into_iter().chain(capabilities) {
-        inner = inner.route(&format!("{PREFIX}{}", operation.path), operation.handler);
+        inner = inner.route(&format!("{PREFIX}{}", operation.path), operation.guarded(&state));
     }
     let inner = inner
         .fallback(unsupported::fallback)
@@ -229,11 +270,11 @@ pub fn router(state: Api, capabilities: Vec<Operation>) -> Router {
     Router::new().fallback_service(MapRequestLayer::new(normalize_request).layer(inner))
 }
 
-/// Operations outside of [`PREFIX`] as a router for whole paths. Each asks for its token itself.
+/// Operations outside of [`PREFIX`] as a router for whole paths.
 pub fn plain_router(state: Api, operations: Vec<Operation>) -> Router {
     let routed = operations
         .into_iter()
-        .fold(Router::new(), |router, operation| router.route(operation.path, operation.handler));
+        .fold(Router::new(), |router, operation| router.route(operation.path, operation.guarded(&state)));
     routed.layer(from_fn(session::guard)).with_state(state)
 }
 

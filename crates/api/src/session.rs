@@ -9,12 +9,11 @@ use std::net::IpAddr;
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hearth_model::SESSION_COOKIES;
-use hearth_store::{Principal, Scope, Session, Signed};
+use hearth_model::{Grants, SESSION_COOKIES};
+use hearth_store::{Session, Signed, User};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-use crate::auth::Caller;
 use crate::error::{ApiError, code};
 use crate::state::Api;
 
@@ -139,31 +138,23 @@ pub async fn session(api: &Api, headers: &HeaderMap) -> Result<Option<Session>, 
     }
 }
 
-/// Who calls by a cookie; None when it is nobody's, or its session has ended.
-pub(crate) async fn caller(
-    api: &Api,
-    headers: &HeaderMap,
-    source: &'static str,
-) -> Result<Option<Caller>, ApiError> {
-    let Some(session) = session(api, headers).await? else { return Ok(None) };
+/// Whom a cookie stands for.
+pub(crate) enum Shown {
+    /// A person, and what they may do.
+    Person(Box<User>, Grants),
+    /// Whoever has that token, or nobody.
+    Token(hearth_store::Shown),
+}
+
+/// Who calls by a cookie, from which address.
+pub(crate) async fn shown(api: &Api, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Shown, ApiError> {
+    let nobody = Shown::Token(hearth_store::Shown::Nobody);
+    let Some(session) = session(api, headers).await? else { return Ok(nobody) };
     match session.signed {
-        Signed::Token(token) => {
-            let principal = api.store().principal(&token).await?;
-            Ok(principal.map(|Principal { token_id, email, scope }| Caller {
-                email,
-                scope,
-                token_id: Some(token_id.to_string()),
-                source,
-            }))
-        }
+        Signed::Token(token) => Ok(Shown::Token(api.store().principal(&token, from).await?)),
         Signed::User(user) => {
-            let scope = if user.is_operator {
-                Scope::Installation
-            } else {
-                let memberships = api.store().memberships(&user.id).await?;
-                Scope::Accounts(memberships.into_iter().map(|(_, account)| account.id).collect())
-            };
-            Ok(Some(Caller { email: user.email, scope, token_id: None, source }))
+            let person = api.store().person(&user.id).await?;
+            Ok(person.map_or(nobody, |(user, grants)| Shown::Person(Box::new(user), grants)))
         }
     }
 }

@@ -43,12 +43,12 @@ impl Api {
         &self.0.config
     }
 
-    /// Who makes a call that is not one of Cloudflare's API: by its token, or a local caller under `--dev`.
+    /// Who makes a call, for operations that stand open and answer whoever is known otherwise.
     ///
     /// # Errors
-    /// 401.
-    pub async fn caller(&self, headers: &http::HeaderMap) -> Result<Caller, ApiError> {
-        auth::caller(self, headers).await
+    /// 401; 403 for a token that may not be used from there.
+    pub async fn caller(&self, parts: &http::request::Parts) -> Result<Caller, ApiError> {
+        auth::caller(self, parts).await
     }
 
     /// Waits until nobody else writes to the worker.

@@ -176,6 +176,23 @@ pub(crate) fn account(account: &Account) -> Value {
     })
 }
 
+/// A person, as they see themselves.
+pub(crate) fn user(id: &str, email: &str, name: &str) -> Value {
+    json!({
+        "id": id,
+        "email": email,
+        "first_name": if name.is_empty() { Value::Null } else { json!(name) },
+        "last_name": null,
+        "username": email,
+        "telephone": null,
+        "country": null,
+        "zipcode": null,
+        "two_factor_authentication_enabled": false,
+        "two_factor_authentication_locked": false,
+        "suspended": false,
+    })
+}
+
 /// A zone.
 pub(crate) fn zone(zone: &Zone, account: &Account) -> Value {
     json!({

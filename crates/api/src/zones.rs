@@ -1,20 +1,20 @@
 //! Zones and their routes. Hearth has no DNS: a zone is a domain name that an account has claimed by using it.
 
 use axum::extract::State;
-use hearth_model::{AccountId, Hostname, RoutePattern, WorkerId, WorkerName};
-use hearth_store::{Account, Listing, RouteId, Scope, Zone, ZoneId};
+use hearth_model::{AccountId, Area, Hostname, On, RoutePattern, WorkerId, WorkerName};
+use hearth_store::{Account, Listing, Page, RouteId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::Caller;
+use crate::auth::{Caller, InZone, sees};
 use crate::envelope::Reply;
-use crate::error::{ApiError, code};
+use crate::error::ApiError;
 use crate::json::Json;
 use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
 use crate::runtime::Change;
-use crate::state::{Api, store_page};
+use crate::state::Api;
 use crate::triggers::read_hostname;
 use crate::view;
 
@@ -52,24 +52,25 @@ pub(crate) struct NewRoute {
 pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -> Result<Reply, ApiError> {
     let window = PageQuery::from_query(&query).window(PER_PAGE);
     let account = account_in(&caller, &query)?;
-    let scope = match &account {
-        Some(account) => Scope::Accounts(vec![account.clone()]),
-        None => caller.scope.clone(),
+    let accounts: Option<Vec<AccountId>> = match &account {
+        Some(account) => Some(vec![account.clone()]),
+        None => caller.grants.accounts().map(|accounts| accounts.into_iter().cloned().collect()),
     };
     let name = query.get("name").filter(|name| !name.is_empty()).map(read_hostname).transpose()?;
     if let (Some(name), Some(account)) = (&name, &account)
         && name.as_str().contains('.')
+        && caller.grants.allows(Area::WorkersRoutes.write(), On::Zones(account))
         && api.store().zone_for_host(name).await?.is_none()
     {
         api.config().check_host(name)?;
         api.store().create_zone(account, name).await?;
     }
-    let Listing { items, total } = api.store().zones(&scope, name.as_ref(), store_page(&window)).await?;
+    let Listing { items, .. } = api.store().zones(accounts.as_deref(), name.as_ref(), Page::ALL).await?;
+    let (items, info) = window.cut(items.into_iter().filter(|zone| sees(&caller.grants, zone)).collect());
     let mut zones = Vec::with_capacity(items.len());
     for zone in &items {
         zones.push(view::zone(zone, &api.store().account(&zone.account).await?));
     }
-    let info = window.info(zones.len(), total);
     Ok(Reply::page(zones, info))
 }
 
@@ -77,7 +78,7 @@ pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -
 fn account_in(caller: &Caller, query: &Query) -> Result<Option<AccountId>, ApiError> {
     let Some(text) = query.get("account.id").or_else(|| query.get("account_id")) else { return Ok(None) };
     let account: AccountId = text.parse().map_err(|_| ApiError::forbidden())?;
-    if caller.scope.allows(&account) { Ok(Some(account)) } else { Err(ApiError::forbidden()) }
+    if caller.grants.knows(&account) { Ok(Some(account)) } else { Err(ApiError::forbidden()) }
 }
 
 /// `POST zones`.
@@ -87,9 +88,7 @@ pub(crate) async fn post(
     Json(new): Json<NewZone>,
 ) -> Result<Reply, ApiError> {
     let id: AccountId = new.account.id.parse().map_err(|_| ApiError::forbidden())?;
-    if !caller.scope.allows(&id) {
-        return Err(ApiError::forbidden());
-    }
+    caller.require(Area::Zones.write(), On::Zones(&id))?;
     let name: Hostname = read_hostname(&new.name)?;
     api.config().check_host(&name)?;
     let zone = api.store().create_zone(&id, &name).await?;
@@ -97,18 +96,15 @@ pub(crate) async fn post(
 }
 
 /// `GET zones/:zone`.
-pub(crate) async fn get(State(api): State<Api>, caller: Caller, params: Params) -> Result<Reply, ApiError> {
-    let (zone, account) = find(&api, &caller, &params).await?;
-    Ok(Reply::new(view::zone(&zone, &account)))
+pub(crate) async fn get(InZone { zone, account }: InZone) -> Reply {
+    Reply::new(view::zone(&zone, &account))
 }
 
 /// `DELETE zones/:zone`: with its routes and custom domains.
 pub(crate) async fn delete(
     State(api): State<Api>,
-    caller: Caller,
-    params: Params,
+    InZone { zone, .. }: InZone,
 ) -> Result<Reply, ApiError> {
-    let (zone, _) = find(&api, &caller, &params).await?;
     api.store().delete_zone(&zone.id).await?;
     api.changed(Change::Routes).await;
     api.changed(Change::Domains).await;
@@ -118,11 +114,9 @@ pub(crate) async fn delete(
 /// `GET zones/:zone/workers/routes`.
 pub(crate) async fn list_routes(
     State(api): State<Api>,
-    caller: Caller,
-    params: Params,
+    InZone { zone, .. }: InZone,
     query: Query,
 ) -> Result<Reply, ApiError> {
-    let (zone, _) = find(&api, &caller, &params).await?;
     let window = PageQuery::from_query(&query).window(ROUTES_PER_PAGE);
     let (routes, info) = window.cut(api.store().routes_of_zone(&zone.id).await?);
     let routes: Vec<Value> = routes.iter().map(view::route).collect();
@@ -132,11 +126,9 @@ pub(crate) async fn list_routes(
 /// `POST zones/:zone/workers/routes`.
 pub(crate) async fn post_route(
     State(api): State<Api>,
-    caller: Caller,
-    params: Params,
+    InZone { zone, account }: InZone,
     Json(new): Json<NewRoute>,
 ) -> Result<Reply, ApiError> {
-    let (zone, account) = find(&api, &caller, &params).await?;
     let (pattern, worker) = read_route(&api, &account, new).await?;
     let route = api.store().insert_route(&zone.id, &pattern, worker).await?;
     api.changed(Change::Routes).await;
@@ -146,10 +138,9 @@ pub(crate) async fn post_route(
 /// `GET zones/:zone/workers/routes/:route`.
 pub(crate) async fn get_route(
     State(api): State<Api>,
-    caller: Caller,
+    InZone { zone, .. }: InZone,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let (zone, _) = find(&api, &caller, &params).await?;
     let route = api.store().route(&zone.id, &route_id(&params)?).await?;
     Ok(Reply::new(view::route(&route)))
 }
@@ -157,11 +148,10 @@ pub(crate) async fn get_route(
 /// `PUT zones/:zone/workers/routes/:route`.
 pub(crate) async fn put_route(
     State(api): State<Api>,
-    caller: Caller,
+    InZone { zone, account }: InZone,
     params: Params,
     Json(new): Json<NewRoute>,
 ) -> Result<Reply, ApiError> {
-    let (zone, account) = find(&api, &caller, &params).await?;
     let (pattern, worker) = read_route(&api, &account, new).await?;
     let route = api.store().update_route(&zone.id, &route_id(&params)?, &pattern, worker).await?;
     api.changed(Change::Routes).await;
@@ -171,26 +161,13 @@ pub(crate) async fn put_route(
 /// `DELETE zones/:zone/workers/routes/:route`.
 pub(crate) async fn delete_route(
     State(api): State<Api>,
-    caller: Caller,
+    InZone { zone, .. }: InZone,
     params: Params,
 ) -> Result<Reply, ApiError> {
-    let (zone, _) = find(&api, &caller, &params).await?;
     let id = route_id(&params)?;
     api.store().delete_route(&zone.id, &id).await?;
     api.changed(Change::Routes).await;
     Ok(Reply::new(json!({"id": id.as_str()})))
-}
-
-/// The zone in the path and its account. One of somebody else's does not exist.
-async fn find(api: &Api, caller: &Caller, params: &Params) -> Result<(Zone, Account), ApiError> {
-    let text = params.get("zone");
-    let id: ZoneId = text.parse()?;
-    let zone = api.store().zone(&id).await?;
-    if !caller.scope.allows(&zone.account) {
-        return Err(ApiError::not_found(code::BAD_IDENTIFIER, format!("Zone `{text}` does not exist.")));
-    }
-    let account = api.store().account(&zone.account).await?;
-    Ok((zone, account))
 }
 
 fn route_id(params: &Params) -> Result<RouteId, ApiError> {

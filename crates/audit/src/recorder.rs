@@ -146,7 +146,9 @@ impl Inner {
     }
 
     async fn record(&self, seen: Seen, request: Request<Body>, inner: Router) -> Response<Body> {
-        let caller = who::caller(&self.api, request.headers()).await;
+        let (parts, body) = request.into_parts();
+        let caller = who::caller(&self.api, &parts).await;
+        let request = Request::from_parts(parts, body);
         let path = normal(request.uri().path()).into_owned();
         let (request, claimed) = match who::signs_in(&seen.known.path) {
             true => who::claimed(request).await,
@@ -171,7 +173,7 @@ impl Inner {
         let before = before.filter(|_| !makes);
         let result = answered.as_ref().map(result);
         if who::signs_in(&seen.known.path) {
-            let signed_in = who::signed_in(&self.api, response.headers()).await;
+            let signed_in = who::signed_in(&self.api, response.headers(), peer).await;
             who::name_visitor(&mut actor, result.filter(|_| done), signed_in.as_ref(), claimed);
         }
         let after = match (&look, seen.watch) {

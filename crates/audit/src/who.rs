@@ -2,8 +2,9 @@
 
 use axum::body::{Body, to_bytes};
 use hearth_api::session::Peer;
-use hearth_api::{Api, Caller};
-use hearth_model::{AccountId, SESSION_COOKIES};
+use hearth_api::{Api, Caller, Who};
+use hearth_model::{AccountId, Area, SESSION_COOKIES};
+use http::request::Parts;
 use http::{HeaderMap, Request, header};
 use http_body::Body as _;
 use serde_json::Value;
@@ -16,8 +17,8 @@ const OF_FUNCTIONS: [&str; 6] =
     ["/api/deploy", "/api/rollback", "/api/stop", "/api/functions", "/api/v1/functions", "/api/templates"];
 
 /// Whoever makes a call; None: nobody that is known.
-pub(crate) async fn caller(api: &Api, headers: &HeaderMap) -> Option<Caller> {
-    api.caller(headers).await.ok()
+pub(crate) async fn caller(api: &Api, parts: &Parts) -> Option<Caller> {
+    api.caller(parts).await.ok()
 }
 
 /// Who makes a call, and from where.
@@ -36,12 +37,21 @@ pub(crate) async fn actor(
     };
     let Some(caller) = caller else { return actor };
     actor.email = Some(caller.email.clone());
-    actor.kind = if caller.token_id.is_some() { "account" } else { "system" }.to_owned();
-    if let Some(id) = caller.token_id.as_ref().and_then(|id| id.parse().ok()) {
-        actor.token_name = api.store().token(&id).await.ok().map(|token| token.name);
-        actor.token_id.clone_from(&caller.token_id);
+    actor.kind = kind(caller).to_owned();
+    actor.id = caller.user().map(ToString::to_string);
+    if let Some(id) = caller.token() {
+        actor.token_name = api.store().token(id).await.ok().map(|token| token.terms.name);
+        actor.token_id = Some(id.to_string());
     }
     actor
+}
+
+fn kind(caller: &Caller) -> &'static str {
+    match &caller.who {
+        Who::Local => "system",
+        Who::Installation(_) | Who::Account { .. } => "account",
+        Who::Person { .. } => "user",
+    }
 }
 
 /// Whose things a call is about. What names no account that exists is the installation's business.
@@ -68,7 +78,7 @@ pub(crate) async fn account(
     if !OF_FUNCTIONS.iter().any(|prefix| seen.known.path.starts_with(prefix)) {
         return None;
     }
-    api.account_of(caller?).await.ok().map(|account| account.id)
+    api.account_of(caller?, Area::Workers.read()).await.ok().map(|account| account.id)
 }
 
 /// Whether a call begins a session.
@@ -92,7 +102,7 @@ pub(crate) async fn claimed(request: Request<Body>) -> (Request<Body>, Option<St
 }
 
 /// Whom the cookie stands for that an answer gives: a way of signing in whose answer does not say.
-pub(crate) async fn signed_in(api: &Api, answer: &HeaderMap) -> Option<Caller> {
+pub(crate) async fn signed_in(api: &Api, answer: &HeaderMap, peer: Option<Peer>) -> Option<Caller> {
     let given =
         answer.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()?.split(';').next());
     let is_session = |pair: &&str| {
@@ -100,8 +110,12 @@ pub(crate) async fn signed_in(api: &Api, answer: &HeaderMap) -> Option<Caller> {
         SESSION_COOKIES.contains(&name) && !secret.is_empty()
     };
     let cookie = given.into_iter().find(is_session)?;
-    let headers = HeaderMap::from_iter([(header::COOKIE, cookie.parse().ok()?)]);
-    caller(api, &headers).await
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.headers.insert(header::COOKIE, cookie.parse().ok()?);
+    if let Some(peer) = peer {
+        parts.extensions.insert(peer);
+    }
+    caller(api, &parts).await
 }
 
 /// Who has signed in, as the session says, or who was tried.
@@ -112,7 +126,7 @@ pub(crate) fn name_visitor(
     claimed: Option<String>,
 ) {
     if let Some(caller) = signed_in {
-        actor.kind = if caller.token_id.is_some() { "account" } else { "user" }.to_owned();
+        actor.kind = kind(caller).to_owned();
         actor.email = Some(caller.email.clone());
     }
     let user = session.map_or(&Value::Null, |session| &session["user"]);

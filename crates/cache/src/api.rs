@@ -1,8 +1,8 @@
 //! `POST zones/:zone/purge_cache`, as Cloudflare's API has it; `DELETE`, which older clients send, is the same.
 
 use axum::extract::State;
-use hearth_api::{ApiError, Caller, Json, Operation, Params, Reply, code};
-use hearth_store::{Page, Scope, Store, Zone, ZoneId};
+use hearth_api::{ApiError, InZone, Json, Operation, Reply};
+use hearth_store::{Page, Store, Zone};
 use http::{Method, StatusCode};
 use serde_json::json;
 
@@ -32,12 +32,10 @@ impl Cache {
 /// worker takes for keys, and hosts below a base domain.
 async fn purge(
     State(Purging { cache, store }): State<Purging>,
-    caller: Caller,
-    params: Params,
+    InZone { zone, .. }: InZone,
     Json(body): Json<Body>,
 ) -> Result<Reply, ApiError> {
-    let zone = find(&store, &caller, params.get("zone")).await?;
-    let others = store.zones(&Scope::Accounts(vec![zone.account.clone()]), None, Page::ALL).await?.items;
+    let others = store.zones(Some(std::slice::from_ref(&zone.account)), None, Page::ALL).await?.items;
     let is_here = |host: &str| {
         let around = others.iter().filter(|other| other.name.encloses(host));
         around.max_by_key(|other| other.name.as_str().len()).is_none_or(|around: &Zone| around.id == zone.id)
@@ -46,14 +44,4 @@ async fn purge(
         .map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, bad.code, bad.message))?;
     cache.purge(zone.account.as_str(), |seen| purge.takes(seen, is_here)).await;
     Ok(Reply::new(json!({ "id": zone.id.as_str() })))
-}
-
-/// The zone in the path. One of somebody else's does not exist.
-async fn find(store: &Store, caller: &Caller, text: &str) -> Result<Zone, ApiError> {
-    let id: ZoneId = text.parse()?;
-    let zone = store.zone(&id).await?;
-    if !caller.scope.allows(&zone.account) {
-        return Err(ApiError::not_found(code::BAD_IDENTIFIER, format!("Zone `{text}` does not exist.")));
-    }
-    Ok(zone)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::response::Response;
-use hearth_api::{Api, ApiError, Caller, code};
+use hearth_api::{ApiError, Caller, InAccount, Params, code};
 use hearth_store::Account;
 use http::request::Parts;
 
@@ -36,9 +36,14 @@ impl<T: Tongue> Session<T> {
     }
 }
 
+/// How a call is refused before it has a session.
+pub(crate) fn refused_as<T: Tongue>(error: &ApiError, params: &Params) -> Response {
+    T::refuse(error, Some(params.get("name")).filter(|name| !name.is_empty()))
+}
+
 impl<S, T> FromRequestParts<S> for Session<T>
 where
-    S: Send + Sync + AsRef<Api>,
+    S: Send + Sync,
     T: Tongue,
 {
     type Rejection = Response;
@@ -51,18 +56,14 @@ where
                 return Err(T::refuse(&error, None));
             }
         };
-        let api = state.as_ref();
         let opened = async {
-            let caller = api.caller(&parts.headers).await?;
-            let account = api.account_of(&caller).await?;
+            let caller = Caller::from_request_parts(parts, state).await?;
+            let InAccount(account) = InAccount::from_request_parts(parts, state).await?;
             Ok::<_, ApiError>((caller, account))
         };
         match opened.await {
             Ok((caller, account)) => Ok(Self { caller, account, params, tongue: std::marker::PhantomData }),
-            Err(error) => {
-                error.report();
-                Err(T::refuse(&error, params.get("name").map(String::as_str)))
-            }
+            Err(error) => Err(T::refuse(&error, params.get("name").map(String::as_str))),
         }
     }
 }

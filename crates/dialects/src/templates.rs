@@ -9,15 +9,15 @@ use axum::extract::State as FromState;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use bytes::Bytes;
-use hearth_api::{Api, ApiError, Operation, PREFIX, code, read};
+use hearth_api::{Api, ApiError, Caller, Operation, PREFIX, code, read};
 use hearth_model::WorkerName;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::fields::{Fields, bad};
 use crate::project::{self, Calls, File, Project};
-use crate::session::{Session, Tongue};
+use crate::session::{refused_as, Session, Tongue};
 
 pub use describe::describe;
 
@@ -138,20 +138,15 @@ struct State {
     v4: Router,
 }
 
-impl AsRef<Api> for State {
-    fn as_ref(&self) -> &Api {
-        &self.api
-    }
-}
-
 /// The gallery's operations, with whole paths. `v4` is Cloudflare's API as a router.
 pub fn operations(api: Api, v4: Router) -> Vec<Operation> {
     let state = &State { api, v4 };
-    vec![
+    let all = vec![
         Operation::new(Method::GET, "/api/templates", list, state),
         Operation::new(Method::GET, "/api/templates/{id}", show, state),
         Operation::new(Method::POST, "/api/templates/{id}/deploy", deploy, state),
-    ]
+    ];
+    all.into_iter().map(|operation| operation.refused_as(refused_as::<Gallery>)).collect()
 }
 
 async fn list(_: Session<Gallery>) -> Response {
@@ -175,7 +170,6 @@ async fn show(call: Session<Gallery>) -> Response {
 async fn deploy(
     FromState(state): FromState<State>,
     call: Session<Gallery>,
-    headers: HeaderMap,
     body: Body,
 ) -> Response {
     let deployed = async {
@@ -191,7 +185,7 @@ async fn deploy(
             return Err(ApiError::new(StatusCode::CONFLICT, code::BAD_WORKER_NAME, text));
         }
         let project = template.project(name.as_str()).map_err(ApiError::internal)?;
-        let calls = Inside { v4: state.v4, headers };
+        let calls = Inside { v4: state.v4, caller: call.caller.clone() };
         let served = project::deploy(&project, &calls, call.account.id.as_str()).await;
         let served = served.map_err(|(status, text)| {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -214,10 +208,10 @@ fn find(call: &Session<Gallery>) -> Result<&'static Template, ApiError> {
     })
 }
 
-/// Calls of the API that do not leave this process, made with the credentials of the call that asks for them.
+/// Calls of the API that do not leave this process, made by whoever asks for them.
 struct Inside {
     v4: Router,
-    headers: HeaderMap,
+    caller: Caller,
 }
 
 #[async_trait]
@@ -231,11 +225,7 @@ impl Calls for Inside {
     ) -> Result<Value, (u16, String)> {
         let broken = |text: String| (500, text);
         let mut request = Request::builder().method(method).uri(format!("{PREFIX}{path}"));
-        for name in [header::AUTHORIZATION.as_str(), "x-auth-key", "x-auth-email", "host"] {
-            if let Some(value) = self.headers.get(name) {
-                request = request.header(name, value);
-            }
-        }
+        request = request.extension(self.caller.clone());
         if !kind.is_empty() {
             request = request.header(header::CONTENT_TYPE, kind);
         }

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use hearth_api::{Caller, Operation};
-use hearth_model::WorkerId;
+use hearth_api::{ApiError, Caller, InAccount, Operation, Params};
+use hearth_model::{Area, On, WorkerId};
+use hearth_store::Account;
 use http::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,10 +39,12 @@ pub fn operations(functions: &Functions) -> Vec<Operation> {
         Operation::new(get.clone(), "/api/v1/functions/{id}/stats", stats, functions),
         Operation::new(get.clone(), "/api/v1/functions/{id}/invocations", invocations, functions),
         Operation::new(get.clone(), "/api/v1/functions/{id}/logs", logs, functions),
-        Operation::new(get, "/api/health", health, functions),
+        Operation::new(get, "/api/health", health, functions).without_token(),
     ];
+    let refused = |error: &ApiError, _: &Params| Refusal::from(error.clone()).into_response();
     // JSON may write each byte of the code as six.
-    all.into_iter().map(|operation| operation.with_body_limit(Some(6 * MAX_CODE + (1 << 20)))).collect()
+    let most = Some(6 * MAX_CODE + (1 << 20));
+    all.into_iter().map(|operation| operation.with_body_limit(most).refused_as(refused)).collect()
 }
 
 /// Whether a request to the control host calls a function.
@@ -55,64 +57,68 @@ fn shown(status: StatusCode, value: Value) -> Answer {
     Ok((status, Json(value)).into_response())
 }
 
-async fn caller(functions: &Functions, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    Ok(functions.0.config.api.caller(headers).await?)
-}
-
-async fn found(functions: &Functions, headers: &HeaderMap, id: &str) -> Result<Function, Refusal> {
-    let caller = caller(functions, headers).await?;
-    functions.find(&functions.account(&caller).await?, id).await
+async fn found(functions: &Functions, account: &Account, id: &str) -> Result<Function, Refusal> {
+    functions.find(&account.id, id).await
 }
 
 async fn health() -> Json<Value> {
     Json(json!({ "status": "ok", "services": { "cloudfunction": "running", "workers": "running" } }))
 }
 
-async fn list(State(functions): State<Functions>, headers: HeaderMap) -> Answer {
-    let caller = caller(&functions, &headers).await?;
-    let all = functions.list(&functions.account(&caller).await?).await?;
+async fn list(State(functions): State<Functions>, InAccount(account): InAccount) -> Answer {
+    let all = functions.list(&account.id).await?;
     let shown_all: Vec<Value> = all.iter().map(Function::shown).collect();
     shown(StatusCode::OK, json!({ "total": shown_all.len(), "functions": shown_all }))
 }
 
-async fn create(State(functions): State<Functions>, headers: HeaderMap, body: Bytes) -> Answer {
-    let caller = caller(&functions, &headers).await?;
+async fn create(
+    State(functions): State<Functions>,
+    InAccount(account): InAccount,
+    caller: Caller,
+    body: Bytes,
+) -> Answer {
     let draft = Draft::read(&body)?;
     // To its end, though its client goes away: between the store and the data plane there is no good moment to stop.
-    let made = tokio::spawn(async move { functions.create(&caller, draft).await });
+    let made = tokio::spawn(async move { functions.create(&caller, account.id, draft).await });
     shown(StatusCode::CREATED, made.await.map_err(Refusal::internal)??.shown())
 }
 
-async fn show(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
-    shown(StatusCode::OK, found(&functions, &headers, &id).await?.shown())
+async fn show(
+    State(functions): State<Functions>,
+    InAccount(account): InAccount,
+    Path(id): Path<String>,
+) -> Answer {
+    shown(StatusCode::OK, found(&functions, &account, &id).await?.shown())
 }
 
 async fn update(
     State(functions): State<Functions>,
-    headers: HeaderMap,
+    InAccount(account): InAccount,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let caller = caller(&functions, &headers).await?;
     let draft = Draft::read(&body)?;
-    let changed = tokio::spawn(async move { functions.update(&caller, &id, draft).await });
+    let changed = tokio::spawn(async move { functions.update(&caller, account.id, &id, draft).await });
     shown(StatusCode::OK, changed.await.map_err(Refusal::internal)??.shown())
 }
 
-async fn delete(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
-    let caller = caller(&functions, &headers).await?;
-    let deleted = tokio::spawn(async move { functions.delete(&caller, &id).await });
+async fn delete(
+    State(functions): State<Functions>,
+    InAccount(account): InAccount,
+    Path(id): Path<String>,
+) -> Answer {
+    let deleted = tokio::spawn(async move { functions.delete(account.id, &id).await });
     let deleted = deleted.await.map_err(Refusal::internal)??;
     shown(StatusCode::OK, json!({ "id": deleted.worker.id.to_string(), "message": "function deleted" }))
 }
 
 async fn invoke(
     State(functions): State<Functions>,
-    headers: HeaderMap,
+    caller: Caller,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let caller = caller(&functions, &headers).await?;
     if body.len() > MAX_EVENT {
         let text = format!("it is larger than {} MiB", MAX_EVENT >> 20);
         return Err(Refusal::field("event", text).with_status(StatusCode::PAYLOAD_TOO_LARGE));
@@ -120,7 +126,7 @@ async fn invoke(
     let unknown = || Refusal::unknown(&id);
     let worker: WorkerId = id.parse().map_err(|_| unknown())?;
     let (account, name, version) = functions.0.config.deployed.function(worker).ok_or_else(unknown)?;
-    if !caller.scope.allows(&account) {
+    if !caller.grants.allows(Area::Workers.write(), On::Account(&account)) {
         return Err(unknown());
     }
     let whose = Whose { account: &account, function: worker, name: &name, version };
@@ -128,8 +134,12 @@ async fn invoke(
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-async fn stats(State(functions): State<Functions>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
-    let function = found(&functions, &headers, &id).await?;
+async fn stats(
+    State(functions): State<Functions>,
+    InAccount(account): InAccount,
+    Path(id): Path<String>,
+) -> Answer {
+    let function = found(&functions, &account, &id).await?;
     shown(StatusCode::OK, functions.0.config.records.stats(function.worker.id).await)
 }
 
@@ -147,11 +157,11 @@ fn bounds(window: Result<Query<Window>, QueryRejection>) -> Result<(u32, u32), R
 
 async fn invocations(
     State(functions): State<Functions>,
-    headers: HeaderMap,
+    InAccount(account): InAccount,
     Path(id): Path<String>,
     window: Result<Query<Window>, QueryRejection>,
 ) -> Answer {
-    let function = found(&functions, &headers, &id).await?;
+    let function = found(&functions, &account, &id).await?;
     let (limit, offset) = bounds(window)?;
     let (records, total) = functions.0.config.records.page(function.worker.id, limit, offset).await;
     shown(StatusCode::OK, json!({ "invocations": records, "total": total }))
@@ -159,11 +169,11 @@ async fn invocations(
 
 async fn logs(
     State(functions): State<Functions>,
-    headers: HeaderMap,
+    InAccount(account): InAccount,
     Path(id): Path<String>,
     window: Result<Query<Window>, QueryRejection>,
 ) -> Answer {
-    let function = found(&functions, &headers, &id).await?;
+    let function = found(&functions, &account, &id).await?;
     let (limit, offset) = bounds(window)?;
     let (records, _) = functions.0.config.records.page(function.worker.id, limit, offset).await;
     let lines: Vec<Value> = records

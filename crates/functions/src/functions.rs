@@ -94,17 +94,6 @@ impl Functions {
         self.0.lanes[sum % LANES].lock().await
     }
 
-    /// The account that a caller's functions are in: the only one of its token, else the installation's own.
-    pub(crate) async fn account(&self, caller: &Caller) -> Result<AccountId, Refusal> {
-        let account = match caller.scope.accounts() {
-            Some(accounts) => accounts.first().map(|id| (*id).clone()),
-            None => Some(self.store().default_account().await?.id),
-        };
-        account
-            .filter(|account| caller.scope.allows(account))
-            .ok_or_else(|| hearth_api::ApiError::forbidden().into())
-    }
-
     /// All functions of an account, by name.
     pub(crate) async fn list(&self, account: &AccountId) -> Result<Vec<Function>, Refusal> {
         let workers = self.store().workers(account, Some(Dialect::Functions), Page::ALL).await?.items;
@@ -129,8 +118,12 @@ impl Functions {
     }
 
     /// Makes a function.
-    pub(crate) async fn create(&self, caller: &Caller, draft: Draft) -> Result<Function, Refusal> {
-        let account = self.account(caller).await?;
+    pub(crate) async fn create(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        draft: Draft,
+    ) -> Result<Function, Refusal> {
         let missing = |field| move || Refusal::field(field, "it is missing");
         let name = draft.name.clone().ok_or_else(missing("name"))?;
         let runtime = draft.runtime.ok_or_else(missing("runtime"))?;
@@ -196,8 +189,13 @@ impl Functions {
     }
 
     /// Changes a function: only what is sent.
-    pub(crate) async fn update(&self, caller: &Caller, id: &str, draft: Draft) -> Result<Function, Refusal> {
-        let account = self.account(caller).await?;
+    pub(crate) async fn update(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        id: &str,
+        draft: Draft,
+    ) -> Result<Function, Refusal> {
         let Function { worker, .. } = self.find(&account, id).await?;
         let _lane = self.lane(worker.name.as_str()).await;
         let Function { mut worker, version } = self.find(&account, id).await?;
@@ -229,8 +227,7 @@ impl Functions {
     }
 
     /// Removes a function with all that it has.
-    pub(crate) async fn delete(&self, caller: &Caller, id: &str) -> Result<Function, Refusal> {
-        let account = self.account(caller).await?;
+    pub(crate) async fn delete(&self, account: AccountId, id: &str) -> Result<Function, Refusal> {
         let function = self.find(&account, id).await?;
         let _lane = self.lane(function.worker.name.as_str()).await;
         self.store().delete_worker(function.worker.id).await?;

@@ -26,7 +26,7 @@ use hearth_kv::Kv;
 use hearth_metrics::{Operations, Usage};
 use hearth_model::AccountId;
 use hearth_objects::Objects;
-use hearth_observe::{CallerIp, Hub, Logs, LogsConfig};
+use hearth_observe::{Hub, Logs, LogsConfig};
 use hearth_pages::Pages;
 use hearth_queues::Queues;
 use hearth_r2::R2;
@@ -307,7 +307,7 @@ impl Server {
             Arc::new(wiring::data_points(points.clone())) as _,
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
         ];
-        let metrics = wiring::metrics_operation(api.clone(), queues.clone(), meters.clone(), counts, more);
+        let metrics = wiring::metrics_operation(&api, queues.clone(), meters.clone(), counts, more);
         let processes = DialectProcesses::new(supervisor.clone());
         let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
         let mut plain = d1.signed();
@@ -334,7 +334,7 @@ impl Server {
         plain.extend(hearth_dialects::templates::operations(api.clone(), v4.clone()));
         let known = wiring::openapi::known(&below, &plain);
         let plain =
-            hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&api, &below, plain));
+            hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&below, plain));
         let recorder = Recorder::new(api, audit.clone(), known)?;
         let gateway = Gateway::new(
             gateway_config(settings),
@@ -586,7 +586,7 @@ fn nexo_config(settings: &Settings) -> hearth_dialects::nexo::Config {
 /// What a load balancer asks.
 fn health() -> Operation {
     let well = || async { axum::Json(serde_json::json!({ "status": "ok" })) };
-    Operation::new(Method::GET, "/health", well, &())
+    Operation::new(Method::GET, "/health", well, &()).without_token()
 }
 
 /// The control host: the console, the API, dialects, and what a load balancer asks. Whatever answers, browsers are told
@@ -613,7 +613,6 @@ impl ControlHost {
 impl Control for ControlHost {
     fn call(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
         if let Some(client) = request.extensions().get::<Client>().copied() {
-            request.extensions_mut().insert(CallerIp(client.ip));
             request.extensions_mut().insert(Peer { ip: client.ip, https: client.https });
         }
         let invokes = hearth_functions::is_invoke(request.method(), request.uri().path());

@@ -22,6 +22,7 @@ mod object_exports;
 mod objects;
 mod published;
 mod quotas;
+mod rights;
 mod role;
 mod route;
 mod version;
@@ -49,6 +50,9 @@ pub use objects::{
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
 pub use quotas::{Quota, Quotas};
+pub use rights::{
+    Area, AreaScope, Grant, Grants, Level, On, Policy, Right, Target, Thing, ThingKind,
+};
 pub use role::Role;
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Function, FunctionRuntime, Version};

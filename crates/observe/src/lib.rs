@@ -22,7 +22,7 @@ pub use hub::{Hub, Marks, Watch, Workers};
 pub use logs::{Config as LogsConfig, Logs};
 pub use seen::{Seen, Subject, console_text, event_name, request_id};
 pub use settings::{Observability, TailConsumer};
-pub use tail::{CallerIp, connections};
+pub use tail::connections;
 
 /// Everything below `/client/v4`.
 pub fn operations(api: &hearth_api::Api, hub: &Hub) -> Vec<hearth_api::Operation> {

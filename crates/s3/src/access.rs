@@ -1,16 +1,17 @@
 //! Whose keys there are, and what they may do.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use hearth_model::AccountId;
-use hearth_store::{Entity, R2Action, S3Key, Store};
+use hearth_model::{AccountId, On, Right, ThingKind};
+use hearth_store::{Entity, S3Key, Store};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Result, s3_error};
 
 use crate::host::Addressed;
-use crate::rights::{self, On};
+use crate::rights;
 use crate::{error, unsupported};
 
 /// Who makes a request, and in which account.
@@ -22,14 +23,22 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Refuses what the key does not allow.
-    pub(crate) fn require(&self, bucket: Option<&str>, action: R2Action) -> S3Result {
-        if self.key.principal.scope.allows_r2(&self.account, bucket, action) {
+    pub(crate) fn require(&self, bucket: Option<&str>, right: Right) -> S3Result {
+        let on = match bucket {
+            Some(bucket) => On::Thing(&self.account, ThingKind::Bucket, bucket),
+            None => On::Account(&self.account),
+        };
+        if self.key.principal.grants.allows(right, on) {
             Ok(())
         } else {
             Err(s3_error!(AccessDenied, "Access Denied."))
         }
     }
 }
+
+/// The address at the other end of a request's connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Client(pub(crate) Option<IpAddr>);
 
 /// What a request turned out to be, for who stands around `s3s`.
 #[derive(Default)]
@@ -59,7 +68,7 @@ impl Keys {
     /// The account that a request is about: the one in the host where the key is for more than one.
     async fn account(&self, key: &S3Key, addressed: Option<Addressed>) -> S3Result<AccountId> {
         let named = addressed.and_then(|addressed| addressed.account);
-        let Some(own) = key.principal.scope.accounts() else {
+        let Some(own) = key.principal.grants.accounts() else {
             let Some(named) = named else { return Ok(self.default_account.clone()) };
             return match self.store.account(&named).await {
                 Ok(account) => Ok(account.id),
@@ -94,8 +103,12 @@ impl S3Access for Keys {
             return Err(s3_error!(AccessDenied, "Missing authentication: the request is not signed."));
         };
         let key = self.key(&credentials.access_key).await?;
+        let client = request.extensions_mut().get::<Client>().and_then(|client| client.0);
+        if !key.principal.token.terms.condition.admits(client) {
+            return Err(denied());
+        }
         let operation = request.s3_op().name().to_owned();
-        let Some((action, on)) = rights::needed(&operation) else {
+        let Some((right, on)) = rights::needed(&operation) else {
             return Err(s3_error!(NotImplemented, "{operation} not implemented"));
         };
         if let Some((name, value)) = unsupported::header(request.headers()) {
@@ -108,7 +121,7 @@ impl S3Access for Keys {
         let addressed = request.extensions_mut().get::<Addressed>().cloned();
         let account = self.account(&key, addressed).await?;
         let caller = Caller { key, account };
-        caller.require(bucket.as_deref().filter(|_| on == On::Bucket), action)?;
+        caller.require(bucket.as_deref().filter(|_| on == rights::On::Bucket), right)?;
         if let Some(known) = request.extensions_mut().get::<Arc<Known>>() {
             let _ = known.caller.set(caller.clone());
             let _ = known.operation.set(operation);

@@ -11,7 +11,7 @@ use s3s::service::S3Service;
 use s3s::{Body, S3Error};
 use uuid::Uuid;
 
-use crate::access::Known;
+use crate::access::{Client, Known};
 use crate::host::{self, Addressed};
 use crate::integrity::{Check, Verdict};
 use crate::linger::{Asked, Upload};
@@ -51,7 +51,8 @@ impl Front {
     }
 
     /// Answers a request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn handle(&self, mut request: Request<Incoming>, client: Client) -> Response<Body> {
+        request.extensions_mut().insert(client);
         let began = Instant::now();
         let id = Uuid::new_v4().simple().to_string();
         let head = self.head(&request);
@@ -76,7 +77,7 @@ impl Front {
             // Never the query: a presigned URL's is as good as its key.
             path = head.path,
             operation = known.operation.get().map(String::as_str).unwrap_or_default(),
-            token = known.caller.get().map(|caller| caller.key.principal.token_id.as_str()).unwrap_or_default(),
+            token = known.caller.get().map(|caller| caller.key.principal.token.id.as_str()).unwrap_or_default(),
             status = response.status().as_u16(),
             us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
         );

@@ -1,6 +1,6 @@
 //! What each operation needs to be allowed.
 
-use hearth_store::R2Action;
+use hearth_model::{Area, Right};
 
 /// On what an operation acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) enum On {
 }
 
 /// The right that an operation of S3's needs; None for one that R2 does not have.
-pub(crate) fn needed(operation: &str) -> Option<(R2Action, On)> {
+pub(crate) fn needed(operation: &str) -> Option<(Right, On)> {
     Some(match operation {
         "GetObject"
         | "HeadObject"
@@ -21,7 +21,7 @@ pub(crate) fn needed(operation: &str) -> Option<(R2Action, On)> {
         | "HeadBucket"
         | "GetBucketLocation"
         | "ListParts"
-        | "ListMultipartUploads" => (R2Action::ReadItems, On::Bucket),
+        | "ListMultipartUploads" => (Area::R2Items.read(), On::Bucket),
         "PutObject"
         | "CopyObject"
         | "DeleteObject"
@@ -30,14 +30,14 @@ pub(crate) fn needed(operation: &str) -> Option<(R2Action, On)> {
         | "UploadPart"
         | "UploadPartCopy"
         | "CompleteMultipartUpload"
-        | "AbortMultipartUpload" => (R2Action::WriteItems, On::Bucket),
-        "GetBucketCors" | "GetBucketLifecycleConfiguration" => (R2Action::ReadStorage, On::Bucket),
+        | "AbortMultipartUpload" => (Area::R2Items.write(), On::Bucket),
+        "GetBucketCors" | "GetBucketLifecycleConfiguration" => (Area::R2Storage.read(), On::Bucket),
         "PutBucketCors"
         | "DeleteBucketCors"
         | "PutBucketLifecycleConfiguration"
-        | "DeleteBucketLifecycle" => (R2Action::WriteStorage, On::Bucket),
-        "ListBuckets" => (R2Action::ReadStorage, On::Account),
-        "CreateBucket" | "DeleteBucket" => (R2Action::WriteStorage, On::Account),
+        | "DeleteBucketLifecycle" => (Area::R2Storage.write(), On::Bucket),
+        "ListBuckets" => (Area::R2Storage.read(), On::Account),
+        "CreateBucket" | "DeleteBucket" => (Area::R2Storage.write(), On::Account),
         _ => return None,
     })
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Keys;
+use crate::access::{Client, Keys};
 use crate::config::Config;
 use crate::front::Front;
 use crate::host::Names;
@@ -97,9 +97,10 @@ impl Endpoint {
         builder: Arc<auto::Builder<TokioExecutor>>,
         shutdown: CancellationToken,
     ) {
+        let client = Client(stream.peer_addr().ok().map(|peer| peer.ip()));
         let service = service_fn(|request| {
             let this = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(this.front.handle(request).await) }
+            async move { Ok::<_, Infallible>(this.front.handle(request, client).await) }
         });
         let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
         // A failed connection is the client's affair: it has been answered or is gone.

@@ -28,7 +28,6 @@ mod members;
 mod objects;
 mod page;
 mod passkeys;
-mod policies;
 mod projects;
 mod providers;
 mod published;
@@ -62,7 +61,6 @@ pub use members::Membership;
 pub use objects::{Borrowed, OwnedNamespace};
 pub use page::{Listing, Page};
 pub use passkeys::Passkey;
-pub use policies::{R2Action, R2Permission, R2Policy, R2Resource};
 pub use projects::{ProjectFile, ProjectSecret};
 pub use providers::{Provider, ProviderWrite};
 pub use resources::{Resource, ResourceKind};
@@ -70,7 +68,9 @@ pub use routes::{Route, RouteSpec};
 pub use schedules::{Schedule, ScheduledRun};
 pub use sessions::{Begun, Session, Signed};
 pub use store::Store;
-pub use tokens::{Bootstrap, CreatedToken, Principal, S3Key, Scope, Token, Validity};
+pub use tokens::{
+    Bootstrap, Condition, CreatedToken, Principal, RequestIp, S3Key, Shown, Token, TokenOwner, TokenTerms, Validity,
+};
 pub use users::{User, UserChanges};
 pub use versions::{Inserted, NewModule, NewVersion, Origin, SecretChange};
 pub use worker_tokens::WorkerToken;

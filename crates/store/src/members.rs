@@ -64,6 +64,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.inner.tokens.forget();
         Ok((membership, user))
     }
 
@@ -119,7 +120,9 @@ impl Store {
         if done.rows_affected() == 0 {
             return Err(StoreError::not_found(Entity::Membership, id));
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.inner.tokens.forget();
+        Ok(())
     }
 
     /// Ends a membership.
@@ -135,8 +138,18 @@ impl Store {
             .bind(id.as_str())
             .execute(&mut *transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.inner.tokens.forget();
+        Ok(())
     }
+}
+
+/// What a person is, in which accounts; by the accounts' names.
+pub(crate) async fn roles(connection: &mut SqliteConnection, user: &UserId) -> Result<Vec<(AccountId, Role)>> {
+    let sql = "SELECT m.account, m.role FROM memberships m JOIN accounts a ON a.id = m.account
+               WHERE m.user = ? ORDER BY a.name";
+    let found = sqlx::query(sql).bind(user.as_str()).fetch_all(connection).await?;
+    found.iter().map(|row| Ok((rows::parsed(row, "account")?, rows::parsed(row, "role")?))).collect()
 }
 
 async fn role_of(connection: &mut SqliteConnection, account: &AccountId, id: &MembershipId) -> Result<Role> {

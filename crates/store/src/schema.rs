@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0003_token_policies.sql"),
@@ -18,6 +18,7 @@ const STEPS: [&str; 12] = [
     include_str!("../migrations/0010_people.sql"),
     include_str!("../migrations/0011_signin.sql"),
     include_str!("../migrations/0012_quotas.sql"),
+    include_str!("../migrations/0013_tokens.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with
@@ -94,5 +95,64 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn tokens_keep_what_they_were_good_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let options =
+            SqliteConnectOptions::new().filename(folder.path().join("a.db")).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        for step in &STEPS[..12] {
+            sqlx::raw_sql(*step).execute(&mut connection).await.unwrap();
+        }
+        sqlx::raw_sql(
+            r#"INSERT INTO tokens (id, name, email, hash, accounts, is_admin, created_on, policies) VALUES
+             ('admin', 'a', 'e', x'00', NULL, 1, 1, NULL),
+             ('whole', 'b', 'e', x'01', '["aa","bb"]', 0, 1, NULL),
+             ('r2', 'c', 'e', x'02', NULL, 0, 1, '[
+                {"id":"p","resources":[{"account":"aa"},{"bucket":{"account":"bb","bucket":"b-1"}}],
+                 "permissions":["storage_write","item_read"]},
+                {"id":"q","resources":[{"bucket":{"account":"aa","bucket":"x"}}],
+                 "permissions":["storage_read","item_write"]}]');
+             PRAGMA user_version = 12;"#,
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        migrate(&mut connection).await.unwrap();
+        let mut policies = async |id: &str| -> Option<Vec<hearth_model::Policy>> {
+            let found: Option<String> = sqlx::query_scalar("SELECT policies FROM tokens WHERE id = ?")
+                .bind(id.to_owned())
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            found.map(|text| serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+        };
+        assert_eq!(policies("admin").await, None);
+        let (aa, bb) = ("aa".parse().unwrap(), "bb".parse().unwrap());
+        let whole = policies("whole").await.unwrap();
+        let (of_aa, of_bb) =
+            (hearth_model::Policy::whole_account(&aa), hearth_model::Policy::whole_account(&bb));
+        for (index, policy) in whole.iter().enumerate() {
+            assert_eq!(policy.permissions, of_aa[index].permissions);
+            let resources = [of_aa[index].resources[0].clone(), of_bb[index].resources[0].clone()];
+            assert_eq!(policy.resources, resources);
+        }
+        assert_eq!(whole.len(), of_aa.len());
+        let bucket = |account: &hearth_model::AccountId, name: &str| {
+            let thing = hearth_model::Thing {
+                account: account.clone(),
+                kind: hearth_model::ThingKind::Bucket,
+                id: name.to_owned(),
+            };
+            hearth_model::Target::Thing(thing)
+        };
+        let r2 = policies("r2").await.unwrap();
+        assert_eq!(r2[0].resources, [hearth_model::Target::Account(aa.clone()), bucket(&bb, "b-1")]);
+        assert_eq!(r2[1].resources, [bucket(&aa, "x")]);
+        let rights = |index: usize| -> Vec<String> { r2[index].permissions.iter().map(ToString::to_string).collect() };
+        assert_eq!(rights(0), ["r2_storage.write", "r2_items.read"]);
+        assert_eq!(rights(1), ["r2_storage.read", "r2_items.write"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::blobs::Blobs;
 use crate::cache::ByteLru;
 use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
-use crate::tokens::KeyCache;
+use crate::tokens::Known;
 use crate::{Result, StoreError, credentials, folder, projects, providers, rows, schema};
 
 pub(crate) const DATABASE: &str = "hearth.db";
@@ -40,8 +40,8 @@ pub(crate) struct Inner {
     pub(crate) key_file: PathBuf,
     keys: RwLock<Arc<Keyring>>,
     caches: Mutex<Caches>,
-    pub(crate) s3_keys: KeyCache,
     pub(crate) default_quotas: RwLock<Quotas>,
+    pub(crate) tokens: Known,
     _lock: File,
 }
 
@@ -96,8 +96,8 @@ impl Store {
             key_file,
             keys: RwLock::new(Arc::new(keys)),
             caches: Mutex::new(caches),
-            s3_keys: KeyCache::default(),
             default_quotas: RwLock::default(),
+            tokens: Known::default(),
             _lock: lock,
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -27,6 +27,8 @@ pub struct User {
     pub created_on: Timestamp,
     /// When something of this changed last.
     pub modified_on: Timestamp,
+    /// When they, or a token of theirs, called last, to a quarter of an hour; None: nobody has seen them yet.
+    pub last_seen_on: Option<Timestamp>,
 }
 
 /// What changes of a person; None stays.
@@ -106,6 +108,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.inner.tokens.forget();
         Ok(after)
     }
 
@@ -128,7 +131,9 @@ impl Store {
             crate::members::keep_an_owner(&mut transaction, &membership).await?;
         }
         sqlx::query("DELETE FROM users WHERE id = ?").bind(id.as_str()).execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.inner.tokens.forget();
+        Ok(())
     }
 }
 
@@ -169,6 +174,7 @@ pub(crate) async fn insert(
         suspended: false,
         created_on: now,
         modified_on: now,
+        last_seen_on: None,
     };
     let sql =
         "INSERT INTO users (id, email, name, is_operator, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)";
@@ -236,6 +242,7 @@ pub(crate) fn user_of(row: &SqliteRow) -> Result<User> {
         suspended: rows::flag(row, "suspended")?,
         created_on: rows::time(row, "created_on")?,
         modified_on: rows::time(row, "modified_on")?,
+        last_seen_on: rows::time_option(row, "last_seen_on")?,
     })
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::{Entity, Listing, Page, Result, Scope, Store, StoreError, ZoneId, accounts, rows};
+use crate::{Entity, Listing, Page, Result, Store, StoreError, ZoneId, accounts, rows};
 
 /// A zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +21,14 @@ pub struct Zone {
 }
 
 impl Store {
-    /// The zones of the accounts in `scope`, by name; with `name` only that one.
-    pub async fn zones(&self, scope: &Scope, name: Option<&Hostname>, page: Page) -> Result<Listing<Zone>> {
-        let accounts = match scope {
-            Scope::Installation => None,
-            Scope::Accounts(accounts) => Some(rows::to_json(accounts)?),
-            Scope::R2(_) => Some(rows::to_json(&[(); 0])?),
-        };
+    /// The zones of these accounts, by name; None: of all. With `name` only that one.
+    pub async fn zones(
+        &self,
+        accounts: Option<&[AccountId]>,
+        name: Option<&Hostname>,
+        page: Page,
+    ) -> Result<Listing<Zone>> {
+        let accounts = accounts.map(|accounts| rows::to_json(&accounts)).transpose()?;
         let mut connection = self.read().await?;
         let (limit, offset) = page.bounds();
         let all = sqlx::query(

@@ -2,8 +2,10 @@
 
 mod support;
 
-use hearth_model::Dialect;
-use hearth_store::{Entity, NewWorker, Page, Scope, Store, StoreError, WorkerChanges};
+use hearth_model::{AccountId, Dialect, Policy};
+use hearth_store::{
+    Entity, NewWorker, Page, Store, StoreError, TokenOwner, TokenTerms, WorkerChanges,
+};
 use support::{ADMIN, Fixture};
 
 #[tokio::test]
@@ -17,8 +19,8 @@ async fn the_first_start_generates_one_admin_token_and_shows_it_once() {
     assert!(again.generated_token.is_none());
     assert_eq!(again.account, first.account);
     assert_eq!(first.account.host_label(), None);
-    let principal = store.authenticate(&token).await.unwrap().unwrap();
-    assert_eq!(principal.scope, Scope::Installation);
+    let principal = store.authenticate(&token, None).await.unwrap().good().unwrap();
+    assert!(principal.grants.is_everything());
 }
 
 #[tokio::test]
@@ -26,9 +28,9 @@ async fn a_given_admin_token_takes_the_place_of_the_one_before() {
     let fixture = Fixture::new().await;
     let given = "another-admin-token";
     assert!(fixture.store.bootstrap(Some(given)).await.unwrap().generated_token.is_none());
-    assert!(fixture.store.authenticate(given).await.unwrap().is_some());
-    assert!(fixture.store.authenticate(ADMIN).await.unwrap().is_none());
-    assert_eq!(fixture.store.tokens().await.unwrap().len(), 1);
+    assert!(fixture.store.authenticate(given, None).await.unwrap().good().is_some());
+    assert!(fixture.store.authenticate(ADMIN, None).await.unwrap().good().is_none());
+    assert_eq!(fixture.store.tokens(&TokenOwner::Installation).await.unwrap().len(), 1);
     let short = fixture.store.bootstrap(Some("short")).await;
     assert!(matches!(short, Err(StoreError::Invalid { what: Entity::Token, .. })));
 }
@@ -37,25 +39,30 @@ async fn a_given_admin_token_takes_the_place_of_the_one_before() {
 async fn tokens_work_until_they_are_revoked_and_are_not_stored() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
-    let scope = Scope::Accounts(vec![fixture.account.clone()]);
-    let created = store.create_token("ci", "ci@example.com", scope.clone()).await.unwrap();
-    let principal = store.authenticate(&created.text).await.unwrap().unwrap();
-    assert_eq!((principal.token_id, principal.scope.clone()), (created.token.id.clone(), scope));
-    assert!(principal.scope.allows(&fixture.account));
-    assert!(!principal.scope.allows(&hearth_model::AccountId::random()));
+    let terms = |account: &AccountId| TokenTerms {
+        name: "ci".to_owned(),
+        policies: Policy::whole_account(account),
+        ..TokenTerms::default()
+    };
+    let owner = TokenOwner::Account(fixture.account.clone());
+    let created = store.create_token("ci@example.com", owner.clone(), terms(&fixture.account)).await.unwrap();
+    let principal = store.authenticate(&created.text, None).await.unwrap().good().unwrap();
+    assert_eq!(principal.token.id, created.token.id);
+    assert!(principal.grants.knows(&fixture.account) && !principal.grants.is_everything());
+    assert!(!principal.grants.knows(&AccountId::random()));
     for wrong in ["", "x", &created.text[1..], &created.text.to_lowercase()] {
-        assert!(store.authenticate(wrong).await.unwrap().is_none(), "{wrong}");
+        assert!(store.authenticate(wrong, None).await.unwrap().good().is_none(), "{wrong}");
     }
-    assert_eq!(store.tokens().await.unwrap()[1], created.token);
+    assert_eq!(store.tokens(&owner).await.unwrap()[0].id, created.token.id);
     for file in ["hearth.db", "hearth.db-wal"] {
         let bytes = std::fs::read(fixture.folder.path().join(file)).unwrap_or_default();
         assert!(!bytes.windows(created.text.len()).any(|window| window == created.text.as_bytes()), "{file}");
     }
     store.revoke_token(&created.token.id).await.unwrap();
-    assert!(store.authenticate(&created.text).await.unwrap().is_none());
+    assert!(store.authenticate(&created.text, None).await.unwrap().good().is_none());
     assert!(store.revoke_token(&created.token.id).await.unwrap_err().is_not_found(Entity::Token));
-    let nowhere = Scope::Accounts(vec![hearth_model::AccountId::random()]);
-    assert!(store.create_token("x", "x", nowhere).await.is_err_and(|e| e.is_not_found(Entity::Account)));
+    let nowhere = store.create_token("x", TokenOwner::Installation, terms(&AccountId::random())).await;
+    assert!(nowhere.is_err_and(|e| e.is_not_found(Entity::Account)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod support;
 
 use hearth_model::{Hostname, RoutePattern};
 use hearth_store::{
-    DomainFilter, DomainSpec, DomainWrite, Entity, Page, RouteSpec, Scope, StoreError, ZoneId,
+    DomainFilter, DomainSpec, DomainWrite, Entity, Page, RouteSpec, StoreError, ZoneId,
 };
 use support::{Fixture, modules, new_version};
 
@@ -53,11 +53,11 @@ async fn the_longest_zone_has_the_host() {
     assert_eq!(zone_of("www.example.com").await, Some(outer.id.clone()));
     assert_eq!(zone_of("notexample.com").await, None);
     assert!(store.create_zone(&fixture.account, &host("Example.com")).await.is_err());
-    let named = store.zones(&Scope::Installation, Some(&outer.name), Page::ALL).await.unwrap();
+    let named = store.zones(None, Some(&outer.name), Page::ALL).await.unwrap();
     assert_eq!((named.items, named.total), (vec![outer.clone()], 1));
-    let nobody = Scope::Accounts(vec![hearth_model::AccountId::random()]);
-    assert!(store.zones(&nobody, None, Page::ALL).await.unwrap().items.is_empty());
-    let second = store.zones(&Scope::Installation, None, Page::numbered(2, 1)).await.unwrap();
+    let nobody = [hearth_model::AccountId::random()];
+    assert!(store.zones(Some(&nobody), None, Page::ALL).await.unwrap().items.is_empty());
+    let second = store.zones(None, None, Page::numbered(2, 1)).await.unwrap();
     assert_eq!((second.items, second.total), (vec![outer.clone()], 2));
     assert_eq!(store.zone(&outer.id).await.unwrap(), outer);
     store.delete_zone(&outer.id).await.unwrap();

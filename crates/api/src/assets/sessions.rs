@@ -107,8 +107,8 @@ impl Assets {
         const MANY: &str = "/client/v4/accounts/{account}/workers/assets/upload";
         const ONE: &str = "/client/v4/accounts/{account}/workers/assets/upload/{hash}";
         vec![
-            Operation::new(Method::POST, MANY, upload::bulk, self),
-            Operation::new(Method::POST, ONE, upload::single, self),
+            Operation::new(Method::POST, MANY, upload::bulk, self).without_token(),
+            Operation::new(Method::POST, ONE, upload::single, self).without_token(),
         ]
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::extract::State;
 use axum::response::Response;
-use hearth_model::AccountId;
+use hearth_model::{AccountId, Area, On};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -159,7 +159,7 @@ async fn post(
     let mut viewer: Map<String, Value> = Map::new();
     for asked in accounts {
         let account: AccountId = match asked.tag.parse() {
-            Ok(account) if caller.scope.allows(&account) => account,
+            Ok(account) if caller.grants.allows(Area::Analytics.read(), On::Account(&account)) => account,
             _ => return Ok(refused(StatusCode::FORBIDDEN, "not authorized for that account")),
         };
         let mut answers = Map::new();

@@ -1,6 +1,5 @@
 //! `wrangler whoami` and the choice of an account.
 
-use hearth_store::Scope;
 use http::Method;
 use serde_json::json;
 
@@ -25,8 +24,7 @@ async fn whoami_finds_token_user_accounts_and_memberships() {
 async fn a_token_sees_its_own_accounts() {
     let hearth = Hearth::start().await;
     let other = hearth.store.create_account("other").await.unwrap();
-    let scope = Scope::Accounts(vec![other.id.clone()]);
-    let token = hearth.store.create_token("t", "t@example.com", scope).await.unwrap().text;
+    let token = hearth.token_of(&other.id).await;
     let seen = hearth.call_as(&token, Method::GET, "accounts", "").await;
     assert_eq!(seen.result().as_array().unwrap().len(), 1);
     assert_eq!(seen.result()[0]["id"], other.id.as_str());

@@ -9,9 +9,11 @@ use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use hearth_api::{Api, ApiConfig, Assets, Change, Runtime, Used, plain_router, router};
 use hearth_assets::Contents;
-use hearth_model::{AccountId, BindingKind, Exports, Launch, ProbeError, Probed};
+use hearth_model::{
+    AccountId, Area, AreaScope, BindingKind, Exports, Launch, Policy, ProbeError, Probed, Role, Target,
+};
 use hearth_space::Space;
-use hearth_store::Store;
+use hearth_store::{Store, TokenOwner, TokenTerms, UserId};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -177,6 +179,34 @@ impl Hearth {
     pub fn end_sessions(&self) {
         let metadata = rusqlite::Connection::open(self.folder.path().join("hearth.db")).unwrap();
         metadata.execute("UPDATE asset_sessions SET expires_on = 0", ()).unwrap();
+    }
+
+    /// A token of an account that may do everything in it.
+    pub async fn token_of(&self, account: &AccountId) -> String {
+        self.token_with(TokenOwner::Account(account.clone()), Policy::whole_account(account)).await
+    }
+
+    /// A token with these policies.
+    pub async fn token_with(&self, owner: TokenOwner, policies: Vec<Policy>) -> String {
+        let terms = TokenTerms { name: "t".to_owned(), policies, ..TokenTerms::default() };
+        self.store.create_token("t@example.com", owner, terms).await.unwrap().text
+    }
+
+    /// A person who is that in the account, by a token that may do all that they may.
+    pub async fn person(&self, email: &str, role: Role) -> (UserId, String) {
+        let account = self.account.parse().unwrap();
+        let (_, user) = self.store.add_member(&account, email, role).await.unwrap();
+        let all = |scope, target| {
+            let given = |area: &Area| area.scope() == scope;
+            let permissions = Area::ALL.into_iter().filter(given).map(Area::write).collect();
+            Policy { id: "p".to_owned(), resources: vec![target], permissions }
+        };
+        let policies = vec![
+            all(AreaScope::Account, Target::Accounts),
+            all(AreaScope::Zone, Target::Zones),
+            all(AreaScope::User, Target::User(user.id.to_string())),
+        ];
+        (user.id.clone(), self.token_with(TokenOwner::User(user.id), policies).await)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

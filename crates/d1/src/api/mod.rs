@@ -109,8 +109,10 @@ impl Endpoints {
     /// direction, for a time.
     pub fn signed(&self) -> Vec<Operation> {
         vec![
-            Operation::new(Method::PUT, signature::UPLOAD, transfers::upload, self).with_body_limit(None),
-            Operation::new(Method::GET, signature::DOWNLOAD, transfers::download, self),
+            Operation::new(Method::PUT, signature::UPLOAD, transfers::upload, self)
+                .with_body_limit(None)
+                .without_token(),
+            Operation::new(Method::GET, signature::DOWNLOAD, transfers::download, self).without_token(),
         ]
     }
 

@@ -15,6 +15,7 @@ use hearth_store::Worker;
 use http::Method;
 
 use crate::Processes;
+use crate::session::refused_as;
 
 pub use describe::describe;
 
@@ -33,12 +34,6 @@ struct State {
     processes: Arc<dyn Processes>,
 }
 
-impl AsRef<Api> for State {
-    fn as_ref(&self) -> &Api {
-        &self.api
-    }
-}
-
 /// The dialect's operations, with whole paths.
 pub fn operations(api: Api, processes: Arc<dyn Processes>) -> Vec<Operation> {
     const FUNCTION: &str = "/api/deploy/{name}";
@@ -51,5 +46,6 @@ pub fn operations(api: Api, processes: Arc<dyn Processes>) -> Vec<Operation> {
         Operation::new(Method::POST, "/api/rollback/{name}", api::rollback, state),
         Operation::new(Method::POST, "/api/stop/{name}", api::stop, state),
     ];
-    all.into_iter().map(Operation::to_its_end).collect()
+    let refused = |operation: Operation| operation.to_its_end().refused_as(refused_as::<view::Deploying>);
+    all.into_iter().map(refused).collect()
 }

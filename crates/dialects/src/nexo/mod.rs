@@ -20,6 +20,7 @@ use http::Method;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::Processes;
+use crate::session::refused_as;
 pub use describe::describe;
 use routes::Routes;
 use stats::Tally;
@@ -50,12 +51,6 @@ struct Inner {
     changing: Mutex<()>,
     places: Arc<Semaphore>,
     tally: Tally,
-}
-
-impl AsRef<Api> for Nexo {
-    fn as_ref(&self) -> &Api {
-        &self.0.api
-    }
 }
 
 impl Nexo {
@@ -93,6 +88,7 @@ impl Nexo {
             Operation::new(Method::POST, "/api/functions/{id}/invoke", api::invoke, self),
             Operation::new(Method::GET, "/api/functions/{id}/stats", api::stats_of, self),
         ];
-        all.into_iter().map(Operation::to_its_end).collect()
+        let refused = |operation: Operation| operation.to_its_end().refused_as(refused_as::<view::Nexoing>);
+        all.into_iter().map(refused).collect()
     }
 }

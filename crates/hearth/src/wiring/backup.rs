@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use hearth_analytics::Analytics;
-use hearth_api::{ApiError, Caller, Operation};
+use hearth_api::{ApiError, Operation};
 use hearth_assets::Contents;
 use hearth_audit::Log;
 use hearth_d1::D1;
@@ -93,8 +93,7 @@ impl Backup {
 }
 
 /// `GET installation/backup`: the archive, as long as it takes.
-async fn get(State(backup): State<Backup>, caller: Caller) -> Result<Response, ApiError> {
-    caller.require_installation()?;
+async fn get(State(backup): State<Backup>) -> Result<Response, ApiError> {
     let manifest = Manifest::now();
     let folder = backup.snapshot().await.map_err(|error| ApiError::internal(format!("{error:#}")))?;
     let (pieces, mut waiting) = mpsc::channel(PIECES);

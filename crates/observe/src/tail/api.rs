@@ -1,13 +1,11 @@
 //! `workers/scripts/:worker/tails`, the same of a deployment of Pages, and `workers/tails/by-consumer/:worker` (wrangler-api.md 3 and 10).
 
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use axum::extract::{FromRequestParts, State};
-use hearth_api::{Api, ApiError, InAccount, Json, Operation, Params, Reply, code};
+use axum::extract::State;
+use hearth_api::{Api, ApiError, CallFrom, InAccount, Json, Operation, Params, Reply, code};
 use hearth_store::{Account, Entity, Worker};
-use http::request::Parts;
 use http::{HeaderMap, Method, header};
 use jiff::Timestamp;
 use rand::RngCore;
@@ -21,21 +19,6 @@ use crate::hub::Hub;
 
 /// Ours: Cloudflare's number for it is not known.
 const TOO_MANY_TAILS: u32 = 10502;
-
-/// The address of whoever makes a call; an extension of the request. Without one `self` stands for nobody.
-#[derive(Debug, Clone, Copy)]
-pub struct CallerIp(pub IpAddr);
-
-/// The caller's address, if it is known.
-struct From(Option<IpAddr>);
-
-impl<S: Sync> FromRequestParts<S> for From {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get::<CallerIp>().map(|ip| ip.0)))
-    }
-}
 
 #[derive(Clone)]
 struct Calls {
@@ -86,7 +69,7 @@ async fn create(
     State(calls): State<Calls>,
     InAccount(account): InAccount,
     params: Params,
-    From(caller): From,
+    CallFrom(caller): CallFrom,
     headers: HeaderMap,
     Json(wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {
@@ -99,7 +82,7 @@ async fn create_of_deployment(
     State(calls): State<Calls>,
     InAccount(account): InAccount,
     params: Params,
-    From(caller): From,
+    CallFrom(caller): CallFrom,
     headers: HeaderMap,
     Json(mut wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {

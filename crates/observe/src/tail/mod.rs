@@ -12,7 +12,6 @@ mod registry;
 mod socket;
 mod viewer;
 
-pub use api::CallerIp;
 pub(crate) use registry::Tails;
 pub use socket::connections;
 pub(crate) use viewer::Viewer;

@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(90);
 
 /// The addresses of tails, for the control host. They need no token: each holds an id that only who made the tail knows.
 pub fn connections(hub: &Hub) -> Operation {
-    Operation::new(Method::GET, "/tail/{id}", connect, hub)
+    Operation::new(Method::GET, "/tail/{id}", connect, hub).without_token()
 }
 
 async fn connect(State(hub): State<Hub>, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Response {

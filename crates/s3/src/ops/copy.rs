@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth_r2::store::{Bucket, CopyOptions, GetOptions, Range};
-use hearth_store::R2Action;
+use hearth_model::Area;
 use s3s::dto::{
     self, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag,
     MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,
@@ -169,7 +169,7 @@ fn source(this: &Operations, caller: &Caller, source: &CopySource) -> S3Result<(
         return Err(s3_error!(NotImplemented, "Copies from access points are not implemented."));
     };
     no_version(version_id.as_deref())?;
-    caller.require(Some(bucket), R2Action::ReadItems)?;
+    caller.require(Some(bucket), Area::R2Items.read())?;
     Ok((this.r2.bucket(&caller.account, bucket).map_err(error::of)?, key.to_string()))
 }
 

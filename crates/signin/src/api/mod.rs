@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::IntoResponse;
 use hearth_api::session::{Peer, is_foreign_page, secret};
-use hearth_api::{Api, Json, Operation};
+use hearth_api::{Api, ApiError, Json, Operation, Params};
 use hearth_store::{Begun, Session, Signed, Store, User, UserId};
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
@@ -92,7 +93,8 @@ impl Signin {
     pub fn operations(&self) -> Vec<Operation> {
         let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
         let (patch, delete) = (Method::PATCH, Method::DELETE);
-        vec![
+        // What is a person's own asks for a session, and for more than that.
+        let own = vec![
             Operation::new(get.clone(), "/api/session/methods", session::methods, self),
             Operation::new(get.clone(), "/api/session", session::show, self),
             Operation::new(post.clone(), "/api/session", session::by_password, self),
@@ -117,6 +119,8 @@ impl Signin {
             Operation::new(post.clone(), "/api/account/passkeys/options", passkeys::creation_options, self),
             Operation::new(post.clone(), "/api/account/passkeys", passkeys::add, self),
             Operation::new(delete.clone(), "/api/account/passkeys/{passkey}", passkeys::remove, self),
+        ];
+        let operators = vec![
             Operation::new(get.clone(), "/api/users", users::list, self),
             Operation::new(post.clone(), "/api/users", users::create, self),
             Operation::new(get.clone(), "/api/signin/providers", providers::list, self),
@@ -126,7 +130,10 @@ impl Signin {
             Operation::new(delete, "/api/users/{user}", users::remove, self),
             Operation::new(post.clone(), "/api/users/{user}/invitation", users::invite, self),
             Operation::new(post, "/api/users/{user}/reset", users::reset, self),
-        ]
+        ];
+        let refused = |error: &ApiError, _: &Params| Refusal::from(error.clone()).into_response();
+        let own = own.into_iter().map(Operation::without_token);
+        own.chain(operators.into_iter().map(|operation| operation.refused_as(refused))).collect()
     }
 
     fn api(&self) -> &Api {
@@ -283,18 +290,6 @@ impl Own {
 fn confirm() -> Refusal {
     let text = "It is a while ago that you signed in: say your `password` again, or sign in anew.";
     Refusal::new(http::StatusCode::FORBIDDEN, "confirm", text)
-}
-
-/// Somebody who answers for the installation.
-struct Operator;
-
-impl FromRequestParts<Signin> for Operator {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, signin: &Signin) -> Result<Self, Refusal> {
-        signin.api().caller(&parts.headers).await?.require_installation()?;
-        Ok(Self)
-    }
 }
 
 /// A JSON body.

@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, Operator, Signin, Visitor};
+use super::{Body, Signin, Visitor};
 use crate::error::Refusal;
 use crate::oidc::Settings;
 use crate::oidc::settings::{MOST, is_id};
@@ -18,7 +18,6 @@ use crate::oidc::settings::{MOST, is_id};
 pub async fn list(
     State(signin): State<Signin>,
     visitor: Visitor,
-    _: Operator,
 ) -> Result<Json<Value>, Refusal> {
     let all = signin.store().providers().await?;
     let shown = all.into_iter().map(|provider| {
@@ -48,7 +47,6 @@ struct One {
 /// `PUT /api/signin/providers`: all of them.
 pub async fn replace(
     State(signin): State<Signin>,
-    _: Operator,
     Body(All { providers }): Body<All>,
 ) -> Result<StatusCode, Refusal> {
     if providers.len() > MOST {

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use hearth_api::Params;
 use hearth_api::session::{Peer, is_foreign_page, secret};
 use hearth_store::{SessionId, Signed, User};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -28,13 +29,14 @@ pub async fn methods(State(signin): State<Signin>, headers: HeaderMap) -> Result
 }
 
 /// `GET /api/session`: who calls, by whatever they show.
-pub async fn show(State(signin): State<Signin>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    let caller = signin.api().caller(&headers).await?;
+pub async fn show(State(signin): State<Signin>, parts: Parts) -> Result<Json<Value>, Refusal> {
+    let caller = signin.api().caller(&parts).await?;
+    let headers = parts.headers;
     let shows_token = headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-auth-key");
     if !shows_token && let Some(session) = hearth_api::session::session(signin.api(), &headers).await? {
         return Ok(Json(signin.describe(&session, &caller).await?));
     }
-    let kind = if caller.token_id.is_some() { "token" } else { "dev" };
+    let kind = if caller.token().is_some() { "token" } else { "dev" };
     let memberships = signin.memberships(None, &caller).await?;
     Ok(Json(json!({"kind": kind, "user": null, "memberships": memberships, "expires_on": null})))
 }
@@ -142,12 +144,12 @@ pub async fn by_token(
     Body(ShownToken { token }): Body<ShownToken>,
 ) -> Result<Response, Refusal> {
     let attempt = signin.attempt(visitor.peer.ip, None)?;
-    let principal = signin.store().authenticate(token.trim()).await?;
+    let shown = signin.store().authenticate(token.trim(), Some(visitor.peer.ip)).await?;
     let text = "The token is none, or is not good now.";
     let wrong = || Refusal::new(StatusCode::UNAUTHORIZED, "wrong_credentials", text);
-    let principal = principal.ok_or_else(wrong)?;
+    let principal = shown.good().ok_or_else(wrong)?;
     attempt.forgive();
-    let (session, secret) = signin.begin(Signed::Token(principal.token_id), &visitor, Vec::new()).await?;
+    let (session, secret) = signin.begin(Signed::Token(principal.token.id), &visitor, Vec::new()).await?;
     signin.signed_in(&session, &secret, visitor.peer).await
 }
 

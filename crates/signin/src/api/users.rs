@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, Operator, Signin, Visitor, view};
+use super::{Body, Signin, Visitor, view};
 use crate::error::Refusal;
 
 /// People of a page where the caller does not say.
@@ -20,7 +20,7 @@ const PER_PAGE: u64 = 100;
 const INVITATION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// `GET /api/users`.
-pub async fn list(State(signin): State<Signin>, _: Operator, query: Query) -> Result<Json<Value>, Refusal> {
+pub async fn list(State(signin): State<Signin>, query: Query) -> Result<Json<Value>, Refusal> {
     let window = PageQuery::from_query(&query).window(PER_PAGE);
     let found = signin.store().users(store_page(&window)).await?;
     let ids: Vec<UserId> = found.items.iter().map(|user| user.id.clone()).collect();
@@ -51,7 +51,6 @@ pub struct NewMembership {
 /// `POST /api/users`.
 pub async fn create(
     State(signin): State<Signin>,
-    _: Operator,
     Body(new): Body<NewUser>,
 ) -> Result<Response, Refusal> {
     let mut places: Vec<(AccountId, Role)> = Vec::with_capacity(new.memberships.len());
@@ -71,7 +70,7 @@ pub async fn create(
 }
 
 /// `GET /api/users/:user`.
-pub async fn show(State(signin): State<Signin>, _: Operator, params: Params) -> Result<Json<Value>, Refusal> {
+pub async fn show(State(signin): State<Signin>, params: Params) -> Result<Json<Value>, Refusal> {
     let user = signin.store().user(&id_of(&params)?).await?;
     shown(&signin, &user).await
 }
@@ -86,7 +85,6 @@ pub struct Changes {
 /// `PATCH /api/users/:user`.
 pub async fn change(
     State(signin): State<Signin>,
-    _: Operator,
     params: Params,
     Body(Changes { name, is_operator, suspended }): Body<Changes>,
 ) -> Result<Json<Value>, Refusal> {
@@ -98,7 +96,6 @@ pub async fn change(
 /// `DELETE /api/users/:user`.
 pub async fn remove(
     State(signin): State<Signin>,
-    _: Operator,
     params: Params,
 ) -> Result<StatusCode, Refusal> {
     signin.store().delete_user(&id_of(&params)?).await?;
@@ -109,7 +106,6 @@ pub async fn remove(
 pub async fn invite(
     State(signin): State<Signin>,
     visitor: Visitor,
-    _: Operator,
     params: Params,
 ) -> Result<Json<Value>, Refusal> {
     let user = signin.store().user(&id_of(&params)?).await?;
@@ -120,7 +116,6 @@ pub async fn invite(
 pub async fn reset(
     State(signin): State<Signin>,
     visitor: Visitor,
-    _: Operator,
     params: Params,
 ) -> Result<Json<Value>, Refusal> {
     let user = signin.store().user(&id_of(&params)?).await?;

@@ -89,9 +89,10 @@ impl Signin {
             return Ok(own.iter().map(|(membership, account)| view(account, membership.role)).collect());
         }
         let mut accounts = Vec::new();
-        for id in caller.scope.accounts().unwrap_or_default() {
+        for id in caller.grants.accounts().unwrap_or_default() {
             let account = self.store().account(id).await?;
-            accounts.push(view(&account, Role::Owner));
+            let role = Role::ALL.into_iter().find(|role| caller.grants.may_give_role(*role, id));
+            accounts.push(view(&account, role.unwrap_or(Role::Viewer)));
         }
         Ok(accounts.into())
     }
@@ -103,9 +104,10 @@ impl Signin {
         secret: &str,
         peer: Peer,
     ) -> Result<Response, Refusal> {
-        let mut headers = http::HeaderMap::new();
-        headers.insert(header::COOKIE, cookie_for(secret));
-        let caller = self.api().caller(&headers).await?;
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.headers.insert(header::COOKIE, cookie_for(secret));
+        parts.extensions.insert(peer);
+        let caller = self.api().caller(&parts).await?;
         let body = self.describe(session, &caller).await?;
         Ok(([(header::SET_COOKIE, set_cookie(secret, peer.https))], Json(body)).into_response())
     }
