@@ -429,16 +429,28 @@ def identity(api):
         "permission_groups": [{"id": groups[0]["id"]}],
         "resources": {f"com.cloudflare.api.account.{api.account}": "*"},
     }
-    for every, create, show, delete in [
-        ("listTokens", "createToken", "showToken", "deleteToken"),
-        ("listAccountTokens", "createAccountToken", "showAccountToken", "deleteAccountToken"),
+    for every, create, show, update, roll, delete in [
+        ("listTokens", "createToken", "showToken", "updateToken", "rollToken", "deleteToken"),
+        (
+            "listAccountTokens",
+            "createAccountToken",
+            "showAccountToken",
+            "updateAccountToken",
+            "rollAccountToken",
+            "deleteAccountToken",
+        ),
     ]:
-        new = {"name": "t", "policies": [policy], "expires_on": "2030-01-01T00:00:00Z"}
+        condition = {"request_ip": {"in": ["127.0.0.0/8"], "not_in": ["127.0.0.9/32"]}}
+        new = {"name": "t", "policies": [policy], "expires_on": "2030-01-01T00:00:00Z", "condition": condition}
         made = api.ok(create, json=new)
         assert "value" in made and made["policies"]
         api.ok(every)
         api.ok(show, token=made["id"])
+        assert api.ok(update, json={**new, "status": "disabled"}, token=made["id"])["status"] == "disabled"
+        api.no(update, 400, json={**new, "policies": []}, token=made["id"])
+        assert api.ok(roll, json={}, token=made["id"]) != made["value"]
         api.ok(delete, token=made["id"])
+        api.no(roll, 404, json={}, token=made["id"])
         api.no(create, 400, json={"name": "t", "policies": []})
 
 

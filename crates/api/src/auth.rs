@@ -187,7 +187,9 @@ impl Gate {
             Need::Installation => caller.require_installation()?,
             Need::Own(right) => {
                 let themselves = caller.user().map(|user| On::User(user.as_str()));
-                if !caller.grants.is_everything() && !themselves.is_some_and(|on| caller.grants.allows(right, on)) {
+                if !caller.grants.is_everything()
+                    && !themselves.is_some_and(|on| caller.grants.allows(right, on))
+                {
                     return Err(ApiError::lacking(&format!("a person with the right `{right}`")));
                 }
             }

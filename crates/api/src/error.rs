@@ -192,7 +192,8 @@ impl ApiError {
 
     /// A good token, which may not be used from there.
     pub fn elsewhere(from: Option<std::net::IpAddr>) -> Self {
-        let from = from.map_or_else(|| "an unknown address".to_owned(), |from| from.to_canonical().to_string());
+        let from =
+            from.map_or_else(|| "an unknown address".to_owned(), |from| from.to_canonical().to_string());
         let text = format!("Cannot use the access token from location: {from}");
         Self::new(StatusCode::FORBIDDEN, code::ELSEWHERE, text)
     }

@@ -75,7 +75,7 @@ pub use page::{MAX_PER_PAGE, PageQuery, ResultInfo, Window};
 pub use params::Params;
 pub use path::{PREFIX, normalize};
 pub use query::Query;
-pub use rights::Need;
+pub use rights::{Need, needed};
 pub use routes::{Operation, operations, plain_router, router};
 pub use runtime::{Change, Runtime, Used};
 pub use state::{Api, store_page};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hearth_model::{
-    AccountId, CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, On, Right, Split, VersionAssets,
-    VersionId, WorkerId, WorkerName,
+    AccountId, CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, On, Right, Split,
+    VersionAssets, VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{Account, Entity, Inserted, StoreError, Subdomain, Worker};
 use jiff::Timestamp;

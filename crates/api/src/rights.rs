@@ -62,11 +62,7 @@ const EXCEPTIONS: [(&str, &str, Need); 33] = [
     ("POST", "/accounts/{account}/queues/{queue}/messages/preview", QUEUE),
     ("POST", "/accounts/{account}/analytics_engine/sql", Need::Account(Area::Analytics.read())),
     // Whoever has that token uploads files.
-    (
-        "GET",
-        "/accounts/{account}/pages/projects/{project}/upload-token",
-        Need::Account(Area::Pages.write()),
-    ),
+    ("GET", "/accounts/{account}/pages/projects/{project}/upload-token", Need::Account(Area::Pages.write())),
     ("POST", "/accounts/{account}/pages/projects/{project}/deployments/{deployment}/tails", PAGES_TAIL),
     (
         "DELETE",
@@ -145,11 +141,15 @@ const THINGS: [(&str, ThingKind, &str); 9] = [
     ("/accounts/{account}/pages/projects/{project}", ThingKind::Project, "project"),
 ];
 
-/// What an operation takes; None when no table says.
-pub(crate) fn needed(method: &Method, path: &str) -> Option<Need> {
+/// What an operation takes, by its path below [`PREFIX`](crate::PREFIX) or its whole one; None when no table says.
+pub fn needed(method: &Method, path: &str) -> Option<Need> {
     let exception = EXCEPTIONS.iter().find(|(name, own, _)| *name == method.as_str() && *own == path);
     if let Some((_, _, need)) = exception {
         return Some(*need);
+    }
+    if ["/api/session", "/api/sessions", "/api/account"].iter().any(|prefix| within(path, prefix)) {
+        // How a person signs in: they ask for a session, which is more than a token, or begin one.
+        return Some(Need::Open);
     }
     if ["/installation", "/api/users", "/api/signin"].iter().any(|prefix| within(path, prefix)) {
         return Some(Need::Installation);

@@ -101,10 +101,7 @@ pub(crate) async fn get(InZone { zone, account }: InZone) -> Reply {
 }
 
 /// `DELETE zones/:zone`: with its routes and custom domains.
-pub(crate) async fn delete(
-    State(api): State<Api>,
-    InZone { zone, .. }: InZone,
-) -> Result<Reply, ApiError> {
+pub(crate) async fn delete(State(api): State<Api>, InZone { zone, .. }: InZone) -> Result<Reply, ApiError> {
     api.store().delete_zone(&zone.id).await?;
     api.changed(Change::Routes).await;
     api.changed(Change::Domains).await;

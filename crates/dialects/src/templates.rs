@@ -17,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::fields::{Fields, bad};
 use crate::project::{self, Calls, File, Project};
-use crate::session::{refused_as, Session, Tongue};
+use crate::session::{Session, Tongue, refused_as};
 
 pub use describe::describe;
 
@@ -167,11 +167,7 @@ async fn show(call: Session<Gallery>) -> Response {
 }
 
 /// `{name}`: the worker to make. One that is there already is not touched.
-async fn deploy(
-    FromState(state): FromState<State>,
-    call: Session<Gallery>,
-    body: Body,
-) -> Response {
+async fn deploy(FromState(state): FromState<State>, call: Session<Gallery>, body: Body) -> Response {
     let deployed = async {
         let template = find(&call)?;
         let mut fields = Fields::read(body, 1 << 20).await?;

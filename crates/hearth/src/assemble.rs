@@ -333,8 +333,7 @@ impl Server {
         let v4 = hearth_api::router(api.clone(), operations);
         plain.extend(hearth_dialects::templates::operations(api.clone(), v4.clone()));
         let known = wiring::openapi::known(&below, &plain);
-        let plain =
-            hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&below, plain));
+        let plain = hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&below, plain));
         let recorder = Recorder::new(api, audit.clone(), known)?;
         let gateway = Gateway::new(
             gateway_config(settings),

@@ -50,9 +50,7 @@ pub use objects::{
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
 pub use quotas::{Quota, Quotas};
-pub use rights::{
-    Area, AreaScope, Grant, Grants, Level, On, Policy, Right, Target, Thing, ThingKind,
-};
+pub use rights::{Area, AreaScope, Grant, Grants, Level, On, Policy, Right, Target, Thing, ThingKind};
 pub use role::Role;
 pub use route::{PatternError, RoutePattern};
 pub use version::{Format, Function, FunctionRuntime, Version};

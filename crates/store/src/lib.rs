@@ -69,7 +69,8 @@ pub use schedules::{Schedule, ScheduledRun};
 pub use sessions::{Begun, Session, Signed};
 pub use store::Store;
 pub use tokens::{
-    Bootstrap, Condition, CreatedToken, Principal, RequestIp, S3Key, Shown, Token, TokenOwner, TokenTerms, Validity,
+    Bootstrap, Condition, CreatedToken, Principal, RequestIp, S3Key, Shown, Token, TokenOwner, TokenTerms,
+    Validity,
 };
 pub use users::{User, UserChanges};
 pub use versions::{Inserted, NewModule, NewVersion, Origin, SecretChange};

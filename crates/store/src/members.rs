@@ -145,7 +145,10 @@ impl Store {
 }
 
 /// What a person is, in which accounts; by the accounts' names.
-pub(crate) async fn roles(connection: &mut SqliteConnection, user: &UserId) -> Result<Vec<(AccountId, Role)>> {
+pub(crate) async fn roles(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+) -> Result<Vec<(AccountId, Role)>> {
     let sql = "SELECT m.account, m.role FROM memberships m JOIN accounts a ON a.id = m.account
                WHERE m.user = ? ORDER BY a.name";
     let found = sqlx::query(sql).bind(user.as_str()).fetch_all(connection).await?;

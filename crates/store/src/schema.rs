@@ -151,7 +151,8 @@ mod tests {
         let r2 = policies("r2").await.unwrap();
         assert_eq!(r2[0].resources, [hearth_model::Target::Account(aa.clone()), bucket(&bb, "b-1")]);
         assert_eq!(r2[1].resources, [bucket(&aa, "x")]);
-        let rights = |index: usize| -> Vec<String> { r2[index].permissions.iter().map(ToString::to_string).collect() };
+        let rights =
+            |index: usize| -> Vec<String> { r2[index].permissions.iter().map(ToString::to_string).collect() };
         assert_eq!(rights(0), ["r2_storage.write", "r2_items.read"]);
         assert_eq!(rights(1), ["r2_storage.read", "r2_items.write"]);
     }

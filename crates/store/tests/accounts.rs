@@ -3,9 +3,7 @@
 mod support;
 
 use hearth_model::{AccountId, Dialect, Policy};
-use hearth_store::{
-    Entity, NewWorker, Page, Store, StoreError, TokenOwner, TokenTerms, WorkerChanges,
-};
+use hearth_store::{Entity, NewWorker, Page, Store, StoreError, TokenOwner, TokenTerms, WorkerChanges};
 use support::{ADMIN, Fixture};
 
 #[tokio::test]

@@ -3,9 +3,7 @@
 mod support;
 
 use hearth_model::{Hostname, RoutePattern};
-use hearth_store::{
-    DomainFilter, DomainSpec, DomainWrite, Entity, Page, RouteSpec, StoreError, ZoneId,
-};
+use hearth_store::{DomainFilter, DomainSpec, DomainWrite, Entity, Page, RouteSpec, StoreError, ZoneId};
 use support::{Fixture, modules, new_version};
 
 fn host(text: &str) -> Hostname {

@@ -4,7 +4,8 @@ mod support;
 
 use hearth_model::{AccountId, Area, On, Policy, Right, Role, Target, Thing, ThingKind};
 use hearth_store::{
-    Condition, CreatedToken, Entity, RequestIp, Shown, StoreError, TokenOwner, TokenTerms, UserChanges, Validity,
+    Condition, CreatedToken, Entity, RequestIp, Shown, StoreError, TokenOwner, TokenTerms, UserChanges,
+    Validity,
 };
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -83,7 +84,9 @@ async fn a_token_is_good_between_its_times_only_and_while_it_is_active() {
     for (not_before, expires_on, disabled, good) in cases {
         let validity = Validity { not_before, expires_on };
         let policies = Policy::whole_account(&fixture.account);
-        let made = fixture.token(TokenOwner::Installation, TokenTerms { validity, disabled, ..terms(policies) }).await;
+        let made = fixture
+            .token(TokenOwner::Installation, TokenTerms { validity, disabled, ..terms(policies) })
+            .await;
         assert_eq!(fixture.shown(&made.text).await.good().is_some(), good, "{validity:?}");
         for _ in 0..2 {
             let key = store.s3_key(made.token.id.as_str()).await.unwrap();
@@ -114,7 +117,8 @@ async fn a_token_is_good_where_its_condition_holds() {
 async fn a_persons_token_follows_what_the_person_may() {
     let fixture = Fixture::new().await;
     let store = &fixture.store;
-    let (membership, user) = store.add_member(&fixture.account, "ann@corp.test", Role::Developer).await.unwrap();
+    let (membership, user) =
+        store.add_member(&fixture.account, "ann@corp.test", Role::Developer).await.unwrap();
     assert_eq!(user.last_seen_on, None);
     store.add_member(&fixture.account, "bob@corp.test", Role::Owner).await.unwrap();
     let writes = terms(policy(Target::Accounts, Area::Kv.write()));
@@ -151,7 +155,9 @@ async fn what_is_said_of_a_token_survives_a_restart() {
     let said = TokenTerms {
         name: " ci ".to_owned(),
         validity: Validity { not_before: None, expires_on: Some(end) },
-        condition: Condition { request_ip: Some(RequestIp { within: vec!["::1/128".parse().unwrap()], not_in: vec![] }) },
+        condition: Condition {
+            request_ip: Some(RequestIp { within: vec!["::1/128".parse().unwrap()], not_in: vec![] }),
+        },
         ..terms(policy(bucket(&account, "photos"), Area::R2Items.read()))
     };
     let owner = TokenOwner::Account(account);

@@ -1,8 +1,8 @@
 //! Users, accounts, API tokens.
 
 use hearth_openapi::{
-    Document, Family, Schema, any, array, boolean, delete, get, literal, map, object, one_of, post,
-    reference, string, time,
+    Document, Family, Schema, any, array, boolean, delete, get, map, object, one_of, post, put, reference,
+    string, time,
 };
 
 use super::{gone, null, texts};
@@ -17,7 +17,7 @@ pub(super) fn describe(document: &mut Document) {
         .has("id", string())
         .has("email", string())
         .has("username", string())
-        .has("first_name", null())
+        .has("first_name", string().or_null())
         .has("last_name", null())
         .has("telephone", null())
         .has("country", null())
@@ -64,6 +64,11 @@ pub(super) fn describe(document: &mut Document) {
     section
         .add(post("/user/tokens", "Create token").takes(reference("NewToken")).gives(reference("MadeToken")));
     section.add(get("/user/tokens/{token}", "Show token").gives(reference("Token")));
+    section.add(
+        put("/user/tokens/{token}", "Update token").takes(reference("NewToken")).gives(reference("Token")),
+    );
+    let rolled = || string().about("The token's new text. The one before is good for nothing from now on.");
+    section.add(put("/user/tokens/{token}/value", "Roll token").takes(object().open()).gives(rolled()));
     section.add(delete("/user/tokens/{token}", "Delete token").gives(gone()));
     const OF_ACCOUNT: &str = "/accounts/{account}/tokens";
     section.add(get(OF_ACCOUNT, "List account tokens").gives_pages_of(reference("Token")));
@@ -72,6 +77,12 @@ pub(super) fn describe(document: &mut Document) {
     );
     const ONE: &str = "/accounts/{account}/tokens/{token}";
     section.add(get(ONE, "Show account token").gives(reference("Token")));
+    section.add(put(ONE, "Update account token").takes(reference("NewToken")).gives(reference("Token")));
+    section.add(
+        put("/accounts/{account}/tokens/{token}/value", "Roll account token")
+            .takes(object().open())
+            .gives(rolled()),
+    );
     section.add(delete(ONE, "Delete account token").gives(gone()));
 }
 
@@ -81,16 +92,24 @@ fn token() -> Schema {
         .has("id", string())
         .has("effect", one_of(&["allow"]))
         .has("permission_groups", array(group))
-        .has("resources", map(string()));
+        .has("resources", map(any()).about("As they were sent."));
     object()
         .has("id", string().about("For R2, also the access key's id."))
         .has("name", string())
-        .has("status", one_of(&["active", "expired"]))
+        .has("status", one_of(&["active", "disabled", "expired"]))
         .has("issued_on", time())
         .has("modified_on", time())
         .has("policies", array(policy))
         .may("not_before", time())
         .may("expires_on", time())
+        .may("last_used_on", time().about("To a quarter of an hour."))
+        .may("condition", condition())
+}
+
+fn condition() -> Schema {
+    let networks = || array(string()).about("Networks, such as `10.0.0.0/8`.");
+    let request_ip = object().may("in", networks()).may("not_in", networks());
+    object().may("request_ip", request_ip).about("From where the token is good.")
 }
 
 fn new_token() -> Schema {
@@ -100,8 +119,8 @@ fn new_token() -> Schema {
         .has("permission_groups", array(group).about("Each by its id or its name."))
         .has(
             "resources",
-            map(literal("*")).about(
-                "`com.cloudflare.api.account.<account>` or `com.cloudflare.edge.r2.bucket.<account>_default_<bucket>`.",
+            map(any()).about(
+                "Names with the value `*`: `com.cloudflare.api.account.<account>`, `com.cloudflare.api.account.zone.<zone>`, `com.cloudflare.api.user.<user>`, `com.cloudflare.edge.r2.bucket.<account>_default_<bucket>`. One thing in an account stands in an object below it: `com.cloudflare.edge.worker.script.<id>`, `hearth.kv.namespace.<id>`, `hearth.d1.database.<id>`, `hearth.queue.<id>`, `hearth.pages.project.<name>`, `com.cloudflare.api.account.zone.*`.",
             ),
         )
         .may("id", string());
@@ -110,5 +129,10 @@ fn new_token() -> Schema {
         .has("policies", array(policy))
         .may("not_before", time().or_null())
         .may("expires_on", time().or_null())
-        .may("condition", object().about("None is supported: it must be empty.").or_null())
+        .may("condition", condition().or_null())
+        .may("status", one_of(&["active", "disabled", "expired"]))
+        .may("id", string())
+        .may("issued_on", string())
+        .may("modified_on", string())
+        .may("last_used_on", string())
 }

@@ -23,15 +23,30 @@ const fn group(id: &'static str, name: &'static str, scope: &'static str, right:
 
 const GROUPS: [Group; 38] = [
     group("c1fde68c7bcc44588cbb6ddbc16d6480", "Account Settings Read", ACCOUNT, Area::AccountSettings.read()),
-    group("1af1fa2adc104452b74a9a3364202f20", "Account Settings Write", ACCOUNT, Area::AccountSettings.write()),
+    group(
+        "1af1fa2adc104452b74a9a3364202f20",
+        "Account Settings Write",
+        ACCOUNT,
+        Area::AccountSettings.write(),
+    ),
     group("68656172746800000000000000000001", "Account Members Read", ACCOUNT, Area::Members.read()),
     group("68656172746800000000000000000002", "Account Members Write", ACCOUNT, Area::Members.write()),
     group("eb56a6953c034b9d97dd838155666f06", "Account API Tokens Read", ACCOUNT, Area::AccountTokens.read()),
-    group("5bc3f8b21c554832afc660159ab75fa4", "Account API Tokens Write", ACCOUNT, Area::AccountTokens.write()),
+    group(
+        "5bc3f8b21c554832afc660159ab75fa4",
+        "Account API Tokens Write",
+        ACCOUNT,
+        Area::AccountTokens.write(),
+    ),
     group("68656172746800000000000000000003", "Account Audit Logs Read", ACCOUNT, Area::AuditLogs.read()),
     group("b89a480218d04ceb98b4fe57ca29dc1f", "Account Analytics Read", ACCOUNT, Area::Analytics.read()),
     group("7ea222f6d5064cfa89ea366d7c1fee89", "Access: Apps and Policies Read", ACCOUNT, Area::Access.read()),
-    group("1e13c5124ca64b72b1969a67e8829049", "Access: Apps and Policies Write", ACCOUNT, Area::Access.write()),
+    group(
+        "1e13c5124ca64b72b1969a67e8829049",
+        "Access: Apps and Policies Write",
+        ACCOUNT,
+        Area::Access.write(),
+    ),
     group("192192df92ee43ac90f2aeeffce67e35", "D1 Read", ACCOUNT, Area::D1.read()),
     group("09b2857d1c31407795e75e3fed8617a1", "D1 Write", ACCOUNT, Area::D1.write()),
     group("e247aedd66bd41cc9193af0213416666", "Pages Read", ACCOUNT, Area::Pages.read()),
@@ -40,12 +55,32 @@ const GROUPS: [Group; 38] = [
     group("366f57075ffc42689627bcf8242a1b6d", "Queues Write", ACCOUNT, Area::Queues.write()),
     group("8b47d2786a534c08a1f94ee8f9f599ef", "Workers KV Storage Read", ACCOUNT, Area::Kv.read()),
     group("f7f0eda5697f475c90846e879bab8666", "Workers KV Storage Write", ACCOUNT, Area::Kv.write()),
-    group("66c1ed49f4ed46098b75696a6d4ee3c9", "Workers Observability Read", ACCOUNT, Area::Observability.read()),
-    group("82c075da3f4647a2a03becd0fe240f8a", "Workers Observability Write", ACCOUNT, Area::Observability.write()),
+    group(
+        "66c1ed49f4ed46098b75696a6d4ee3c9",
+        "Workers Observability Read",
+        ACCOUNT,
+        Area::Observability.read(),
+    ),
+    group(
+        "82c075da3f4647a2a03becd0fe240f8a",
+        "Workers Observability Write",
+        ACCOUNT,
+        Area::Observability.write(),
+    ),
     group("b4992e1108244f5d8bfbd5744320c2e1", "Workers R2 Storage Read", ACCOUNT, Area::R2Storage.read()),
     group("bf7481a1826f439697cb59a20b22293e", "Workers R2 Storage Write", ACCOUNT, Area::R2Storage.write()),
-    group("6a018a9f2fc74eb6b293b0c548f38b39", "Workers R2 Storage Bucket Item Read", BUCKET, Area::R2Items.read()),
-    group("2efd5506f9c8494dacb1fa10a3e7d5b6", "Workers R2 Storage Bucket Item Write", BUCKET, Area::R2Items.write()),
+    group(
+        "6a018a9f2fc74eb6b293b0c548f38b39",
+        "Workers R2 Storage Bucket Item Read",
+        BUCKET,
+        Area::R2Items.read(),
+    ),
+    group(
+        "2efd5506f9c8494dacb1fa10a3e7d5b6",
+        "Workers R2 Storage Bucket Item Write",
+        BUCKET,
+        Area::R2Items.write(),
+    ),
     group("1a71c399035b4950a1bd1466bbe4f420", "Workers Scripts Read", ACCOUNT, Area::Workers.read()),
     group("e086da7e2179491d91ee5f35b3ca210a", "Workers Scripts Write", ACCOUNT, Area::Workers.write()),
     group("05880cd1bdc24d8bae0be2136972816b", "Workers Tail Read", ACCOUNT, Area::WorkersTail.read()),
@@ -108,7 +143,11 @@ mod tests {
         let rights: HashSet<Right> = GROUPS.iter().map(|group| group.right).collect();
         assert_eq!((ids.len(), names.len(), rights.len()), (GROUPS.len(), GROUPS.len(), GROUPS.len()));
         for group in &GROUPS {
-            assert!(group.id.len() == 32 && group.id.bytes().all(|b| b.is_ascii_hexdigit()), "{}", group.name);
+            assert!(
+                group.id.len() == 32 && group.id.bytes().all(|b| b.is_ascii_hexdigit()),
+                "{}",
+                group.name
+            );
             assert_eq!(Group::of(group.right).unwrap().id, group.id);
         }
         for area in Area::ALL.into_iter().filter(|area| *area != Area::Ownership) {

@@ -143,12 +143,7 @@ pub(crate) async fn delete_account(
     revoke(&api, &TokenOwner::Account(account.id), &params).await
 }
 
-async fn create(
-    api: &Api,
-    caller: &Caller,
-    owner: TokenOwner,
-    wanted: Wanted,
-) -> Result<Reply, ApiError> {
+async fn create(api: &Api, caller: &Caller, owner: TokenOwner, wanted: Wanted) -> Result<Reply, ApiError> {
     let terms = wanted.read(api, None).await?;
     check_given(&caller.grants, &owner, &terms)?;
     let CreatedToken { token, text } = api.store().create_token(&caller.email, owner, terms).await?;
@@ -171,12 +166,7 @@ async fn update(
 }
 
 /// Whoever rolls a token gets all that it may do.
-async fn rolled(
-    api: &Api,
-    caller: &Caller,
-    owner: &TokenOwner,
-    params: &Params,
-) -> Result<Reply, ApiError> {
+async fn rolled(api: &Api, caller: &Caller, owner: &TokenOwner, params: &Params) -> Result<Reply, ApiError> {
     let token = find(api, owner, params).await?;
     check_given(&caller.grants, owner, &token.terms)?;
     Ok(Reply::new(json!(api.store().roll_token(&token.id).await?.text)))

@@ -220,7 +220,12 @@ async fn find(api: &Api, named: Named<'_>) -> Result<Target, ApiError> {
             Ok(Target::Zone { account: zone.account, zone: zone.id.as_str().to_owned() })
         }
         Named::Worker(account, text) => {
-            let unknown = || ApiError::not_found(code::WORKER_NOT_FOUND, format!("There is no Worker with the id `{text}` in that account."));
+            let unknown = || {
+                ApiError::not_found(
+                    code::WORKER_NOT_FOUND,
+                    format!("There is no Worker with the id `{text}` in that account."),
+                )
+            };
             let id: WorkerId = text.parse().map_err(|_| unknown())?;
             match api.store().worker(id).await {
                 Ok(worker) if worker.account == account => {}
@@ -328,7 +333,8 @@ mod tests {
     #[test]
     fn resources_are_read_as_they_are_written() {
         let account: AccountId = "0123456789abcdef0123456789abcdef".parse().unwrap();
-        let thing = |kind, id: &str| Target::Thing(Thing { account: account.clone(), kind, id: id.to_owned() });
+        let thing =
+            |kind, id: &str| Target::Thing(Thing { account: account.clone(), kind, id: id.to_owned() });
         for target in [
             Target::Accounts,
             Target::Account(account.clone()),

@@ -112,7 +112,9 @@ async fn nobody_gives_away_what_he_has_not() {
     // Below our account a token for another one is neither made nor seen; an account's token is no person.
     let at_home = format!("accounts/{}/tokens", hearth.account);
     assert_eq!(hearth.post(&at_home, own.clone()).await.status, 403);
-    for path in [format!("{at_home}/{}", id.as_str().unwrap()), format!("user/tokens/{}", id.as_str().unwrap())] {
+    for path in
+        [format!("{at_home}/{}", id.as_str().unwrap()), format!("user/tokens/{}", id.as_str().unwrap())]
+    {
         assert_eq!(hearth.get(&path).await.status, 404, "{path}");
     }
     assert_eq!(hearth.call_as(&foreign, Method::GET, "user/tokens", "").await.status, 403);
@@ -143,7 +145,11 @@ async fn a_token_makes_no_token_that_is_more_than_itself() {
     assert!(refused.error().2.contains("account_tokens.write"), "{}", refused.body);
     let kv = format!("accounts/{}/storage/kv/namespaces", hearth.account);
     assert_eq!(hearth.call_as(&own, Method::GET, "user/tokens", "").await.status, 403);
-    assert_eq!(hearth.call_as(&own, Method::GET, &kv, "").await.status, 404, "there is no KV in this test, but a right");
+    assert_eq!(
+        hearth.call_as(&own, Method::GET, &kv, "").await.status,
+        404,
+        "there is no KV in this test, but a right"
+    );
     assert_eq!(hearth.call_as(&own, Method::GET, "accounts", "").await.result()[0]["id"], hearth.account);
 
     // A token with no right but to make tokens: what it makes has no other either, and it rolls none that has.
@@ -170,7 +176,9 @@ async fn a_token_is_changed_and_rolled() {
         (format!("accounts/{}/tokens", hearth.account), ann.as_str()),
         ("user/tokens".to_owned(), TOKEN),
     ] {
-        let call = async |method, path: &str, body: Value| hearth.call_as(maker, method, path, body.to_string()).await;
+        let call = async |method, path: &str, body: Value| {
+            hearth.call_as(maker, method, path, body.to_string()).await
+        };
         let mut body = wanted(STORAGE_READ, account(&hearth.account));
         body["condition"] = json!({"request_ip": {"in": ["10.0.0.0/8"], "not_in": ["10.1.0.0/16"]}});
         body["expires_on"] = json!("2100-01-01T00:00:00Z");
@@ -199,8 +207,10 @@ async fn a_token_is_changed_and_rolled() {
         assert_eq!(hearth.call_as(rolled.as_str().unwrap(), Method::GET, "accounts", "").await.status, 200);
     }
     // A token of a person has no rights of another.
-    let tokens_read = |user: &str| wanted("0cc3a61731504c89b99ec1be78b77aa0", format!("com.cloudflare.api.user.{user}"));
-    let post = async |body: Value| hearth.call_as(&ann, Method::POST, "user/tokens", body.to_string()).await.status;
+    let tokens_read =
+        |user: &str| wanted("0cc3a61731504c89b99ec1be78b77aa0", format!("com.cloudflare.api.user.{user}"));
+    let post =
+        async |body: Value| hearth.call_as(&ann, Method::POST, "user/tokens", body.to_string()).await.status;
     assert_eq!(post(tokens_read(user.as_str())).await, 200);
     assert_eq!(post(tokens_read(&"0".repeat(32))).await, 400);
 }
@@ -218,7 +228,9 @@ async fn a_token_for_one_worker_is_for_that_one() {
     let made = hearth.post("user/tokens", body.clone()).await;
     assert_eq!(made.result()["policies"][0]["resources"], body["policies"][0]["resources"]);
     let token = made.result()["value"].as_str().unwrap();
-    let status = async |method, path: &str| hearth.call_as(token, method, &hearth.uri(path)[11..], "{}").await.status.as_u16();
+    let status = async |method, path: &str| {
+        hearth.call_as(token, method, &hearth.uri(path)[11..], "{}").await.status.as_u16()
+    };
     for (method, path, expected) in [
         (Method::GET, "W/scripts/one/settings".to_owned(), 200),
         (Method::GET, "W/scripts/ONE/settings".to_owned(), 200),

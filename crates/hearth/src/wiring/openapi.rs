@@ -124,6 +124,25 @@ mod tests {
         }
     }
 
+    /// What no table knows, only who answers for the installation could call.
+    #[test]
+    fn every_operation_says_what_it_takes() {
+        let whole = document().whole(VERSION);
+        let mut checked = 0;
+        for (path, operations) in whole["paths"].as_object().expect("there are paths") {
+            for (method, operation) in operations.as_object().expect("there are operations") {
+                let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+                if operation["security"].as_array().is_some_and(Vec::is_empty) {
+                    continue;
+                }
+                let below = path.strip_prefix(PREFIX).unwrap_or(path);
+                assert!(hearth_api::needed(&method, below).is_some(), "{method} {path}: add it to rights.rs");
+                checked += 1;
+            }
+        }
+        assert!(checked > 200, "{checked}");
+    }
+
     #[test]
     fn every_schema_is_there_and_of_use() {
         let whole = document().whole(VERSION);

@@ -172,9 +172,9 @@ impl Grants {
         let has = |right: &Right| role.has(*right);
         !self.0.is_empty()
             && Right::all().filter(has).all(|right| match right.area.scope() {
-            AreaScope::Account => self.0.iter().all(|limit| limit.covers(right, &account)),
-            AreaScope::Zone => self.0.iter().all(|limit| limit.covers(right, &zones)),
-            AreaScope::User => true,
+                AreaScope::Account => self.0.iter().all(|limit| limit.covers(right, &account)),
+                AreaScope::Zone => self.0.iter().all(|limit| limit.covers(right, &zones)),
+                AreaScope::User => true,
             })
     }
 }
@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn a_persons_token_is_never_more_than_the_person() {
         let (ours, theirs) = (AccountId::random(), AccountId::random());
-        let token = policies(vec![Target::Accounts, Target::Zones], vec![Area::Kv.write(), Area::Zones.read()]);
+        let token =
+            policies(vec![Target::Accounts, Target::Zones], vec![Area::Kv.write(), Area::Zones.read()]);
         let grants = Grants::all_of(vec![person(&[(&ours, Role::Viewer)]), token]);
         assert!(grants.allows(Area::Kv.read(), On::Account(&ours)));
         assert!(grants.allows(Area::Zones.read(), On::Zone(&ours, "z")));
@@ -236,7 +237,10 @@ mod tests {
         assert!(!admin.may_give(Area::UserTokens.write(), &Target::User("v".to_owned()), false));
         let developer = Grants::all_of(vec![person(&[(&ours, Role::Developer)])]);
         assert!(developer.may_give(Area::AccountSettings.read(), &on(&ours), true));
-        assert!(!developer.may_give(Area::AccountSettings.read(), &on(&ours), false), "the audit log comes with it");
+        assert!(
+            !developer.may_give(Area::AccountSettings.read(), &on(&ours), false),
+            "the audit log comes with it"
+        );
         assert!(!developer.may_give(Area::AccountTokens.read(), &on(&ours), true));
         // By a token: what that has, on no more than it has it on.
         let thing = |id: &str| {

@@ -272,8 +272,7 @@ mod tests {
     #[test]
     fn a_bucket_is_one_name_in_one_account() {
         let (ours, theirs) = (AccountId::random(), AccountId::random());
-        let bucket =
-            Thing { account: ours.clone(), kind: ThingKind::Bucket, id: "a".to_owned() };
+        let bucket = Thing { account: ours.clone(), kind: ThingKind::Bucket, id: "a".to_owned() };
         let policy = Policy {
             id: String::new(),
             resources: vec![Target::Thing(bucket)],

@@ -97,9 +97,12 @@ impl Pages {
     /// The uploads of files, with whole paths: they show a project's token instead of an API token.
     pub fn uploads(&self) -> Vec<Operation> {
         vec![
-            Operation::new(Method::POST, "/client/v4/pages/assets/check-missing", files::check_missing, self).without_token(),
-            Operation::new(Method::POST, "/client/v4/pages/assets/upload", files::upload, self).without_token(),
-            Operation::new(Method::POST, "/client/v4/pages/assets/upsert-hashes", files::upsert_hashes, self).without_token(),
+            Operation::new(Method::POST, "/client/v4/pages/assets/check-missing", files::check_missing, self)
+                .without_token(),
+            Operation::new(Method::POST, "/client/v4/pages/assets/upload", files::upload, self)
+                .without_token(),
+            Operation::new(Method::POST, "/client/v4/pages/assets/upsert-hashes", files::upsert_hashes, self)
+                .without_token(),
         ]
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hearth_r2::store::{Bucket, CopyOptions, GetOptions, Range};
 use hearth_model::Area;
+use hearth_r2::store::{Bucket, CopyOptions, GetOptions, Range};
 use s3s::dto::{
     self, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, ETag,
     MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,

@@ -15,10 +15,7 @@ use crate::oidc::Settings;
 use crate::oidc::settings::{MOST, is_id};
 
 /// `GET /api/signin/providers`.
-pub async fn list(
-    State(signin): State<Signin>,
-    visitor: Visitor,
-) -> Result<Json<Value>, Refusal> {
+pub async fn list(State(signin): State<Signin>, visitor: Visitor) -> Result<Json<Value>, Refusal> {
     let all = signin.store().providers().await?;
     let shown = all.into_iter().map(|provider| {
         let mut shown = provider.settings;

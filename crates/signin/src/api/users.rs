@@ -49,10 +49,7 @@ pub struct NewMembership {
 }
 
 /// `POST /api/users`.
-pub async fn create(
-    State(signin): State<Signin>,
-    Body(new): Body<NewUser>,
-) -> Result<Response, Refusal> {
+pub async fn create(State(signin): State<Signin>, Body(new): Body<NewUser>) -> Result<Response, Refusal> {
     let mut places: Vec<(AccountId, Role)> = Vec::with_capacity(new.memberships.len());
     for NewMembership { account, role } in &new.memberships {
         let unknown = |_| Refusal::invalid(format!("There is no account {account:?}."));
@@ -94,10 +91,7 @@ pub async fn change(
 }
 
 /// `DELETE /api/users/:user`.
-pub async fn remove(
-    State(signin): State<Signin>,
-    params: Params,
-) -> Result<StatusCode, Refusal> {
+pub async fn remove(State(signin): State<Signin>, params: Params) -> Result<StatusCode, Refusal> {
     signin.store().delete_user(&id_of(&params)?).await?;
     Ok(StatusCode::OK)
 }

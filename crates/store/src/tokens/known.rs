@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::S3Key;
 use crate::TokenId;
 
-
 /// How exactly it is known when a token was used last: more often nothing is written.
 const USE_IS_WRITTEN: SignedDuration = SignedDuration::from_mins(15);
 

@@ -20,7 +20,9 @@ pub use condition::{Condition, RequestIp};
 pub(crate) use known::Known;
 pub use shown::{Principal, S3Key, Shown};
 
-use crate::{Account, DEFAULT_ACCOUNT, Entity, Result, Store, StoreError, TokenId, UserId, accounts, rows, users};
+use crate::{
+    Account, DEFAULT_ACCOUNT, Entity, Result, Store, StoreError, TokenId, UserId, accounts, rows, users,
+};
 
 const GENERATED_LENGTH: usize = 48;
 const SHORTEST_GIVEN: usize = 16;
@@ -146,8 +148,7 @@ impl Store {
         if let Some(token) = wanted.filter(|token| present.as_deref() != Some(hash_of(token).as_slice())) {
             sqlx::query("DELETE FROM tokens WHERE is_admin = 1").execute(&mut *transaction).await?;
             let terms = TokenTerms { name: ADMIN_NAME.to_owned(), ..TokenTerms::default() };
-            let admin =
-                Token { is_admin: true, ..new_token(ADMIN_EMAIL, TokenOwner::Installation, terms) };
+            let admin = Token { is_admin: true, ..new_token(ADMIN_EMAIL, TokenOwner::Installation, terms) };
             insert(&mut transaction, token, &admin).await?;
         }
         transaction.commit().await?;
@@ -159,7 +160,12 @@ impl Store {
     ///
     /// # Errors
     /// Not found when its owner or an account in its policies does not exist; invalid when its name cannot be one.
-    pub async fn create_token(&self, email: &str, owner: TokenOwner, terms: TokenTerms) -> Result<CreatedToken> {
+    pub async fn create_token(
+        &self,
+        email: &str,
+        owner: TokenOwner,
+        terms: TokenTerms,
+    ) -> Result<CreatedToken> {
         let mut transaction = self.write().await?;
         match &owner {
             TokenOwner::Installation => {}
@@ -185,11 +191,12 @@ impl Store {
     /// An owner's tokens, oldest first.
     pub async fn tokens(&self, owner: &TokenOwner) -> Result<Vec<Token>> {
         let (user, account) = columns(owner);
-        let found = sqlx::query("SELECT * FROM tokens WHERE user IS ? AND account IS ? ORDER BY created_on, id")
-            .bind(user)
-            .bind(account)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
+        let found =
+            sqlx::query("SELECT * FROM tokens WHERE user IS ? AND account IS ? ORDER BY created_on, id")
+                .bind(user)
+                .bind(account)
+                .fetch_all(&mut *self.read().await?)
+                .await?;
         found.iter().map(token_of).collect()
     }
 
@@ -232,7 +239,10 @@ impl Store {
         refuse_admin(&before)?;
         let text = random_token();
         let token = Token { modified_on: rows::now(), ..before };
-        sqlx::query("DELETE FROM sessions WHERE token = ?").bind(id.as_str()).execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM sessions WHERE token = ?")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query("UPDATE tokens SET hash = ?, modified_on = ? WHERE id = ?")
             .bind(hash_of(&text).as_slice())
             .bind(token.modified_on.as_microsecond())
