@@ -1,6 +1,8 @@
 //! The Cache API and `fetch`'s cache, `tests/apps/cache`: calls whose results stand in its `cases.json`, on Hearth and on
 //! `wrangler dev`; what keeps accounts apart, survives a restart, is bounded, and is purged.
 
+mod second_account;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use hearth_testing::{Answer, Hearth, Options, Project};
 use http::{Request, header};
-use rusqlite::Connection;
+use second_account::{Second, second_account};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -83,36 +84,12 @@ async fn ask(hearth: &Hearth, host: &str, call: &str, url: &str, more: &[(&str, 
     answer.text()
 }
 
-/// A second account with a token that is good for it alone; the server is stopped for that.
-async fn second_account(hearth: &mut Hearth) -> (String, String) {
-    const TOKEN: &str = "a-token-of-the-second-account";
-    let id = "0123456789abcdef0123456789abcdef".to_owned();
-    hearth.stop().await;
-    let store = Connection::open(hearth.data().join("hearth.db")).expect("the store is there");
-    store
-        .execute(
-            "INSERT INTO accounts (id, name, subdomain, is_default, created_on) VALUES (?, 'second', 'second', 0, 0)",
-            [&id],
-        )
-        .expect("an account");
-    store
-        .execute(
-            "INSERT INTO tokens (id, name, email, hash, accounts, is_admin, created_on)
-             VALUES ('0123456789abcdef0123456789abcd00', 't', 't@x.test', ?, ?, 0, 0)",
-            (Sha256::digest(TOKEN).as_slice(), json!([id]).to_string()),
-        )
-        .expect("a token");
-    drop(store);
-    hearth.start_again().await;
-    (id, TOKEN.to_owned())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_and_their_purges_are_apart_and_a_restart_loses_nothing() {
     const URL: &str = "https://made-up.test/a";
     let mut hearth = Hearth::start().await;
     deployed(&hearth).await;
-    let (second, token) = second_account(&mut hearth).await;
+    let Second { id: second, token } = second_account(&mut hearth).await;
     let project = hearth.app("cache").env("CLOUDFLARE_ACCOUNT_ID", Some(&second));
     let project = project.env("CLOUDFLARE_API_TOKEN", Some(&token));
     project.wrangler(&["deploy"]).await.expect_ok();
