@@ -32,7 +32,7 @@ pub enum Need {
 }
 
 /// Operations whose need does not follow from their method and [`AREAS`].
-const EXCEPTIONS: [(&str, &str, Need); 33] = [
+const EXCEPTIONS: [(&str, &str, Need); 32] = [
     ("GET", "/accounts/{account}", Need::Account(Area::AccountSettings.read())),
     ("PUT", "/accounts/{account}", Need::Account(Area::AccountSettings.write())),
     ("DELETE", "/accounts/{account}", Need::Account(Area::Ownership.write())),
@@ -42,12 +42,6 @@ const EXCEPTIONS: [(&str, &str, Need); 33] = [
     ("PUT", "/accounts/{account}/hearth/egress", Need::Installation),
     ("PUT", "/accounts/{account}/hearth/quotas", Need::Installation),
     ("PUT", "/accounts/{account}/workers/scripts/{worker}/hearth/egress", Need::Installation),
-    // Who sees where an inspector listens may use it.
-    (
-        "GET",
-        "/accounts/{account}/workers/scripts/{worker}/hearth/inspector",
-        Need::Account(Area::Workers.write()),
-    ),
     ("POST", "/accounts/{account}/workers/scripts/{worker}/tails", TAIL),
     ("DELETE", "/accounts/{account}/workers/scripts/{worker}/tails/{tail}", TAIL),
     ("POST", "/accounts/{account}/workers/observability/telemetry/query", TELEMETRY),
@@ -89,7 +83,7 @@ const QUEUE: Need = Need::Account(Area::Queues.read());
 const PAGES_TAIL: Need = Need::Account(Area::Pages.read());
 
 /// Where areas begin; the first that a path lies within counts.
-const AREAS: [(&str, fn(Right) -> Need, Area); 36] = [
+const AREAS: [(&str, fn(Right) -> Need, Area); 37] = [
     ("/accounts/{account}/tokens", Need::Account, Area::AccountTokens),
     ("/accounts/{account}/members", Need::Account, Area::Members),
     ("/accounts/{account}/roles", Need::Account, Area::Members),
@@ -98,6 +92,7 @@ const AREAS: [(&str, fn(Right) -> Need, Area); 36] = [
     ("/accounts/{account}/access", Need::Account, Area::Access),
     ("/accounts/{account}/hearth/egress", Need::Account, Area::AccountSettings),
     ("/accounts/{account}/hearth/quotas", Need::Account, Area::AccountSettings),
+    ("/accounts/{account}/hearth/status", Need::Account, Area::Workers),
     ("/accounts/{account}/workers/scripts/{worker}/tails", Need::Account, Area::WorkersTail),
     ("/accounts/{account}/workers/tails", Need::Account, Area::WorkersTail),
     ("/accounts/{account}/workers/observability", Need::Account, Area::Observability),

@@ -35,13 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The origins of pages that may attach: the tools of Chrome and of what is made of it.
 const ORIGINS: [&str; 2] = ["devtools://devtools", "chrome-devtools://devtools"];
 
+/// What asks for a session's key in the place of a token.
 pub(crate) fn operations(inspector: &Inspector) -> Vec<Operation> {
-    vec![
+    let all = [
         Operation::new(Method::GET, "/inspector/{key}", attach, inspector),
         Operation::new(Method::GET, "/inspector/{key}/json", list, inspector),
         Operation::new(Method::GET, "/inspector/{key}/json/list", list, inspector),
         Operation::new(Method::GET, "/inspector/{key}/json/version", version, inspector),
-    ]
+    ];
+    all.into_iter().map(Operation::without_token).collect()
 }
 
 /// Whether a debugger may come from there.
