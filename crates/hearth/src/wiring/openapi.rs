@@ -136,6 +136,13 @@ mod tests {
                     continue;
                 }
                 let below = path.strip_prefix(PREFIX).unwrap_or(path);
+                // They show the token of an upload in its place, which they look at themselves.
+                if ["/pages/assets", "/accounts/{account}/workers/assets/upload"]
+                    .iter()
+                    .any(|own| below.starts_with(own))
+                {
+                    continue;
+                }
                 assert!(hearth_api::needed(&method, below).is_some(), "{method} {path}: add it to rights.rs");
                 checked += 1;
             }

@@ -21,8 +21,17 @@ fn policies(account: &str) -> Value {
     };
     let account = format!("com.cloudflare.api.account.{account}");
     let areas = [
-        "account_settings", "account_tokens", "access", "workers", "observability", "analytics", "kv", "r2_storage",
-        "d1", "queues", "pages",
+        "account_settings",
+        "account_tokens",
+        "access",
+        "workers",
+        "observability",
+        "analytics",
+        "kv",
+        "r2_storage",
+        "d1",
+        "queues",
+        "pages",
     ];
     json!([
         policy(&areas, account.clone()),
