@@ -12,9 +12,10 @@ import { nav as providers } from "../providers/area";
 import { nav as queues } from "../queues/area";
 import { nav as quotas } from "../quotas/area";
 import { nav as r2 } from "../r2/area";
+import { nav as tokens } from "../tokens/area";
 import { nav as users } from "../users/area";
 import { nav as workers } from "../workers/area";
 import { nav as workflows } from "../workflows/area";
 import type { NavEntry } from "./area";
 
-export const NAV: NavEntry[] = [...overview, ...workers, ...pages, ...workflows, ...kv, ...r2, ...d1, ...objects, ...queues, ...quotas, ...auditOfAccount, ...egressOfAccount, ...users, ...providers, ...nodes, ...egress, ...audit, ...me];
+export const NAV: NavEntry[] = [...overview, ...workers, ...pages, ...workflows, ...kv, ...r2, ...d1, ...objects, ...queues, ...tokens, ...quotas, ...auditOfAccount, ...egressOfAccount, ...users, ...providers, ...nodes, ...egress, ...audit, ...me];

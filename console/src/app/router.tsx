@@ -16,6 +16,7 @@ import { queuesRoutes } from "../queues/area";
 import { quotasRoutes } from "../quotas/area";
 import { r2Routes } from "../r2/area";
 import { signInRoutes } from "../signin/area";
+import { ownTokensRoutes, tokensRoutes } from "../tokens/area";
 import { usersRoutes } from "../users/area";
 import { workersRoutes } from "../workers/area";
 import { workflowsRoutes } from "../workflows/area";
@@ -35,11 +36,12 @@ const tree = rootRoute.addChildren([
       ...d1Routes,
       ...objectsRoutes,
       ...queuesRoutes,
+      ...tokensRoutes,
       ...quotasRoutes,
       ...auditRoutes,
       ...egressRoutes,
     ]),
-    meRoute.addChildren([...meRoutes]),
+    meRoute.addChildren([...meRoutes, ...ownTokensRoutes]),
     installationRoute.addChildren([...usersRoutes, ...providersRoutes, ...nodesRoutes, ...installationEgressRoutes, ...installationAuditRoutes]),
   ]),
 ]);
