@@ -505,6 +505,7 @@ def signin(api):
         other.no("signInByPasskey", 401, json={"credential": key.get(other.ok("beginSignInByPasskey")["publicKey"])})
         setattr(key, field, right)
     own.ok("removeOwnPasskey", passkey=made["id"], json={"password": "another horse"})
+    programs(api, own)
     own.ok("signOutEverywhere")
     own.ok("signInByToken", json={"token": api.token})
     own.ok("signOut")
@@ -519,6 +520,38 @@ def signin(api):
     api.ok("replaceSignInProviders", json={"providers": []})
     api.ok("removePerson", **one)
     api.no("showPerson", 404, **one)
+
+
+def programs(api, own):
+    """Access that a person gives to programs."""
+    form = "application/x-www-form-urlencoded"
+
+    def fields(**given):
+        return {"data": urllib.parse.urlencode(given).encode(), "kind": form, "bearer": None}
+
+    def ask(page, decision):
+        ticket = page.decode().split('name="consent" value="')[1].split('"')[0]
+        return fields(consent=ticket, decision=decision)
+
+    wrangler = {"client_id": "54d11594-84e4-41aa-b438-e81b8fa78ee7", "redirect_uri": "http://localhost:8976/oauth/callback"}
+    challenge = {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+    query = {"response_type": "code", "scope": "user:read", "state": "s", **wrangler, **challenge}
+    assert b"Wrangler" in own.ok("askForAccess", query=query)
+    own.no("askForAccess", 400, query={**query, "redirect_uri": "https://evil.test/"})
+    begun = api.ok("beginAccessOfDevice", **fields(client_id="hearth", scope="all"))
+    api.no("beginAccessOfDevice", 400, **fields(client_id="none", scope="all"))
+    page = own.ok("askForAccessOfDevice", query={"user_code": begun["user_code"]})
+    waiting = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": begun["device_code"]}
+    assert api.no("fetchAccess", 400, **fields(client_id="hearth", **waiting))["error"] == "authorization_pending"
+    answer = ask(page, "allow")
+    answer.pop("bearer")
+    own.ok("answerForAccess", **answer)
+    own.no("answerForAccess", 400, **answer)
+    given = api.ok("fetchAccess", **fields(client_id="hearth", **waiting))
+    assert api.ok("showSession", bearer=given["access_token"])["kind"] == "token"
+    api.no("fetchAccess", 400, **fields(client_id="hearth", grant_type="refresh_token", refresh_token="none"))
+    api.ok("endAccess", **fields(client_id="hearth", token=given["access_token"]))
+    api.no("showSession", 401, bearer=given["access_token"])
 
 
 class Cookie:

@@ -87,12 +87,17 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether a call may use the cookie that it carries.
-fn may_use_cookie(method: &Method, headers: &HeaderMap) -> bool {
-    let own_page = match headers.contains_key(header::ORIGIN) {
+/// Whether a browser makes the call for a page that this host served.
+pub fn is_own_page(headers: &HeaderMap) -> bool {
+    match headers.contains_key(header::ORIGIN) {
         true => is_own_origin(headers),
         false => text(headers, "sec-fetch-site") == Some("same-origin"),
-    };
+    }
+}
+
+/// Whether a call may use the cookie that it carries.
+fn may_use_cookie(method: &Method, headers: &HeaderMap) -> bool {
+    let own_page = is_own_page(headers);
     match *method {
         // A WebSocket is no subject to the rule of the same origin, and carries no headers of a page's choice.
         Method::GET if headers.contains_key(header::UPGRADE) => own_page,

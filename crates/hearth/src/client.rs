@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::targets::Targets;
 
 /// The API of a server that listens where servers listen by default.
-const DEFAULT_API: &str = "http://localhost:8787/client/v4";
+pub const DEFAULT_API: &str = "http://localhost:8787/client/v4";
 
 /// Where the server is, and who asks.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,7 +94,13 @@ impl Target {
 impl Client {
     /// To a server of this machine that wants no token.
     pub fn local(api: &str) -> Self {
-        Self { base: api.to_owned(), token: None, http: Http::builder(TokioExecutor::new()).build_http() }
+        Self::of(api, None)
+    }
+
+    /// To the server of an API, with a token or without one.
+    pub fn of(api: &str, token: Option<&str>) -> Self {
+        let http = Http::builder(TokioExecutor::new()).build_http();
+        Self { base: api.to_owned(), token: token.map(str::to_owned), http }
     }
 
     /// The same, with connections of its own.
@@ -112,14 +118,31 @@ impl Client {
         read_envelope(response).await
     }
 
+    /// Posts a form outside of Cloudflare's API; the answer's status and JSON, whether it says yes or no.
+    ///
+    /// # Errors
+    /// Why there was no answer.
+    pub async fn form(&self, path: &str, pairs: &[(&str, &str)]) -> Result<(StatusCode, Value)> {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let kind = "application/x-www-form-urlencoded";
+        let response = self.send_to(Method::POST, self.outside(path), kind, form).await?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+
+    /// A URL of the server by its whole path.
+    fn outside(&self, path: &str) -> String {
+        format!("{}{path}", self.base.strip_suffix("/client/v4").unwrap_or(&self.base))
+    }
+
     /// One call outside of Cloudflare's API, by its whole path; the answer is JSON as it is, or nothing.
     ///
     /// # Errors
     /// What the server says, or why there was no answer.
     pub async fn plain(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let server = self.base.strip_suffix("/client/v4").unwrap_or(&self.base);
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let response = self.send_to(method, format!("{server}{path}"), "application/json", body).await?;
+        let response = self.send_to(method, self.outside(path), "application/json", body).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();
         if bytes.is_empty() && status.is_success() {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::targets::{Named, Targets};
+use crate::targets::{Named, Targets, api_of};
 
 /// Options of `hearth env`.
 #[derive(Debug, clap::Args)]
@@ -80,9 +80,7 @@ pub fn run(args: Args) -> Result<()> {
             return Ok(());
         }
         Action::Add { name, url, token } => {
-            let base = url.as_str().trim_end_matches('/');
-            let api =
-                if base.ends_with("/client/v4") { base.to_owned() } else { format!("{base}/client/v4") };
+            let api = api_of(&url);
             targets.current.get_or_insert_with(|| name.clone());
             targets.targets.insert(name, Named { api, token });
         }

@@ -16,6 +16,7 @@ mod egress;
 mod env;
 mod init;
 mod inspect;
+mod login;
 mod openapi;
 mod quotas;
 mod restore;
@@ -67,6 +68,10 @@ enum Command {
     Types(types::Args),
     /// Name servers, and say which one commands are for.
     Env(env::Args),
+    /// Get access to a server, by a browser or a token.
+    Login(login::Args),
+    /// End it again.
+    Logout(login::LogoutArgs),
     /// Show and change a worker's variables and secrets.
     Vars(vars::Args),
     /// Show and change who may reach a worker, and its access tokens.
@@ -106,6 +111,8 @@ fn main() -> anyhow::Result<()> {
         Command::Dev(args) => dev::run(args),
         Command::Types(args) => types::run(&args),
         Command::Env(args) => env::run(args),
+        Command::Login(args) => login::run(args),
+        Command::Logout(args) => login::run_logout(&args),
         Command::Vars(args) => vars::run(args),
         Command::Access(args) => access::run(args),
         Command::Users(args) => users::run(args),

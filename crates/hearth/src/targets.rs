@@ -78,6 +78,12 @@ impl Targets {
     }
 }
 
+/// The API of a server.
+pub fn api_of(server: &url::Url) -> String {
+    let base = server.as_str().trim_end_matches('/');
+    if base.ends_with("/client/v4") { base.to_owned() } else { format!("{base}/client/v4") }
+}
+
 /// Where the file lies.
 fn path() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -26,6 +26,8 @@ pub struct Call {
     pub(crate) gives_parts: bool,
     /// Whether refusals are text, whatever the section's are.
     pub(crate) refuses_in_text: bool,
+    /// Whether refusals are pages.
+    pub(crate) refuses_by_page: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +63,7 @@ fn call(method: Method, path: impl Into<String>, title: &'static str) -> Call {
         others: Vec::new(),
         gives_parts: false,
         refuses_in_text: false,
+        refuses_by_page: false,
     }
 }
 
@@ -201,6 +204,14 @@ impl Call {
     /// Leads elsewhere, with 303; refusals are pages.
     pub fn redirects(mut self) -> Self {
         self.gives = Gives::Redirect;
+        self.refuses_by_page = true;
+        self
+    }
+
+    /// Gives a page for people, or leads elsewhere; refusals are pages too.
+    pub fn gives_page(mut self) -> Self {
+        self.gives = Gives::Raw(vec!["text/html"]);
+        self.refuses_by_page = true;
         self
     }
 
@@ -292,14 +303,14 @@ impl Call {
             responses.insert(status.to_string(), json!({"description": family.says, "content": content}));
         }
         let mut error = json!({});
-        if matches!(self.gives, Gives::Redirect) {
+        if self.refuses_by_page {
             error["text/html"] = json!({"schema": Value::from(string())});
         }
         if self.refuses_in_text {
             error["text/plain"] = json!({"schema": Value::from(string())});
         }
         // Whoever may not call at all is told so as everywhere in the family.
-        if !(self.refuses_in_text || matches!(self.gives, Gives::Redirect)) || self.needs_token {
+        if !(self.refuses_in_text || self.refuses_by_page) || self.needs_token {
             error["application/json"] = json!({"schema": Value::from(family.error.clone())});
         }
         let default = json!({"description": "A refusal, which says what is wrong.", "content": error});

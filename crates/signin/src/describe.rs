@@ -21,6 +21,86 @@ pub fn describe(document: &mut Document) {
     users(&mut section);
     providers(&mut section);
     passkeys(&mut section);
+    programs(document);
+}
+
+fn programs(document: &mut Document) {
+    let about =
+        "Access that people give to programs: OAuth, as `wrangler login` and `hearth login` speak it.";
+    let error = object().has("error", any()).may("error_description", string());
+    let mut section = document.section("Programs", about, Family::plain(reference("OauthRefusal")));
+    section.schema("OauthRefusal", error);
+    const FORM: &str = "application/x-www-form-urlencoded";
+    section.add(
+        get("/oauth2/auth", "Ask for access")
+            .about("For a browser: asks the person, who signs in first (RFC 6749, 4.1 with RFC 7636).")
+            .query("response_type", string(), "`code`.")
+            .query("client_id", string(), "The program.")
+            .query("redirect_uri", string(), "The program's own, letter by letter.")
+            .query("scope", string(), "Wrangler's scopes.")
+            .query("state", string(), "Comes back.")
+            .query("code_challenge", string(), "SHA-256 of the verifier, in base64url.")
+            .query("code_challenge_method", string(), "`S256`.")
+            .without_token()
+            .gives_page(),
+    );
+    section.add(
+        post("/oauth2/auth", "Answer for access")
+            .about("What the page's form posts. Leads to the program, or says that it is done.")
+            .takes_raw(FORM, object().has("consent", string()).has("decision", one_of(&["allow", "deny"])))
+            .without_token()
+            .gives_page(),
+    );
+    section.add(
+        get("/oauth2/device", "Ask for access of device")
+            .about("For a browser: asks for the code that a program shows, then the person.")
+            .query("user_code", string(), "The code.")
+            .without_token()
+            .gives_page(),
+    );
+    section.add(
+        post("/oauth2/device/auth", "Begin access of device")
+            .about("For a program without a browser (RFC 8628).")
+            .takes_raw(FORM, object().has("client_id", string()).has("scope", string()))
+            .without_token()
+            .gives(
+                object()
+                    .has("device_code", string())
+                    .has("user_code", string())
+                    .has("verification_uri", string())
+                    .has("verification_uri_complete", string())
+                    .has("expires_in", integer())
+                    .has("interval", integer()),
+            ),
+    );
+    let asked = object()
+        .has("grant_type", string().about("`authorization_code`, `refresh_token` or a device's."))
+        .has("client_id", string())
+        .may("code", string())
+        .may("redirect_uri", string())
+        .may("code_verifier", string())
+        .may("refresh_token", string())
+        .may("device_code", string());
+    section.add(
+        post("/oauth2/token", "Fetch access")
+            .about("The access token is an API token of the person's own.")
+            .takes_raw(FORM, asked)
+            .without_token()
+            .gives(
+                object()
+                    .has("access_token", string())
+                    .has("token_type", one_of(&["bearer"]))
+                    .has("expires_in", integer().about("Seconds."))
+                    .has("scope", string())
+                    .may("refresh_token", string()),
+            ),
+    );
+    section.add(
+        post("/oauth2/revoke", "End access")
+            .takes_raw(FORM, object().has("client_id", string()).has("token", string()))
+            .without_token()
+            .gives(object()),
+    );
 }
 
 fn passkeys(section: &mut Section<'_>) {

@@ -47,6 +47,12 @@ impl<T> Tickets<T> {
         Some(&ticket.content)
     }
 
+    /// What a ticket is for, to be changed. That is no try.
+    pub fn get_mut(&mut self, name: &str, now: Duration) -> Option<&mut T> {
+        let ticket = self.all.get_mut(name)?;
+        (ticket.until > now).then_some(&mut ticket.content)
+    }
+
     /// Takes a ticket: it is none any more.
     pub fn take(&mut self, name: &str, now: Duration) -> Option<T> {
         self.all.remove(name).filter(|ticket| ticket.until > now).map(|ticket| ticket.content)

@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::keys::{Keyring, Sealed};
 use crate::sessions::{Signed, end_all};
 use crate::tokens::{hash_of, random_token};
-use crate::{Entity, Result, SessionId, Store, StoreError, User, UserId, rows, users};
+use crate::{Entity, Result, SessionId, Store, StoreError, User, UserId, oauth_grants, rows, users};
 
 /// What the secret of an authenticator is sealed as.
 const TOTP: &str = "totp";
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// Forgets all that a person has to sign in with, but for who they are to providers of single sign-on, and ends their
-    /// sessions.
+    /// sessions and the access that they gave to programs.
     pub async fn forget_credentials(&self, user: &User) -> Result<()> {
         let mut transaction = self.write().await?;
         for sql in [
@@ -221,8 +221,11 @@ impl Store {
         ] {
             sqlx::query(sql).bind(user.id.as_str()).execute(&mut *transaction).await?;
         }
+        oauth_grants::end_all(&mut transaction, &user.id).await?;
         end_all(&mut transaction, &Signed::User(user.clone()), None).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.inner.tokens.forget();
+        Ok(())
     }
 
     /// How these people sign in.

@@ -1,6 +1,6 @@
 //! People sign in: invitations, passwords, authenticators, tokens, sessions, and what keeps others out.
 
-use hearth_testing::{Answer, Browser, Hearth};
+use hearth_testing::{Answer, Browser, Hearth, Options};
 use serde_json::{Value, json};
 use totp_rs::{Algorithm, Builder, Secret, Totp};
 
@@ -273,4 +273,31 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
         200
     );
     assert_eq!(by_password(&mut phone, "ann@corp.test", PASSWORD).await.status, 200);
+}
+
+/// Behind a proxy that speaks TLS the cookie is one that no other host can set, and no other is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_cookie_is_this_hosts_own() {
+    let config = "trusted-proxies = [\"127.0.0.1/32\"]\n".to_owned();
+    let hearth = Hearth::start_with(Options { config, ..Options::default() }).await;
+    let mut browser = Browser::new(&hearth);
+    let origin = browser.origin().replace("http:", "https:");
+    let by_tls = [("x-forwarded-proto", "https"), ("origin", origin.as_str()), ("x-hearth-csrf", "1")];
+    let token = Some(json!({"token": hearth.token()}));
+    let answer = browser.call_with("POST", "/api/session/token", token.clone(), &by_tls).await;
+    let set = answer.header("set-cookie").to_owned();
+    assert!(
+        set.starts_with("__Host-hearth_session=")
+            && set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        "{set}"
+    );
+    assert_eq!(browser.call_with("GET", "/api/session", None, &by_tls).await.status, 200);
+    let mut tossed = Browser::new(&hearth);
+    tossed.set_cookie(&set.replace("__Host-", "").replace("; Path=/; HttpOnly; SameSite=Lax; Secure", ""));
+    assert_eq!(
+        tossed.call_with("GET", "/api/session", None, &by_tls).await.status,
+        401,
+        "a worker's host could have set it"
+    );
+    assert_eq!(tossed.call("GET", "/api/session", None).await.status, 200, "without TLS there is no other");
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod invitation;
+mod oauth;
 mod oidc;
 mod passkeys;
 mod providers;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::IntoResponse;
+use hashlink::LruCache;
 use hearth_api::session::{Peer, is_foreign_page, secret};
 use hearth_api::{Api, ApiError, Json, Operation, Params};
 use hearth_store::{Begun, Session, Signed, Store, User, UserId};
@@ -40,6 +42,8 @@ const BY_CODE: Rate = Rate { burst: 10, every: Duration::from_secs(300) };
 const SECOND_FACTOR: Duration = Duration::from_secs(300);
 /// How long somebody may take at a provider of single sign-on.
 const AT_PROVIDER: Duration = Duration::from_secs(600);
+/// How long a program may take to fetch what was agreed to.
+const CODE: Duration = Duration::from_secs(60);
 /// Keys that each of these remembers.
 const ROOM: usize = 20_000;
 
@@ -65,6 +69,11 @@ struct Inner {
     /// For whose new passkey a challenge is; None: for anybody's, to sign in.
     challenges: Mutex<Tickets<Option<UserId>>>,
     oidc: Client,
+    consents: Mutex<Tickets<oauth::Consent>>,
+    agreed: Mutex<Tickets<oauth::Agreed>>,
+    devices: Mutex<Tickets<oauth::Device>>,
+    /// Devices by the codes that people type.
+    typed: Mutex<LruCache<String, String>>,
 }
 
 impl Signin {
@@ -86,6 +95,10 @@ impl Signin {
             pending: Mutex::new(Tickets::good_for(AT_PROVIDER)),
             challenges: Mutex::new(Tickets::good_for(SECOND_FACTOR)),
             oidc: Client::new(Http::new(extra_ca_file)?),
+            consents: Mutex::new(Tickets::good_for(AT_PROVIDER)),
+            agreed: Mutex::new(Tickets::good_for(CODE)),
+            devices: Mutex::new(Tickets::good_for(oauth::DEVICE)),
+            typed: Mutex::new(oauth::typed_codes()),
         })))
     }
 
@@ -110,6 +123,12 @@ impl Signin {
             Operation::new(delete.clone(), "/api/sessions/{session}", session::end_one, self),
             Operation::new(post.clone(), "/api/invitation", invitation::show, self),
             Operation::new(post.clone(), "/api/invitation/accept", invitation::accept, self),
+            Operation::new(get.clone(), "/oauth2/auth", oauth::ask, self),
+            Operation::new(post.clone(), "/oauth2/auth", oauth::decide, self),
+            Operation::new(get.clone(), "/oauth2/device", oauth::ask_for_device, self),
+            Operation::new(post.clone(), "/oauth2/device/auth", oauth::begin_device, self),
+            Operation::new(post.clone(), "/oauth2/token", oauth::token, self),
+            Operation::new(post.clone(), "/oauth2/revoke", oauth::revoke, self),
             Operation::new(get.clone(), "/api/account", account::show, self),
             Operation::new(put.clone(), "/api/account/password", account::set_password, self),
             Operation::new(post.clone(), "/api/account/totp", account::begin_totp, self),
