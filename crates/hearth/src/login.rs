@@ -36,8 +36,8 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  hearth login --url https://hearth.corp.test
-  hearth login --url https://hearth.corp.test --env staging
+  hearth login --url http://hearth.corp.test
+  hearth login --url http://hearth.corp.test --env staging
   hearth login --token - < token.txt
 Without --token it prints a link to open in any browser. The link's page asks whether this may be.";
 
