@@ -180,3 +180,14 @@ test("names of tables and columns and values are text, whatever they hold", asyn
   assert.deepEqual(page.amiss, []);
   await page.context().close();
 });
+
+test("its pages look right in both languages, light and dark, and on a phone", async () => {
+  const id = await create("looks");
+  await query(id, "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t (name) VALUES ('a'), (NULL)");
+  const path = `/a/${hearth.account}/d1`;
+  await hearth.look(path, "d1", (page) => page.getByRole("grid").waitFor());
+  await hearth.look(`${path}/${id}`, "d1-tables", (page) => page.getByRole("grid").waitFor());
+  await hearth.look(`${path}/${id}?tab=sql`, "d1-sql", (page) => page.locator(".cm-editor").waitFor());
+  await hearth.look(`${path}/${id}?tab=travel`, "d1-travel", (page) => page.locator("pre").waitFor());
+  await hearth.look(`${path}/${id}?tab=files`, "d1-files");
+});

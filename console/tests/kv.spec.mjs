@@ -199,3 +199,9 @@ test("an account's missing namespace is an error with a way back, and keys are d
   await list.getByText("1 key shown").waitFor();
   await list.context().close();
 });
+
+test("its pages look right in both languages, light and dark, and on a phone", async () => {
+  const grid = (page) => page.getByRole("grid").waitFor();
+  await hearth.look(`/a/${hearth.account}/kv`, "kv", grid);
+  await hearth.look(`/a/${hearth.account}/kv/${many}`, "kv-namespace", grid);
+});

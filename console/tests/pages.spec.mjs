@@ -147,3 +147,11 @@ test("messages of deployments are text, and a project is deleted by its typed na
   assert.deepEqual(page.amiss, []);
   await page.context().close();
 });
+
+test("its pages look right in both languages, light and dark, and on a phone", async () => {
+  const path = `/a/${hearth.account}/pages`;
+  await hearth.look(path, "pages", (page) => page.getByRole("grid").waitFor());
+  for (const tab of ["deployments", "upload", "domains", "environment"]) {
+    await hearth.look(`${path}/site?tab=${tab}`, `pages-${tab}`, (page) => page.getByRole("tabpanel").waitFor());
+  }
+});

@@ -140,3 +140,13 @@ test("on a phone it fits, and what a message holds is text", async () => {
   assert.deepEqual(page.amiss, []);
   await page.context().close();
 });
+
+test("its pages look right in both languages, light and dark, and on a phone", async () => {
+  const id = await create("looks");
+  await send(id, { a: 1 });
+  await hearth.api("POST", `${base}/queues/${id}/consumers`, { type: "http_pull", settings: {} });
+  await hearth.look(`/a/${hearth.account}/queues`, "queues", (page) => page.getByRole("grid").waitFor());
+  for (const tab of ["messages", "consumers", "settings"]) {
+    await hearth.look(`/a/${hearth.account}/queues/${id}?tab=${tab}`, `queue-${tab}`, (page) => page.getByRole("tabpanel").waitFor());
+  }
+});

@@ -176,3 +176,12 @@ test("an object that is a page or a picture with a script stays text, and is no 
   assert.equal(await page.evaluate(() => window.owned), undefined);
   await page.context().close();
 });
+
+test("its pages look right in both languages, light and dark, and on a phone", async () => {
+  await bucket("looks");
+  await put("looks", "folder/a.txt", "a");
+  await put("looks", "b.txt", "b");
+  const grid = (page) => page.getByRole("grid").waitFor();
+  await hearth.look(`/a/${hearth.account}/r2`, "r2", grid);
+  await hearth.look(`/a/${hearth.account}/r2/looks`, "r2-bucket", grid);
+});

@@ -677,7 +677,8 @@ def functions(api):
     assert refusal["field"] == "runtime"
     api.no("createFunction", 400, json={**new, "name": "other", "code": "function ("})
     api.ok("listFunctions")
-    api.ok("showFunction", **one)
+    known = api.ok("showFunction", **one)
+    assert (known["code"], known["language"], known["dependencies"]) == (new["code"], "javascript", None)
     assert api.ok("invokeFunction", json={"event": {"a": {"b": [1]}}, "context": {"request_id": "r"}}, **one)["result"] == [1]
     assert api.ok("invokeFunction", json={}, **one)["error"]["type"] == "TypeError"
     stats = until(lambda: (found := api.ok("showFunctionStatistics", **one))["invocations"] == 2 and found)
@@ -698,6 +699,9 @@ def functions(api):
     api.no("deployFunction", 409, json={**wanted, "version": "v1", "code": code + "///"}, **name)
     api.ok("listDeployedFunctions")
     latest = api.ok("showDeployedFunction", **name)["latest"]
+    known = api.ok("showDeployedFunction", query={"version": "v1"}, **name)
+    assert (known["code"], known["env_vars"]) == (code, {"A": "1", "B": "true"})
+    api.no("showDeployedFunction", 404, query={"version": "none"}, **name)
     assert api.ok("rollBackFunction", json={"version": "v1"}, **name)["targetVersion"] == "v1"
     api.ok("stopFunction", json={}, **name)
     api.ok("deleteDeployedFunction", query={"version": latest}, **name)

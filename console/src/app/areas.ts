@@ -2,6 +2,7 @@
 import { accountNav as auditOfAccount, nav as audit } from "../audit/area";
 import { nav as d1 } from "../d1/area";
 import { accountNav as egressOfAccount, nav as egress } from "../egress/area";
+import { nav as functions } from "../functions/area";
 import { nav as kv } from "../kv/area";
 import { nav as me } from "../me/area";
 import { nav as nodes } from "../nodes/area";
@@ -18,4 +19,4 @@ import { nav as workers } from "../workers/area";
 import { nav as workflows } from "../workflows/area";
 import type { NavEntry } from "./area";
 
-export const NAV: NavEntry[] = [...overview, ...workers, ...pages, ...workflows, ...kv, ...r2, ...d1, ...objects, ...queues, ...tokens, ...quotas, ...auditOfAccount, ...egressOfAccount, ...users, ...providers, ...nodes, ...egress, ...audit, ...me];
+export const NAV: NavEntry[] = [...overview, ...workers, ...functions, ...pages, ...workflows, ...kv, ...r2, ...d1, ...objects, ...queues, ...tokens, ...quotas, ...auditOfAccount, ...egressOfAccount, ...users, ...providers, ...nodes, ...egress, ...audit, ...me];

@@ -5,6 +5,7 @@ import { createRouter } from "@tanstack/react-router";
 import { auditRoutes, installationAuditRoutes } from "../audit/area";
 import { d1Routes } from "../d1/area";
 import { egressRoutes, installationEgressRoutes } from "../egress/area";
+import { functionsRoutes } from "../functions/area";
 import { kvRoutes } from "../kv/area";
 import { meRoutes } from "../me/area";
 import { nodesRoutes } from "../nodes/area";
@@ -29,6 +30,7 @@ const tree = rootRoute.addChildren([
     accountRoute.addChildren([
       ...overviewRoutes,
       ...workersRoutes,
+      ...functionsRoutes,
       ...pagesRoutes,
       ...workflowsRoutes,
       ...kvRoutes,

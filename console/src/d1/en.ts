@@ -70,7 +70,6 @@ export const en = {
   "export.data": "Data only",
   "export.what": "What is exported",
   "export.action": "Export",
-  "export.busy": "Exporting",
   "export.done": "{{name}} exported",
   "import.title": "Import",
   "import.text": "A file of SQL statements is run as one: all of it, or nothing.",

@@ -71,7 +71,6 @@ export const zh: Translated<typeof en> = {
   "export.data": "仅数据",
   "export.what": "导出内容",
   "export.action": "导出",
-  "export.busy": "正在导出",
   "export.done": "已导出 {{name}}",
   "import.title": "导入",
   "import.text": "SQL 语句文件作为一个整体运行：全部成功，或什么都不做。",

@@ -1,7 +1,6 @@
 export const en = {
   title: "KV",
   text: "Namespaces of keys and values that workers read fast.",
-  namespace: "Namespace",
   id: "Id",
   find: "Find a namespace",
   new: "New namespace",

@@ -4,7 +4,6 @@ import type { en } from "./en";
 export const zh: Translated<typeof en> = {
   title: "KV",
   text: "供 Worker 快速读取的键值命名空间。",
-  namespace: "命名空间",
   id: "ID",
   find: "查找命名空间",
   new: "新建命名空间",

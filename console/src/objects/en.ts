@@ -1,7 +1,6 @@
 export const en = {
   title: "Durable Objects",
   text: "Objects with storage of their own, each in one place at a time. A worker's migrations make their namespaces.",
-  namespace: "Namespace",
   class: "Class",
   worker: "Worker",
   storage: "Storage",

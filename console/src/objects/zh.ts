@@ -4,7 +4,6 @@ import type { en } from "./en";
 export const zh: Translated<typeof en> = {
   title: "Durable Objects",
   text: "拥有自己存储的对象，每个对象同一时间只在一处。命名空间由 Worker 的迁移创建。",
-  namespace: "命名空间",
   class: "类",
   worker: "Worker",
   storage: "存储",

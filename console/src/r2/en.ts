@@ -1,7 +1,6 @@
 export const en = {
   title: "R2 objects",
   text: "Buckets of objects of any size, for workers and for S3 clients.",
-  bucket: "Bucket",
   created: "Created",
   class: "Storage class",
   find: "Find a bucket",
@@ -56,7 +55,6 @@ export const en = {
   download: "Download",
   type: "Type",
   etag: "ETag",
-  key: "Key",
   preview: "Preview",
   "preview.none": "There is no preview of this type. Only images and text are shown here; nothing of an object ever runs on this page.",
   "preview.large": "It is too large to be shown here. Its beginning:",

@@ -4,7 +4,6 @@ import type { en } from "./en";
 export const zh: Translated<typeof en> = {
   title: "R2 对象",
   text: "存放任意大小对象的存储桶，供 Worker 和 S3 客户端使用。",
-  bucket: "存储桶",
   created: "创建于",
   class: "存储类别",
   find: "查找存储桶",
@@ -54,7 +53,6 @@ export const zh: Translated<typeof en> = {
   download: "下载",
   type: "类型",
   etag: "ETag",
-  key: "键",
   preview: "预览",
   "preview.none": "此类型没有预览。这里只显示图片和文本，对象的内容绝不会在本页运行。",
   "preview.large": "内容过大，无法在此完整显示。开头如下：",

@@ -88,7 +88,9 @@ async fn show(
     InAccount(account): InAccount,
     Path(id): Path<String>,
 ) -> Answer {
-    shown(StatusCode::OK, found(&functions, &account, &id).await?.shown())
+    let function = found(&functions, &account, &id).await?;
+    let source = functions.source(&function.version).await?;
+    shown(StatusCode::OK, function.shown_with(&source))
 }
 
 async fn update(

@@ -27,6 +27,17 @@ pub fn describe(document: &mut Document) {
             .may("details", reference("FunctionError").about("Of code that does not load.")),
     );
     section.schema("Function", function());
+    let dependencies = map(string()).or(string()).or_null();
+    section.schema(
+        "FunctionWithSource",
+        function()
+            .has("language", one_of(&["javascript", "typescript", "python", "go"]))
+            .has("code", string().about("As it was sent."))
+            .has(
+                "dependencies",
+                dependencies.about("Names and versions, or the text of the runtime's own file."),
+            ),
+    );
     section.schema("FunctionRecord", record());
     section.schema("FunctionResult", result());
     const ALL: &str = "/api/v1/functions";
@@ -49,7 +60,7 @@ pub fn describe(document: &mut Document) {
             .creates()
             .gives(reference("Function")),
     );
-    section.add(get(ONE, "Show function").gives(reference("Function")));
+    section.add(get(ONE, "Show function").gives(reference("FunctionWithSource")));
     let change = draft()
         .may("name", string())
         .may("runtime", runtime())

@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::audience::Audience;
 use crate::build::{Builder, Built, Source};
-use crate::draft::Draft;
+use crate::draft::{Declared, Draft};
 use crate::error::Refusal;
 use crate::records::Records;
 use crate::toolchain::Toolchains;
@@ -421,6 +421,26 @@ impl Function {
             "updated_at": worker.modified_on.to_string(),
             "warnings": warnings,
         })
+    }
+
+    /// The same with what it was made of, in the form that a change may send it back.
+    pub(crate) fn shown_with(&self, source: &Source) -> Value {
+        let mut shown = self.shown();
+        let typescript = source.typescript == Some(true);
+        shown["language"] = json!(match source.runtime {
+            FunctionRuntime::Nodejs if typescript => "typescript",
+            FunctionRuntime::Nodejs => "javascript",
+            FunctionRuntime::Python => "python",
+            FunctionRuntime::Go => "go",
+        });
+        shown["code"] = json!(source.code);
+        shown["dependencies"] = match source.dependencies.as_ref().map(|dependencies| &dependencies.declared)
+        {
+            None => Value::Null,
+            Some(Declared::Named(named)) => json!(named),
+            Some(Declared::File(text)) => json!(text),
+        };
+        shown
     }
 }
 

@@ -36,13 +36,18 @@ pub(super) async fn list(FromState(state): FromState<State>, call: Call) -> Resp
     answer(&call, listed.await)
 }
 
-/// `GET /api/deploy/:name`.
-pub(super) async fn get(FromState(state): FromState<State>, call: Call) -> Response {
+/// `GET /api/deploy/:name[?version=]`: with a version, its code and variables too.
+pub(super) async fn get(FromState(state): FromState<State>, call: Call, query: Query) -> Response {
     let found = async {
         let worker = find(&state, &call).await?;
         let mut function =
             view::function(&state.api, state.processes.as_ref(), &call.account, &worker).await?;
         function["status"] = json!("success");
+        if let Some(wanted) = query.get("version").filter(|version| !version.is_empty()) {
+            let version = find_version(&state, &worker, wanted).await?;
+            function["code"] = json!(String::from_utf8_lossy(&code_of(&state, &version).await?));
+            function["env_vars"] = json!(variables_of(&version));
+        }
         Ok(function)
     };
     answer(&call, found.await)
@@ -244,16 +249,7 @@ async fn again(
     wanted: &Wanted,
 ) -> Result<(), ApiError> {
     let store = state.api.store();
-    let code = match known.modules.first() {
-        Some(module) => store.module_content(module).await?,
-        None => Bytes::new(),
-    };
-    let variable = |binding: &hearth_model::Binding| match &binding.kind {
-        BindingKind::PlainText { text } => Some((binding.name.clone(), text.clone())),
-        _ => None,
-    };
-    let variables: BTreeMap<String, String> = known.bindings.iter().filter_map(variable).collect();
-    if code != wanted.code.as_bytes() || variables != wanted.variables {
+    if code_of(state, known).await? != wanted.code.as_bytes() || variables_of(known) != wanted.variables {
         return Err(conflict(format!(
             "The version `{}` exists already, with other code or variables. Give this one another name.",
             view::label(known)
@@ -269,6 +265,22 @@ async fn again(
     }
     state.api.give_all(&call.caller, &call.account, worker, known.id, "upload").await?;
     Ok(())
+}
+
+/// What was sent as a version's code.
+async fn code_of(state: &State, version: &Version) -> Result<Bytes, ApiError> {
+    match version.modules.first() {
+        Some(module) => Ok(state.api.store().module_content(module).await?),
+        None => Ok(Bytes::new()),
+    }
+}
+
+fn variables_of(version: &Version) -> BTreeMap<String, String> {
+    let variable = |binding: &hearth_model::Binding| match &binding.kind {
+        BindingKind::PlainText { text } => Some((binding.name.clone(), text.clone())),
+        _ => None,
+    };
+    version.bindings.iter().filter_map(variable).collect()
 }
 
 /// A version and an alias of one function cannot have one host.

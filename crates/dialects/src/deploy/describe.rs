@@ -44,7 +44,15 @@ pub fn describe(document: &mut Document) {
     const ONE: &str = "/api/deploy/{name}";
     let all = success().has("total", integer()).has("functions", array(reference("DeployedFunction")));
     section.add(get(ALL, "List deployed functions").gives(all));
-    section.add(get(ONE, "Show deployed function").gives(function().has("status", literal("success"))));
+    let one = function()
+        .has("status", literal("success"))
+        .may("code", string().about("Of the version that was asked for."))
+        .may("env_vars", map(string()).about("Of the same."));
+    section.add(
+        get(ONE, "Show deployed function")
+            .query("version", string(), "A version whose code and variables are wanted too.")
+            .gives(one),
+    );
     let variable = string().or(number()).or(boolean());
     let wanted = object()
         .has("runtime", literal("js"))

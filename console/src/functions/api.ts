@@ -1,0 +1,72 @@
+// Functions have three APIs of their own. None of them has an account in its paths: they act in the one of a token that has
+// only one, else in the installation's first.
+import { api, body, type Schema } from "../api/client";
+import { key, queries } from "../api/query";
+
+export type Run = Schema<"Function">;
+export type Routed = Schema<"NexoFunction">;
+export type Versioned = Schema<"DeployedFunction">;
+export type Result = Schema<"FunctionResult">;
+export type CallRecord = Schema<"FunctionRecord">;
+
+/** The account that the APIs of functions act in for the caller: the oldest that he sees. */
+export function acting(accounts: readonly Schema<"Account">[]): Schema<"Account"> | undefined {
+  return [...accounts].sort((one, other) => one.created_on.localeCompare(other.created_on))[0];
+}
+
+export const runsQuery = (account: string) => ({
+  queryKey: key(account, "functions", "run"),
+  queryFn: async () => (await body(api.GET("/api/v1/functions"))).functions,
+});
+
+export const routedQuery = (account: string) => ({
+  queryKey: key(account, "functions", "routed"),
+  queryFn: async () => (await body(api.GET("/api/functions"))).functions,
+});
+
+export const versionedQuery = (account: string) => ({
+  queryKey: key(account, "functions", "versioned"),
+  queryFn: async () => (await body(api.GET("/api/deploy"))).functions,
+});
+
+export const runQuery = (account: string, id: string) => ({
+  queryKey: key(account, "functions", "run", id),
+  queryFn: () => body(api.GET("/api/v1/functions/{id}", { params: { path: { id } } })),
+});
+
+export const runStatsQuery = (account: string, id: string) => ({
+  queryKey: key(account, "functions", "run", id, "stats"),
+  queryFn: () => body(api.GET("/api/v1/functions/{id}/stats", { params: { path: { id } } })),
+  staleTime: 0,
+});
+
+/** Calls that are read for a page. */
+const CALLS = 500;
+
+export const callsQuery = (account: string, id: string) => ({
+  queryKey: key(account, "functions", "run", id, "calls"),
+  queryFn: () =>
+    body(api.GET("/api/v1/functions/{id}/invocations", { params: { path: { id }, query: { limit: CALLS } } })),
+  staleTime: 0,
+});
+
+export const routedOneQuery = (account: string, id: string) => ({
+  queryKey: key(account, "functions", "routed", id),
+  queryFn: () => body(api.GET("/api/functions/{id}", { params: { path: { id } } })),
+});
+
+export const routedStatsQuery = (account: string, id: string) => ({
+  queryKey: key(account, "functions", "routed", id, "stats"),
+  queryFn: () => body(api.GET("/api/functions/{id}/stats", { params: { path: { id } } })),
+  refetchInterval: 5000,
+  staleTime: 0,
+});
+
+export const versionedOneQuery = (account: string, name: string) => ({
+  queryKey: key(account, "functions", "versioned", name),
+  queryFn: () => body(api.GET("/api/deploy/{name}", { params: { path: { name } } })),
+});
+
+export function stale(account: string): Promise<void> {
+  return queries.invalidateQueries({ queryKey: key(account, "functions") });
+}

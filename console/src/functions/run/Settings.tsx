@@ -1,0 +1,63 @@
+import { Button, Stack, Text, TextInput } from "@mantine/core";
+import { useState } from "react";
+
+import { api, body } from "../../api/client";
+import { Failure } from "../../ui/states";
+import { done } from "../../ui/toast";
+import { stale } from "../api";
+import { useFunctionsText } from "../strings";
+import { dependenciesBad, FieldsForm, fieldsOf, sent } from "./fields";
+import { dependenciesOf, runtimeOf, type Known } from "./known";
+
+export function Settings(props: { account: string; known: Known }) {
+  const t = useFunctionsText();
+  const { account, known } = props;
+  const [name, setName] = useState(known.name);
+  const [fields, setFields] = useState(fieldsOf({ ...known, dependencies: dependenciesOf(known) }));
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const runtime = runtimeOf(known);
+
+  async function store() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const path = { id: known.id };
+      // What is installed stays locked as it is unless other packages are asked for.
+      const { dependencies, ...rest } = sent(runtime, fields);
+      const others = fields.dependencies === dependenciesOf(known) ? {} : { dependencies };
+      await body(api.PUT("/api/v1/functions/{id}", { params: { path }, body: { name: name.trim(), ...rest, ...others } }));
+      done(t("settingsSaved"));
+      await stale(account);
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!busy) void store();
+      }}
+    >
+      <Stack maw={640}>
+        <TextInput label={t("name")} value={name} onChange={(event) => setName(event.currentTarget.value)} required spellCheck={false} />
+        <FieldsForm runtime={runtime} fields={fields} onChange={setFields} />
+        {error !== undefined && <Failure error={error} />}
+        <div>
+          <Button type="submit" loading={busy} disabled={dependenciesBad(runtime, fields.dependencies)}>
+            {t("save")}
+          </Button>
+        </div>
+        {busy && (
+          <Text c="dimmed" fz="sm" role="status">
+            {t("create.busy")}
+          </Text>
+        )}
+      </Stack>
+    </form>
+  );
+}
