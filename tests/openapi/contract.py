@@ -31,6 +31,18 @@ def closed(schema):
     return schema
 
 
+def runs(said, name=""):
+    """Long runs of letters and digits in an answer, but for what is called an id."""
+    if isinstance(said, dict):
+        return {run for key, value in said.items() for run in runs(value, key)}
+    if isinstance(said, list):
+        return {run for value in said for run in runs(value, name)}
+    if not isinstance(said, str) or name.lower().endswith(("id", "tag", "hash")):
+        return set()
+    found = re.findall(r"[A-Za-z0-9_-]{16,}", said)
+    return {run for run in found if len(set(run)) > 6 and len(re.findall(r"[0-9]", run)) > 2}
+
+
 class Contract:
     def __init__(self, base, token, account):
         self.base, self.token, self.account = base, token, account
@@ -47,6 +59,8 @@ class Contract:
         self.succeeded = set()
         self.refused = set()
         self.faults = []
+        # What looks like a key or an id: in answers of calls that look, and of calls that change something.
+        self.shown, self.given = set(), set()
 
     def send(self, method, path, body=None, headers=None, bearer=None):
         request = urllib.request.Request(self.base + path, data=body, method=method, headers=headers or {})
@@ -92,7 +106,10 @@ class Contract:
             path += "?" + urllib.parse.urlencode(query, doseq=True)
         status, answered, body = self.send(method, path, data, headers, self.token if bearer == "" else bearer)
         self.answered = answered
-        return self.hold(name, status, answered, body)
+        status, said = self.hold(name, status, answered, body)
+        if not isinstance(said, bytes) and status < 400:
+            (self.shown if method == "GET" else self.given).update(runs(said))
+        return status, said
 
     def hold(self, name, status, headers, body):
         """Holds an answer against the document; gives its status and what it says."""

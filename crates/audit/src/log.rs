@@ -26,6 +26,9 @@ const LULL: Duration = Duration::from_millis(100);
 /// Entries after which what is too old or too much goes.
 const BETWEEN_PRUNES: usize = 1000;
 
+/// How often that is looked at though nothing happens.
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -77,11 +80,16 @@ impl Log {
     /// # Errors
     /// It cannot be read or written.
     pub fn open(config: &Config) -> Result<Self, LogError> {
+        Self::begin(config, HOUR)
+    }
+
+    /// What is too old goes after that time in any case.
+    fn begin(config: &Config, prune: Duration) -> Result<Self, LogError> {
         let mut file = File::open(&config.path)?;
         let reader = Arc::new(Mutex::new(File::reader(&config.path)?));
         file.prune(oldest(config.retention), config.most_bytes)?;
         let (jobs, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(keep(waiting, Arc::new(Mutex::new(file)), config.clone()));
+        tokio::spawn(keep(waiting, Arc::new(Mutex::new(file)), config.clone(), prune));
         Ok(Self(Arc::new(Inner { jobs, reader })))
     }
 
@@ -162,9 +170,19 @@ fn oldest(retention: Duration) -> i64 {
 }
 
 /// Writes what comes, until nobody can send any more.
-async fn keep(mut jobs: mpsc::Receiver<Job>, file: Arc<Mutex<File>>, config: Config) {
+async fn keep(mut jobs: mpsc::Receiver<Job>, file: Arc<Mutex<File>>, config: Config, every: Duration) {
     let mut since = 0;
-    while let Some(first) = jobs.recv().await {
+    let mut due = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        // What is too old goes though nothing happens.
+        let first = tokio::select! {
+            first = jobs.recv() => match first { Some(first) => first, None => return },
+            _ = due.tick() => {
+                since = BETWEEN_PRUNES;
+                Job::Flush(oneshot::channel().0)
+            }
+        };
         let (mut entries, mut waiting) = (Vec::new(), Vec::new());
         let mut take = |job: Job, entries: &mut Vec<Entry>| match job {
             Job::Add(entry, done) => {

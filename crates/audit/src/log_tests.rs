@@ -136,3 +136,14 @@ fn the_oldest_go_and_no_account_pushes_out_what_another_did() {
     again.prune(start, 300_000).unwrap();
     assert_eq!(count(Scope::Account("noisy".parse().unwrap())), left);
 }
+
+#[tokio::test]
+async fn what_is_too_old_goes_though_nothing_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { retention: Duration::from_millis(300), ..config(folder.path()) };
+    let log = Log::begin(&config, Duration::from_millis(20)).unwrap();
+    log.add(entry(Some("a"), "op", now())).await;
+    while log.page(a(), 0, 9).await.unwrap().1 > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

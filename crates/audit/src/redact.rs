@@ -146,11 +146,17 @@ fn is_revealing(text: &str) -> bool {
     let key = text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----");
     let address = text.split_once("://").is_some_and(|(_, rest)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        authority.contains('@') || rest.contains("/invitation/") || rest.contains("/signed/")
+        authority.contains('@') || rest.split(['/', '?', '#', '=', '&']).skip(1).any(looks_random)
     });
     // The addresses of an inspector session, by which a debugger attaches.
     let session = text.contains("/inspector/") || text.contains("inspect-");
     jwt || key || address || session || text.starts_with("otpauth:")
+}
+
+/// Whether a part of an address is no word: a key that opens what it leads to, or an id, which is a loss to nobody.
+fn looks_random(part: &str) -> bool {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    part.len() >= 16 && digits > 2 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 #[cfg(test)]
@@ -208,7 +214,7 @@ mod tests {
                 json!([
                     "eyJh.eyJi.c",
                     "postgres://u:p@h/d",
-                    "https://h.test/invitation/s",
+                    "ws://h.test/inspector/0f2c9a7b1d3e4f5a",
                     "https://h.test/a@b"
                 ]),
                 json!([REDACTED, REDACTED, REDACTED, "https://h.test/a@b"]),

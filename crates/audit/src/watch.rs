@@ -69,7 +69,7 @@ fn is_read(path: &str) -> bool {
 
 /// What is written there is data, or an upload that a deploy speaks of later; or what is answered is a secret.
 fn is_data(path: &str) -> bool {
-    const PARTS: [&str; 12] = [
+    const PARTS: [&str; 13] = [
         "/storage/kv/namespaces/{namespace}/",
         "/r2/buckets/{bucket}/objects",
         "/d1/database/{database}/",
@@ -80,6 +80,7 @@ fn is_data(path: &str) -> bool {
         "/signed/",
         "/tails",
         "/hearth/scheduled",
+        "/hearth/inspector",
         "/invitation",
         "/reset",
     ];
