@@ -286,15 +286,49 @@ async fn an_account_sees_its_own_entries_and_nobody_elses() {
     assert_eq!(as_second("GET", &path, "").await.error().0, 400);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn signing_in_is_written_down_by_who_it_was_or_who_was_tried() {
-    const PASSWORD: &str = "correct horse battery";
-    let hearth = Hearth::start().await;
-    let link = hearth.operator(&["users", "add", "ann@corp.test"]);
+const PASSWORD: &str = "correct horse battery";
+
+/// Somebody who was invited, in a browser that is signed in, and what the invitation was.
+async fn person<'a>(hearth: &'a Hearth, email: &str, more: &[&str]) -> (Browser<'a>, String) {
+    let link = hearth.operator(&[&["users", "add", email], more].concat());
     let invitation = link.trim().rsplit('/').next().expect("it is a URL").to_owned();
-    let mut browser = Browser::new(&hearth);
+    let mut browser = Browser::new(hearth);
     let accepted = json!({"secret": invitation, "password": PASSWORD});
     assert_eq!(browser.call("POST", "/api/invitation/accept", Some(accepted)).await.status, 200);
+    (browser, invitation)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn owners_and_administrators_read_it_and_what_a_person_did_bears_their_name() {
+    let hearth = Hearth::start().await;
+    let paths =
+        ["audit_logs", "logs/audit"].map(|below| format!("/client/v4/accounts/{}/{below}", hearth.account()));
+    for (role, status) in [("viewer", 403), ("developer", 403), ("admin", 200)] {
+        let email = format!("{role}@corp.test");
+        let (mut browser, _) = person(&hearth, &email, &["--role", role]).await;
+        for path in &paths {
+            assert_eq!(browser.call("GET", path, None).await.status, status, "{role} {path}");
+        }
+        let queues = format!("/client/v4/accounts/{}/queues", hearth.account());
+        let made = browser.call("POST", &queues, Some(json!({"queue_name": role}))).await;
+        assert_eq!(made.status == 200, role != "viewer", "{role}: {}", made.text());
+    }
+    let log = hearth.api("GET", "/accounts/:a/audit_logs?direction=asc&action.type=createQueue", None).await;
+    let seen = |entry: &Value| {
+        assert!(entry["actor"]["id"].is_string(), "{entry}");
+        let (actor, outcome) = (&entry["actor"], &entry["metadata"]["outcome"]);
+        (text(actor, "email").to_owned(), text(actor, "type").to_owned(), outcome.clone())
+    };
+    let seen: Vec<_> = log.result().as_array().expect("a list").iter().map(seen).collect();
+    let by = |role: &str, outcome: &str| (format!("{role}@corp.test"), "user".to_owned(), json!(outcome));
+    assert_eq!(seen, [by("viewer", "refused"), by("developer", "success"), by("admin", "success")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_is_written_down_by_who_it_was_or_who_was_tried() {
+    let hearth = Hearth::start().await;
+    let (mut browser, invitation) = person(&hearth, "ann@corp.test", &[]).await;
+    assert_eq!(browser.call("GET", "/client/v4/installation/audit_logs", None).await.status, 403);
     let sign_in = |password: &str| json!({"email": "ann@corp.test", "password": password});
     let wrong = Browser::new(&hearth).call("POST", "/api/session", Some(sign_in("a wrong one"))).await;
     assert_eq!(wrong.status, 401);
