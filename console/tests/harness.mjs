@@ -138,6 +138,15 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
       assert.equal(told.length, 0, told.join("\n"));
     },
 
+    /** Puts text into an editor as a paste does: typed, it would be indented and its brackets closed. */
+    async paste(editor, text) {
+      await editor.evaluate((element, pasted) => {
+        const data = new DataTransfer();
+        data.setData("text/plain", pasted);
+        element.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+      }, text);
+    },
+
     /** Nothing is wider than the window. */
     async fits(page) {
       const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -255,6 +255,12 @@ def workers(api, kv, database):
     assert api.ok("listReferences", **worker)["services"]["incoming"]
     api.no("deleteService", 400, **worker)
 
+    answer = api.ok("sendTrialRequest", json={"path": "/a?b=c", "headers": [["x-a", "1"]]}, **worker)
+    assert base64.b64decode(answer["body_base64"]) == b"hello" and answer["status"] == 200, answer
+    api.no("sendTrialRequest", 400, json={"path": "no slash"}, **worker)
+    status = api.ok("showStatus")
+    assert any(live["name"] == "contract" and live["processes"] for live in status["workers"]), status
+
     version = api.ok("uploadVersion", **upload(metadata), **worker)["id"]
     api.ok("listVersions", query={"per_page": 5}, **worker)
     api.ok("showVersion", version=version, **worker)

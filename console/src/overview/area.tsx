@@ -1,16 +1,15 @@
-import { createRoute, redirect } from "@tanstack/react-router";
+import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
+import { Gauge } from "lucide-react";
 
 import type { NavEntry } from "../app/area";
 import { accountRoute } from "../app/root";
 
-const index = createRoute({
+const overview = createRoute({
   getParentRoute: () => accountRoute,
   path: "/",
-  beforeLoad: ({ params }) => {
-    throw redirect({ to: "/a/$account/workers", params, replace: true });
-  },
+  component: lazyRouteComponent(() => import("./Overview"), "Overview"),
 });
 
-export const overviewRoutes = [index] as const;
+export const overviewRoutes = [overview] as const;
 
-export const nav: NavEntry[] = [];
+export const nav: NavEntry[] = [{ group: "top", to: "/a/$account", label: "nav.overview", icon: Gauge }];

@@ -55,7 +55,12 @@ export function duration(ms: number): string {
 
 /** 30 Nov 2026, 18:03:12 */
 export function moment(when: string | number | Date): string {
-  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(when));
+  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }).format(new Date(when));
+}
+
+/** 30 Nov 2026, 18:03 */
+export function minute(when: string | number | Date): string {
+  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }).format(new Date(when));
 }
 
 /** 18:03:12.345, for lines of a log. */

@@ -7,9 +7,22 @@ import { explain } from "./explain";
 import classes from "./states.module.css";
 import { useWords } from "./strings";
 
-/** Nothing is there: what it would be, and how to get it. */
-export function Empty(props: { icon: LucideIcon; title: string; text: string; children?: ReactNode }) {
+/** Nothing is there: what it would be, and how to get it. `small` where it is one part of a page among others. */
+export function Empty(props: { icon: LucideIcon; title: string; text: string; small?: boolean; children?: ReactNode }) {
   const Icon = props.icon;
+  if (props.small === true) {
+    return (
+      <Group gap="sm" px="md" py="sm" wrap="nowrap" className={classes.empty}>
+        <Icon size={18} strokeWidth={1.6} aria-hidden className={classes.icon} />
+        <div>
+          <Text fw={500}>{props.title}</Text>
+          <Text c="dimmed" fz="sm">
+            {props.text}
+          </Text>
+        </div>
+      </Group>
+    );
+  }
   return (
     <Stack align="center" gap="xs" py={56} px="md" className={classes.empty}>
       <ThemeIcon variant="default" size={44} radius="md" aria-hidden>

@@ -298,6 +298,16 @@ impl Server {
         services.begin_functions(functions.clone());
         runner.begin(functions.clone());
         operations.extend(hearth_cron::api::operations(&api, &cron));
+        let status = wiring::status::Status {
+            api: api.clone(),
+            meters: meters.clone(),
+            kv: kv.clone(),
+            r2: r2.clone(),
+            d1: databases.d1(),
+            queues: queues.clone(),
+            objects: objects.clone(),
+        };
+        operations.extend(status.operations());
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
         operations.extend(hearth_audit::operations(&audit));
@@ -309,6 +319,7 @@ impl Server {
         ];
         let metrics = wiring::metrics_operation(&api, queues.clone(), meters.clone(), counts, more);
         let processes = DialectProcesses::new(supervisor.clone());
+        operations.extend(wiring::trial::operations(&api, Arc::clone(&processes) as _));
         let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
         let mut plain = d1.signed();
         plain.extend(assets.uploads());

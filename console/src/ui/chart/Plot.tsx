@@ -6,7 +6,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 
 import { useLanguage } from "../../i18n";
-import { moment } from "../format";
+import { minute } from "../format";
 import classes from "./Plot.module.css";
 
 export interface Series {
@@ -46,6 +46,13 @@ function tick(seconds: number, span: number): string {
   return new Intl.DateTimeFormat(document.documentElement.lang, options).format(new Date(seconds * 1000));
 }
 
+/** The points that have none beside them. */
+function alone(self: uPlot, series: number): number[] {
+  const values = self.data[series] ?? [];
+  const there = (index: number) => values[index] !== null && values[index] !== undefined;
+  return [...values.keys()].filter((index) => there(index) && !there(index - 1) && !there(index + 1));
+}
+
 export function Plot(props: ChartProps) {
   const { label, times, series, format, together } = props;
   const height = props.height ?? 180;
@@ -74,7 +81,7 @@ export function Plot(props: ChartProps) {
         cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, ...(together === undefined ? {} : { sync: { key: together } }) },
         scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
         axes: [
-          { ...axis, grid: { show: false }, values: (self, ticks) => ticks.map((value) => tick(value, (self.scales.x?.max ?? 0) - (self.scales.x?.min ?? 0))) },
+          { ...axis, size: 28, grid: { show: false }, values: (self, ticks) => ticks.map((value) => tick(value, (self.scales.x?.max ?? 0) - (self.scales.x?.min ?? 0))) },
           { ...axis, size: 58, values: (_, ticks) => ticks.map((value) => latest.current.format(value)) },
         ],
         series: [
@@ -85,7 +92,8 @@ export function Plot(props: ChartProps) {
               label: one.label,
               stroke: colour,
               width: 1.5,
-              points: { show: false },
+              // A line of one point is none.
+              points: { show: true, size: 5, width: 0, fill: colour, filter: alone },
               ...(one.filled === true ? { fill: `${colour}22` } : {}),
             };
           }),
@@ -119,7 +127,7 @@ export function Plot(props: ChartProps) {
             </span>
           );
         })}
-        <span className={classes.when}>{when === undefined ? "" : moment(when * 1000)}</span>
+        <span className={classes.when}>{when === undefined ? "" : minute(when * 1000)}</span>
       </figcaption>
       <div ref={ref} className={classes.plot} style={{ height }} aria-hidden />
     </figure>

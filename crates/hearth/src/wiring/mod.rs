@@ -24,6 +24,8 @@ pub mod quotas;
 mod scheduled;
 mod services;
 pub mod space;
+pub mod status;
+pub mod trial;
 mod workflows;
 
 pub use assets::KnownAssets;

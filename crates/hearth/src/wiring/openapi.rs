@@ -38,6 +38,8 @@ pub fn document() -> Document {
     hearth_dialects::nexo::describe(&mut document);
     hearth_dialects::templates::describe(&mut document);
     hearth_signin::describe(&mut document);
+    super::status::describe(&mut document);
+    super::trial::describe(&mut document);
     describe(&mut document);
     document
 }

@@ -6,7 +6,7 @@ mod invocations;
 mod namespaces;
 mod page;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -71,6 +71,24 @@ struct Inner {
     seen: Mutex<HashMap<WorkerId, Minute>>,
 }
 
+/// A worker that lives, or has failed since the server began.
+pub struct Live {
+    /// Its name, with its dialect where it is no worker of wrangler's.
+    pub name: String,
+    /// Processes that live.
+    pub processes: usize,
+    /// Requests and calls in them.
+    pub in_flight: usize,
+    /// WebSockets that are open.
+    pub websockets: u64,
+    /// Memory of the processes, in bytes.
+    pub memory: u64,
+    /// Processes that did not come to listen.
+    pub failed_starts: u64,
+    /// Processes that ended without being told to, by why.
+    pub ends: BTreeMap<&'static str, u64>,
+}
+
 /// A worker with everything that was counted of it.
 struct Counts {
     id: WorkerId,
@@ -110,6 +128,15 @@ impl Meters {
     pub fn begin(&self, gateway: Arc<Gateway>) {
         // Set twice would be the same one again.
         let _ = self.0.gateway.set(gateway);
+    }
+
+    /// An account's workers that live or have failed, by name.
+    pub fn live(&self, account: &AccountId) -> Vec<Live> {
+        let (all, _) = self.0.counts();
+        let mine = all.into_iter().filter(|counts| counts.account == *account);
+        let mut live: Vec<Live> = mine.map(live).filter(Live::is_of_note).collect();
+        live.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        live
     }
 
     /// Writes each minute down when it is over, until it is dropped.
@@ -193,6 +220,28 @@ impl Inner {
     }
 }
 
+impl Live {
+    fn is_of_note(&self) -> bool {
+        self.processes > 0 || self.failed_starts > 0 || !self.ends.is_empty()
+    }
+}
+
+fn live(counts: Counts) -> Live {
+    let Counts { name, traffic, processes, .. } = counts;
+    Live {
+        name,
+        processes: processes.processes,
+        in_flight: processes.in_flight,
+        websockets: traffic.websockets,
+        memory: processes.memory,
+        failed_starts: processes.failed_starts,
+        ends: processes.deaths.into_iter().filter(|(reason, _)| *reason != STOPPED).collect(),
+    }
+}
+
+/// How the supervisor calls the end of a process that was told to end.
+const STOPPED: &str = "stopped";
+
 fn total(counts: &Counts) -> Minute {
     let Counts { traffic, processes, outgoing, .. } = counts;
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -208,7 +257,7 @@ fn total(counts: &Counts) -> Minute {
         deaths: processes
             .deaths
             .iter()
-            .filter(|(reason, _)| **reason != "stopped")
+            .filter(|(reason, _)| **reason != STOPPED)
             .map(|(_, count)| count)
             .sum(),
         memory: processes.memory,
