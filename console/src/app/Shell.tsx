@@ -1,10 +1,11 @@
 // What surrounds every page: navigation, the account, search, and whose page it is.
 import { AppShell, Burger, Group, UnstyledButton } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { lazy, Suspense, useEffect } from "react";
 
+import { useSession } from "../api/session";
 import { AccountSwitcher } from "./AccountSwitcher";
 import { Logo } from "./Logo";
 import { Me } from "./Me";
@@ -20,6 +21,13 @@ export function Shell() {
   const [searching, search] = useDisclosure();
   const path = useRouterState({ select: (state) => state.location.pathname });
   useEffect(close, [path, close]);
+  const { data: session } = useSession();
+  const navigate = useNavigate();
+  const href = useRouterState({ select: (state) => state.location.href });
+  useEffect(() => {
+    // A session that has ended while the page was open; the path is where one comes back to.
+    if (session === null) void navigate({ to: "/sign-in", search: { return: href } });
+  }, [session, navigate, href]);
   useHotkeys([["mod+K", search.open]], []);
 
   const find = (

@@ -3,6 +3,8 @@ import { useState, type FormEvent } from "react";
 
 import { signInSecond, type Ticket } from "../api/session";
 import { Frame } from "./Frame";
+import { passkeysWork } from "./passkey";
+import { PasskeyButton } from "./PasskeyButton";
 import { Refusal } from "./Refusal";
 import { useSignInText } from "./strings";
 
@@ -48,6 +50,7 @@ export function Second(props: { ticket: Ticket; enter: () => Promise<void> }) {
           <Button type="submit" size="sm" loading={busy}>
             {t("continue")}
           </Button>
+          {factors.includes("passkey") && passkeysWork() && <PasskeyButton enter={props.enter} />}
           {factors.includes("recovery") && factors.includes("totp") && (
             <Anchor
               component="button"

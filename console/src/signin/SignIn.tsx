@@ -1,6 +1,5 @@
-import { Alert, Anchor, Button, Divider, PasswordInput, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Anchor, Button, Divider, PasswordInput, Stack, TextInput } from "@mantine/core";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
-import { Fingerprint } from "lucide-react";
 import { useEffect, useState, type FormEvent } from "react";
 
 import { queries } from "../api/query";
@@ -14,7 +13,8 @@ import {
 } from "../api/session";
 import { Loaded } from "../ui/states";
 import { Frame } from "./Frame";
-import { passkeysWork, signInWithPasskey } from "./passkey";
+import { passkeysWork } from "./passkey";
+import { PasskeyButton } from "./PasskeyButton";
 import { Refusal } from "./Refusal";
 import { Second } from "./Second";
 import { useSignInText } from "./strings";
@@ -64,7 +64,7 @@ export function SignIn() {
             <>
               <First password={ways.password} token={ways.token} enter={enter} onTicket={setTicket} />
               {(ways.passkey && passkeysWork()) || ways.providers.length > 0 ? <Divider label={t("or")} /> : null}
-              {ways.passkey && passkeysWork() && <Passkey enter={enter} />}
+              {ways.passkey && passkeysWork() && <PasskeyButton enter={enter} />}
               {ways.providers.map(({ id, name }) => (
                 <Button
                   key={id}
@@ -160,36 +160,5 @@ function First(props: {
         )}
       </Stack>
     </form>
-  );
-}
-
-function Passkey(props: { enter: () => Promise<void> }) {
-  const t = useSignInText();
-  const [error, setError] = useState<unknown>();
-  const [cancelled, setCancelled] = useState(false);
-
-  async function use() {
-    setError(undefined);
-    setCancelled(false);
-    try {
-      if ((await signInWithPasskey()) === null) setCancelled(true);
-      else await props.enter();
-    } catch (fault) {
-      setError(fault);
-    }
-  }
-
-  return (
-    <>
-      <Button variant="default" size="sm" leftSection={<Fingerprint size={16} />} onClick={() => void use()}>
-        {t("passkey")}
-      </Button>
-      {cancelled && (
-        <Text c="dimmed" fz="sm" role="status">
-          {t("passkey.cancelled")}
-        </Text>
-      )}
-      <Refusal error={error} />
-    </>
   );
 }

@@ -1,13 +1,7 @@
-// A passkey's answer to the server's challenge. Browsers read and write these as JSON themselves since 2025; the API's
-// bodies are of that form (WebAuthn Level 3, 5.1.8 and 5.1.10).
-import { json } from "../api/client";
+// A passkey's answer to the server's challenge, in the JSON that browsers write and read themselves (WebAuthn Level 3,
+// 5.1.8 and 5.1.10).
+import { api, body } from "../api/client";
 import type { Session } from "../api/session";
-
-interface Options {
-  publicKey: PublicKeyCredentialRequestOptionsJSON;
-  /** Says on the way back which challenge it was. */
-  ticket?: string;
-}
 
 export function passkeysWork(): boolean {
   return typeof PublicKeyCredential !== "undefined" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
@@ -15,8 +9,10 @@ export function passkeysWork(): boolean {
 
 /** Null: the person chose none. */
 export async function signInWithPasskey(): Promise<Session | null> {
-  const { publicKey, ticket } = await json<Options>("POST", "/api/session/passkey/options", {});
-  const options = PublicKeyCredential.parseRequestOptionsFromJSON(publicKey);
+  const { publicKey } = await body(api.POST("/api/session/passkey/options"));
+  const options = PublicKeyCredential.parseRequestOptionsFromJSON(
+    publicKey as unknown as PublicKeyCredentialRequestOptionsJSON,
+  );
   let credential: Credential | null;
   try {
     credential = await navigator.credentials.get({ publicKey: options });
@@ -25,5 +21,5 @@ export async function signInWithPasskey(): Promise<Session | null> {
     throw error;
   }
   if (!(credential instanceof PublicKeyCredential)) return null;
-  return json<Session>("POST", "/api/session/passkey", { ticket, credential: credential.toJSON() });
+  return body(api.POST("/api/session/passkey", { body: { credential: credential.toJSON() } }));
 }

@@ -35,6 +35,7 @@ export const en = {
   "rollback.done": "{{version}} serves again",
   versions: "Versions",
   "versions.text": "What was uploaded, newest first, deployed or not.",
+  "version.preview": "Look at this version alone",
   startup: "starts in {{ms}} ms",
   deploy: "Deploy",
   "deploy.title": "Deploy {{version}} to all traffic?",

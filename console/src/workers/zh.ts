@@ -38,6 +38,7 @@ export const zh: Translated<typeof en> = {
   "rollback.done": "{{version}} 已重新上线",
   versions: "版本",
   "versions.text": "已上传的版本，最新的在前，无论是否部署。",
+  "version.preview": "单独查看此版本",
   startup: "启动 {{ms}} 毫秒",
   deploy: "部署",
   "deploy.title": "将 {{version}} 部署到全部流量？",

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
+import { Anchor, Badge, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { History, Split } from "lucide-react";
 import { useState } from "react";
@@ -10,7 +10,7 @@ import { ago, brief, moment } from "../../ui/format";
 import { Section } from "../../ui/Page";
 import { Empty, Loaded } from "../../ui/states";
 import { done, failed } from "../../ui/toast";
-import { changed, deploymentsQuery, useOne, versionsQuery, WRANGLER, type One } from "../one";
+import { changed, deploymentsQuery, subdomainQuery, useOne, versionsQuery, WRANGLER, type One } from "../one";
 import { useWorkersText } from "../strings";
 import classes from "./Deployments.module.css";
 import { SplitDialog } from "./SplitDialog";
@@ -35,6 +35,12 @@ export function Deployments() {
   const confirm = useConfirm();
   const deployments = useQuery(deploymentsQuery(one));
   const versions = useQuery(versionsQuery(one));
+  const { data: subdomain } = useQuery(subdomainQuery(one));
+  const preview = (id: string) => {
+    const scheme = subdomain?.url?.split("://")[0];
+    const shown = subdomain?.previews_enabled === true && scheme !== undefined;
+    return shown ? `${scheme}://${brief(id)}${subdomain?.preview_url_suffix ?? ""}` : undefined;
+  };
   const [splitting, setSplitting] = useState(false);
   const known = new Map((versions.data ?? []).map((version) => [version.id, version]));
   const name = (id: string) => {
@@ -134,9 +140,15 @@ export function Deployments() {
               {list.map((version) => (
                 <div key={version.id} className={classes.row}>
                   <b>v{version.number}</b>
-                  <code className="cut" title={version.id}>
-                    {brief(version.id)}
-                  </code>
+                  {preview(version.id) === undefined ? (
+                    <code className="cut" title={version.id}>
+                      {brief(version.id)}
+                    </code>
+                  ) : (
+                    <Anchor href={preview(version.id)} target="_blank" rel="noreferrer" title={t("version.preview")}>
+                      <code>{brief(version.id)}</code>
+                    </Anchor>
+                  )}
                   <span className="cut">
                     {version.annotations["workers/tag"] ?? version.annotations["workers/message"] ?? ""}
                   </span>

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react";
 
 import { clock } from "../../ui/format";
 import classes from "./Lines.module.css";
-import type { Line } from "./live";
+import type { Line } from "./lines";
 
 interface Props {
   label: string;

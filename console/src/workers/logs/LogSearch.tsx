@@ -11,7 +11,7 @@ import { done, failed } from "../../ui/toast";
 import { changed, oneKey, settingsQuery, useOne } from "../one";
 import { useWorkersText } from "../strings";
 import { Lines } from "./Lines";
-import type { Line } from "./live";
+import type { Line } from "./lines";
 
 interface Event {
   timestamp: number;

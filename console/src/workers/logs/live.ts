@@ -1,99 +1,14 @@
 // A live tail: the WebSocket, and the lines of it that are kept. Lines come in bursts of thousands a second, so they are
-// put aside as they come and shown once a frame at most.
+// put aside as they come and shown a few times a second.
 import { api, result } from "../../api/client";
 import type { One } from "../one";
-
-export interface Line {
-  id: number;
-  /** Milliseconds since 1970. */
-  at: number;
-  level: "debug" | "info" | "log" | "warn" | "error" | "request" | "notice";
-  text: string;
-  /** What called the worker. */
-  cause: string;
-}
+import { linesOf, type Line, type Message } from "./lines";
 
 /** Lines that are kept; older ones go. */
-export const KEPT = 20_000;
+export const KEPT = 10_000;
 
-interface Message {
-  outcome: string;
-  eventTimestamp: number;
-  wallTime?: number;
-  event: {
-    request?: { url: string; method: string };
-    response?: { status: number };
-    cron?: string;
-    queue?: string;
-    rpcMethod?: string;
-    scheduledTime?: string | number;
-    message?: string;
-    type?: string;
-  } | null;
-  logs: { message: unknown[]; level: Line["level"]; timestamp: number }[];
-  exceptions: { name: string; message: string; timestamp: number; stack?: string }[];
-}
-
-/** One argument of `console.log` as text. */
-function text(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function causeOf({ event, outcome }: Message): string {
-  if (event === null) return outcome;
-  if (event.request !== undefined) {
-    const { url, method } = event.request;
-    const status = event.response === undefined ? outcome : event.response.status;
-    let path = url;
-    try {
-      const parsed = new URL(url);
-      path = parsed.pathname + parsed.search;
-    } catch {
-      // It is shown as it is.
-    }
-    return `${method} ${path} → ${status}`;
-  }
-  if (event.cron !== undefined) return `cron ${event.cron}`;
-  if (event.queue !== undefined) return `queue ${event.queue}`;
-  if (event.rpcMethod !== undefined) return `rpc ${event.rpcMethod}`;
-  return event.scheduledTime === undefined ? outcome : "alarm";
-}
-
-/** The lines of one message: the call itself, then what was said in it. */
-export function linesOf(message: Message, next: () => number): Line[] {
-  if (message.event?.message !== undefined) {
-    return [{ id: next(), at: message.eventTimestamp, level: "notice", text: message.event.message, cause: "" }];
-  }
-  const cause = causeOf(message);
-  const bad = message.outcome !== "ok" && message.outcome !== "canceled";
-  const call: Line = {
-    id: next(),
-    at: message.eventTimestamp,
-    level: bad ? "error" : "request",
-    text: bad ? `${cause} (${message.outcome})` : cause,
-    cause,
-  };
-  const said = message.logs.map(
-    ({ message: parts, level, timestamp }): Line => ({
-      id: next(),
-      at: timestamp,
-      level,
-      text: Array.isArray(parts) ? parts.map(text).join(" ") : text(parts),
-      cause,
-    }),
-  );
-  const thrown = message.exceptions.map(
-    ({ name, message: why, stack, timestamp }): Line => ({
-      id: next(),
-      at: timestamp,
-      level: "error",
-      // The stack comes without the line that repeats these.
-      text: [`${name}: ${why}`, ...(stack === undefined ? [] : [stack])].join("\n"),
-      cause,
-    }),
-  );
-  return [call, ...said, ...thrown];
-}
+/** Milliseconds between two looks: less shows no more to a person, and costs a frame each. */
+const EVERY = 120;
 
 export type State = "connecting" | "open" | "closed";
 
@@ -104,7 +19,7 @@ export class Tail {
   #lines: Line[] = [];
   #waiting: Line[] = [];
   #number = 0;
-  #frame = 0;
+  #timer = 0;
   #listeners = new Set<() => void>();
   #paused = false;
   state: State = "connecting";
@@ -146,11 +61,11 @@ export class Tail {
     }
     // Also while it is paused what comes is bounded.
     if (this.#waiting.length > KEPT) this.#waiting.splice(0, this.#waiting.length - KEPT);
-    if (!this.#paused && this.#frame === 0) this.#frame = requestAnimationFrame(this.#show);
+    if (!this.#paused && this.#timer === 0) this.#timer = window.setTimeout(this.#show, EVERY);
   }
 
   #show = (): void => {
-    this.#frame = 0;
+    this.#timer = 0;
     const all = this.#lines.length + this.#waiting.length;
     this.#lines =
       all > KEPT ? [...this.#lines.slice(all - KEPT), ...this.#waiting] : [...this.#lines, ...this.#waiting];
@@ -192,7 +107,7 @@ export class Tail {
 
   end(): void {
     this.#ended = true;
-    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
     if (this.#socket !== undefined) {
       this.#socket.onclose = null;
       this.#socket.close();
