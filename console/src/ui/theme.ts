@@ -2,11 +2,16 @@
 import {
   Badge,
   Button,
+  Checkbox,
   createTheme,
   defaultVariantColorsResolver,
   Input,
   Modal,
   Paper,
+  Radio,
+  RadioIndicator,
+  Slider,
+  Switch,
   Tabs,
   Tooltip,
   type CSSVariablesResolver,
@@ -57,7 +62,7 @@ const MONO = '"IBM Plex Mono", ui-monospace, "SF Mono", Menlo, Consolas, "WenQua
 
 export const theme = createTheme({
   primaryColor: "ink",
-  primaryShade: { light: 8, dark: 1 },
+  primaryShade: { light: 6, dark: 5 },
   variantColorResolver: (input) => {
     const colors = defaultVariantColorsResolver(input);
     // Mantine looks at the light scheme for what stands on the primary colour, which is pale in the dark one.
@@ -96,6 +101,12 @@ export const theme = createTheme({
     Badge: Badge.extend({ defaultProps: { variant: "light", color: "gray", radius: "sm", tt: "none", fw: 500 } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true, radius: "md" } }),
     Modal: Modal.extend({ defaultProps: { centered: true, radius: "md", padding: "lg" } }),
+    // The ember is what is on.
+    Switch: Switch.extend({ defaultProps: { color: "ember" } }),
+    Radio: Radio.extend({ defaultProps: { color: "ember" } }),
+    RadioIndicator: RadioIndicator.extend({ defaultProps: { color: "ember" } }),
+    Checkbox: Checkbox.extend({ defaultProps: { color: "ember" } }),
+    Slider: Slider.extend({ defaultProps: { color: "ember" } }),
     Tabs: Tabs.extend({ defaultProps: { keepMounted: false } }),
   },
 });
@@ -117,6 +128,10 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default-border": "#dcdfe3",
     "--mantine-color-error": "#c22f2f",
     "--on-primary": "#ffffff",
+    "--mantine-color-ink-filled": "#23282f",
+    "--mantine-color-ink-filled-hover": "#15191e",
+    "--mantine-primary-color-filled": "#23282f",
+    "--mantine-primary-color-filled-hover": "#15191e",
     "--mantine-primary-color-contrast": "#ffffff",
     "--surface-side": "#f6f7f8",
     "--surface-sunk": "#f3f4f6",
@@ -159,6 +174,10 @@ export const variables: CSSVariablesResolver = () => ({
     "--mantine-color-default-border": "#343a42",
     "--mantine-color-error": "#ff7b74",
     "--on-primary": "#15191e",
+    "--mantine-color-ink-filled": "#e8eaec",
+    "--mantine-color-ink-filled-hover": "#ffffff",
+    "--mantine-primary-color-filled": "#e8eaec",
+    "--mantine-primary-color-filled-hover": "#ffffff",
     "--mantine-primary-color-contrast": "#15191e",
     "--surface-side": "#0f1114",
     "--surface-sunk": "#1a1d22",

@@ -141,11 +141,11 @@ export function Deployments() {
                 <div key={version.id} className={classes.row}>
                   <b>v{version.number}</b>
                   {preview(version.id) === undefined ? (
-                    <code className="cut" title={version.id}>
+                    <code className={classes.id} title={version.id}>
                       {brief(version.id)}
                     </code>
                   ) : (
-                    <Anchor href={preview(version.id)} target="_blank" rel="noreferrer" title={t("version.preview")}>
+                    <Anchor href={preview(version.id)} target="_blank" rel="noreferrer" className={classes.id} title={t("version.preview")}>
                       <code>{brief(version.id)}</code>
                     </Anchor>
                   )}

@@ -65,7 +65,7 @@ export function linesOf(message: Message, next: () => number): Line[] {
     id: next(),
     at: message.eventTimestamp,
     level: bad ? "error" : "request",
-    text: bad ? `${cause} (${message.outcome})` : cause,
+    text: bad && !cause.endsWith(message.outcome) ? `${cause} (${message.outcome})` : cause,
     cause,
   };
   const said = message.logs.map(
