@@ -125,3 +125,36 @@ test("without --dev one signs in with a token, and comes back to where one wante
     await closed.stop();
   }
 });
+
+test("what others wrote runs as no page of this origin, whatever the API gives out", async () => {
+  const below = `/client/v4/accounts/${hearth.account}`;
+  await hearth.api("POST", `${below}/r2/buckets`, { name: "pages" });
+  const html = `<title>an object</title><script>document.title = "ran"</script>`;
+  const object = `${below}/r2/buckets/pages/objects/page.html`;
+  await hearth.api("PUT", object, html, { "content-type": "text/html" });
+
+  const page = await hearth.open("/");
+  await page.goto(`${hearth.origin}${object}`);
+  assert.equal(await page.title(), "an object");
+  // Without the policy it would have run: this is what holds it.
+  await page.route(`**${object}`, async (route) => {
+    const response = await route.fetch();
+    const headers = { ...response.headers() };
+    delete headers["content-security-policy"];
+    await route.fulfill({ response, headers });
+  });
+  await page.goto(`${hearth.origin}${object}`);
+  assert.equal(await page.title(), "ran");
+  await page.context().close();
+});
+
+test("a function that has a path of this host has an origin of its own", async () => {
+  const code = `export default () => new Response(
+    "<title>apart</title><script>document.title = self.origin</script>", { headers: { "content-type": "text/html" } })`;
+  await hearth.api("POST", "/api/functions", { name: "apart", code });
+  const page = await hearth.open("/");
+  await page.goto(`${hearth.origin}/fn/apart`);
+  await page.waitForFunction(() => document.title !== "apart");
+  assert.equal(await page.title(), "null");
+  await page.context().close();
+});

@@ -4,12 +4,13 @@ import { Link } from "@tanstack/react-router";
 import { CircleCheck, TriangleAlert, Zap } from "lucide-react";
 import { useState } from "react";
 
-import { api, result, type Schema } from "../api/client";
-import { key } from "../api/query";
+import type { Schema } from "../api/client";
 import { useAccount } from "../app/account";
 import { Charts, Figure, FigureRow, Totals } from "../metrics/Figures";
+import { Now } from "../metrics/Now";
 import { RangePicker } from "../metrics/RangePicker";
 import { seriesQuery, type Group, type Range } from "../metrics/query";
+import { statusQuery } from "../metrics/status";
 import { Snippet } from "../ui/Commands";
 import { bytes, count, percent, short } from "../ui/format";
 import { Page, Section } from "../ui/Page";
@@ -27,11 +28,7 @@ export function Overview() {
   const [range, setRange] = useState<Range>("day");
   const series = useQuery(seriesQuery(account, range));
   const workers = useQuery(workersQuery(account));
-  const status = useQuery({
-    queryKey: key(account, "status"),
-    queryFn: () => result(api.GET("/client/v4/accounts/{account}/hearth/status", { params: { path: { account } } })),
-    refetchInterval: 15_000,
-  });
+  const status = useQuery(statusQuery(account));
   const first = workers.data?.length === 0 && (series.data?.whole?.sum.requests ?? 0) === 0;
 
   return (
@@ -58,9 +55,7 @@ export function Overview() {
       {status.error !== null && <Failure error={status.error} retry={() => void status.refetch()} />}
       {status.data !== undefined && (
         <>
-          <Section title={t("live.title")}>
-            <Now workers={status.data.workers} />
-          </Section>
+          <Now workers={status.data.workers} />
           <Section title={t("storage.title")}>
             <FigureRow>
               {(["kv", "r2", "d1", "queues", "durable_objects"] as const).map((kind) => (
@@ -86,21 +81,6 @@ function First(props: { account: string }) {
         </Button>
       </Stack>
     </Empty>
-  );
-}
-
-function Now(props: { workers: Schema<"LiveWorker">[] }) {
-  const t = useOverviewText();
-  const sum = (value: (worker: Schema<"LiveWorker">) => number) =>
-    props.workers.reduce((all, worker) => all + value(worker), 0);
-  return (
-    <FigureRow>
-      <Figure label={t("live.workers")} value={count(sum(({ processes }) => (processes > 0 ? 1 : 0)))} />
-      <Figure label={t("live.processes")} value={count(sum(({ processes }) => processes))} />
-      <Figure label={t("live.inFlight")} value={count(sum(({ in_flight: now }) => now))} />
-      <Figure label={t("live.websockets")} value={count(sum(({ websockets }) => websockets))} />
-      <Figure label={t("live.memory")} value={bytes(sum(({ memory_bytes: memory }) => memory))} />
-    </FigureRow>
   );
 }
 

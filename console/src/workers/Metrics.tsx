@@ -4,8 +4,10 @@ import { ChartNoAxesCombined } from "lucide-react";
 import { useState } from "react";
 
 import { Charts, Totals } from "../metrics/Figures";
+import { Now } from "../metrics/Now";
 import { RangePicker } from "../metrics/RangePicker";
 import { seriesQuery, type Range } from "../metrics/query";
+import { statusQuery } from "../metrics/status";
 import { useMetricsText } from "../metrics/strings";
 import { Empty, Loaded } from "../ui/states";
 import { useOne } from "./one";
@@ -15,6 +17,8 @@ export function Metrics() {
   const { account, worker } = useOne();
   const [range, setRange] = useState<Range>("day");
   const series = useQuery(seriesQuery(account, range, worker));
+  const status = useQuery(statusQuery(account));
+  const live = status.data?.workers.filter(({ name }) => name === worker) ?? [];
   return (
     <Stack>
       <Group justify="flex-end">
@@ -32,6 +36,7 @@ export function Metrics() {
           )
         }
       </Loaded>
+      {live.length > 0 && <Now workers={live} />}
     </Stack>
   );
 }
