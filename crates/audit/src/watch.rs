@@ -69,7 +69,7 @@ fn is_read(path: &str) -> bool {
 
 /// What is written there is data, or an upload that a deploy speaks of later; or what is answered is a secret.
 fn is_data(path: &str) -> bool {
-    const PARTS: [&str; 13] = [
+    const PARTS: [&str; 14] = [
         "/storage/kv/namespaces/{namespace}/",
         "/r2/buckets/{bucket}/objects",
         "/d1/database/{database}/",
@@ -81,6 +81,7 @@ fn is_data(path: &str) -> bool {
         "/tails",
         "/hearth/scheduled",
         "/hearth/inspector",
+        "/hearth/request",
         "/invitation",
         "/reset",
     ];
@@ -126,6 +127,7 @@ mod tests {
             (Method::POST, "/queues/{queue}/messages/batch"),
             (Method::POST, "/queues/{queue}/messages/pull"),
             (Method::POST, "/workflows/{workflow}/instances"),
+            (Method::POST, "/workers/scripts/{worker}/hearth/request"),
             (Method::PUT, "/tokens/{token}/value"),
         ] {
             assert_eq!(of(method, path), Some(Watch::Call), "{path}");
