@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Grid, Paper, Stack, Text } from "@mantine/core";
+import { Anchor, Button, Grid, Paper, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { CircleCheck, TriangleAlert, Zap } from "lucide-react";
@@ -92,9 +92,10 @@ function Health(props: { account: string; live: Schema<"LiveWorker">[] | undefin
   return (
     <Section title={t("health.title")}>
       {found.length === 0 ? (
-        <Alert variant="outline" color="gray" icon={<CircleCheck size={18} color="var(--good)" />}>
-          {t("health.none")}
-        </Alert>
+        <Paper className={classes.trouble}>
+          <CircleCheck size={16} aria-hidden className={classes.good} />
+          <Text>{t("health.none")}</Text>
+        </Paper>
       ) : (
         <Paper>
           {found.map((trouble) => (
