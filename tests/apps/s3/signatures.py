@@ -186,7 +186,7 @@ for token, method, path, expected in [
 # ---- ended and expired keys ----------------------------------------------------------------------------------------
 ended = Key(ITEM_READ, "signed")
 ended.client().head_bucket(Bucket="signed")
-api("DELETE", f"/user/tokens/{ended.id}")
+api("DELETE", f"/accounts/{ACCOUNT}/tokens/{ended.id}")
 fails("InvalidAccessKeyId", ended.client().get_object, Bucket="signed", Key="k")
 late = Key(ITEM_READ, "signed", expires_on="2020-01-01T00:00:00Z")
 fails("InvalidAccessKeyId", late.client().get_object, Bucket="signed", Key="k")
