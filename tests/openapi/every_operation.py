@@ -589,6 +589,52 @@ def code_of(secret):
     return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06}"
 
 
+def access(api):
+    """Access at the gateway: applications, policies, service tokens."""
+    made = api.ok("createServiceToken", json={"name": "ci", "duration": "24h"})
+    one = {"token": made["id"]}
+    api.ok("listServiceTokens")
+    api.ok("showServiceToken", **one)
+    api.ok("updateServiceToken", json={"name": "ci", "duration": "forever"}, **one)
+    assert api.ok("rotateServiceToken", **one)["client_secret"] != made["client_secret"]
+    api.ok("refreshServiceToken", **one)
+    api.no("createServiceToken", 400, json={"name": ""})
+    everyone = [{"everyone": {}}]
+    policy = {"name": "people", "decision": "allow", "include": everyone, "exclude": [{"ip": {"ip": "192.0.2.0/24"}}]}
+    shared = {"policy": api.ok("createAccessPolicy", json=policy)["id"]}
+    api.ok("listAccessPolicies")
+    api.ok("updateAccessPolicy", json={**policy, "session_duration": "1h"}, **shared)
+    assert api.ok("showAccessPolicy", **shared)["app_count"] == 0
+    api.no("createAccessPolicy", 400, json={**policy, "include": [{"geo": {"country_code": "DE"}}]})
+    services = {"name": "services", "decision": "non_identity", "include": [{"service_token": {"token_id": made["id"]}}]}
+    new = {"name": "guarded", "domain": "guarded.localhost/admin", "session_duration": "12h", "policies": [shared["policy"], services]}
+    app = {"app": api.ok("createAccessApplication", json=new)["id"]}
+    api.ok("listAccessApplications")
+    shown = api.ok("showAccessApplication", **app)
+    assert [policy["reusable"] for policy in shown["policies"]] == [True, False], shown
+    api.no("deleteAccessPolicy", 400, **shared)
+    api.ok("updateAccessApplication", json={**new, "name": "renamed", "policies": [shown["policies"][1]["id"]]}, **app)
+    api.ok("revokeTokensOfAccessApplication", **app)
+    api.no("createAccessApplication", 400, json={**new, "domain": "localhost"})
+    bypass = {"name": "all", "decision": "bypass", "include": everyone, "precedence": 1}
+    own = {**app, "policy": api.ok("createPolicyOfAccessApplication", json=bypass, **app)["id"]}
+    listed = api.ok("listPoliciesOfAccessApplication", **app)
+    assert [policy["name"] for policy in listed] == ["all", "services"], listed
+    api.ok("showPolicyOfAccessApplication", **own)
+    moved = api.ok("updatePolicyOfAccessApplication", json={**bypass, "precedence": 2}, **own)
+    assert moved["precedence"] == 2, moved
+    api.no("updatePolicyOfAccessApplication", 400, json={**bypass, "decision": "maybe"}, **own)
+    api.ok("deletePolicyOfAccessApplication", **own)
+    api.no("showPolicyOfAccessApplication", 404, **own)
+    assert api.ok("showAccessKeys")["keys"][0]["alg"] == "RS256"
+    api.no("signInToAccessApplication", 400, host="guarded.localhost", query={"meta": "none"}, bearer=None)
+    api.no("deleteServiceToken", 400, **one)
+    api.ok("deleteAccessApplication", **app)
+    api.no("showAccessApplication", 404, **app)
+    api.ok("deleteAccessPolicy", **shared)
+    api.ok("deleteServiceToken", **one)
+
+
 def running(api, worker, url):
     """What a worker does, seen from outside."""
     tail = api.ok("createTail", json={"filters": []}, **worker)
@@ -797,6 +843,7 @@ def main():
     url = hosts(api, worker)
     identity(api)
     signin(api)
+    access(api)
     running(api, worker, url)
     functions(api)
     api.refuse_all()

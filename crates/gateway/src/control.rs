@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use crate::headers::keep_session;
 use crate::host::HostName;
-use crate::{BoxError, Inspections, PublicPaths};
+use crate::{BoxError, Guard, Inspections, PublicPaths};
 
 /// The body of a control response. An `axum::body::Body` becomes one by `boxed_unsync` of `http_body_util::BodyExt`.
 pub type ControlBody = UnsyncBoxBody<bytes::Bytes, BoxError>;
@@ -19,6 +19,11 @@ pub type ControlBody = UnsyncBoxBody<bytes::Bytes, BoxError>;
 pub trait Control: Send + Sync + 'static {
     /// Answers one request. An upgrade works as with any hyper server.
     fn call(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>>;
+
+    /// Who stands before workers.
+    fn guard(&self) -> Option<&dyn Guard> {
+        None
+    }
 
     /// The sessions of debuggers.
     fn inspections(&self) -> Option<&dyn Inspections> {

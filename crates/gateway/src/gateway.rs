@@ -19,6 +19,7 @@ use crate::cf::{self, Geo};
 use crate::control::{self, Control};
 use crate::door;
 use crate::failure::Failure;
+use crate::guard::{self, Sender, Verdict};
 use crate::headers::{self, Client, Identity};
 use crate::host::HostName;
 use crate::inspect;
@@ -36,7 +37,7 @@ pub struct Gateway {
     pub(crate) instances: Arc<dyn Instances>,
     pub(crate) table: Arc<RouteTable>,
     pub(crate) sites: Sites,
-    control: Arc<dyn Control>,
+    pub(crate) control: Arc<dyn Control>,
     pub(crate) losses: Arc<dyn Losses>,
     /// Of requests that reach no worker.
     pub(crate) others: Arc<Traffic>,
@@ -169,6 +170,13 @@ impl Gateway {
                 }
             }
         } else {
+            if guard::is_page(request.uri().path()) {
+                let identity = connection.identity(self, client, &request);
+                let sender = Sender { client, country: &identity.country };
+                if let Some(response) = self.guard_page(&request, &host, &sender) {
+                    return Ok(response);
+                }
+            }
             match self.table.lookup(client.https, &host, request.uri().path()) {
                 crate::Target::Worker(found) => Some(found),
                 crate::Target::SwitchedOff | crate::Target::Unknown => None,
@@ -182,16 +190,26 @@ impl Gateway {
             Some(session) => session.instead_of(found).map_err(|failure| fail(failure, &request))?,
             None => found,
         };
+        let identity = connection.identity(self, client, &request);
+        let sender = Sender { client, country: &identity.country };
+        let told = match self.look(&request, &host, &found, &sender) {
+            Verdict::Open => Vec::new(),
+            Verdict::Answer(response) => return Ok(response.map(Body::boxed)),
+            Verdict::Pass(told) => {
+                guard::keep_to_ourselves(request.headers_mut());
+                told
+            }
+        };
         if let Err(failure) = door::admit(&found.worker, request.headers_mut(), None) {
             return Err(fail(failure, &request));
         }
         if let Some(session) = inspected {
             request.extensions_mut().insert(session);
         }
-        let identity = connection.identity(self, client, &request);
         let trusted = headers::is_trusted(connection.peer.ip(), &self.config.trusted_proxies);
         headers::clean_request_of(&mut request, trusted);
         headers::set_identity(request.headers_mut(), &identity, client.https, ray.clone());
+        request.headers_mut().extend(told);
         if apart {
             headers::hide_session(request.headers_mut());
         }

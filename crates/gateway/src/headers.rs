@@ -28,7 +28,7 @@ const VERSION_OVERRIDES: HeaderName = HeaderName::from_static("cloudflare-worker
 
 /// Identity headers of Cloudflare's that only the edge may set, by their beginnings. Not all of `cf-`: webhooks that
 /// a worker receives carry `cf-webhook-auth`, service tokens `cf-access-client-id`.
-const IDENTITY: [&str; 21] = [
+const IDENTITY: [&str; 19] = [
     "cf-connecting-",
     "cf-ip",
     "cf-ray",
@@ -48,8 +48,6 @@ const IDENTITY: [&str; 21] = [
     "cf-client-cert",
     "cf-device-type",
     "cf-request-id",
-    "cf-access-jwt",
-    "cf-access-authenticated",
 ];
 
 fn is_hop_by_hop(name: &str) -> bool {
@@ -87,6 +85,9 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, trusted: bool) {
         is_hop_by_hop(name)
             || name.starts_with("x-hearth-")
             || name == "expect"
+            // Who somebody is to Access, nobody else can say, whoever is trusted with addresses.
+            || name.starts_with("cf-access-jwt")
+            || name.starts_with("cf-access-authenticated")
             || (!trusted && is_claim(name))
     });
 }

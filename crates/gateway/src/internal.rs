@@ -1,5 +1,6 @@
 //! Requests that workers make to hosts of this installation: they never leave it.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use crate::cf;
 use crate::door;
 use crate::failure::Failure;
 use crate::gateway::{Gateway, accept_of, host_of};
-use crate::headers::{self, Identity};
+use crate::guard::{self, Sender, Verdict};
+use crate::headers::{self, Client, Identity};
 use crate::host::HostName;
 use crate::lineage::{DEEPEST, Departure};
 use crate::proxy::body_of;
@@ -28,6 +30,9 @@ use crate::table::{Match, Target};
 /// What a worker sees as the client's address when another worker calls it (Cloudflare's documentation of
 /// `CF-Connecting-IP`).
 const WORKERS_IP: HeaderValue = HeaderValue::from_static("2a06:98c0:3600::103");
+
+/// The same as an address.
+const INSIDE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2a06, 0x98c0, 0x3600, 0, 0, 0, 0, 0x103));
 
 /// Bytes in flight each way on a WebSocket between two workers.
 const DUPLEX: usize = 64 << 10;
@@ -56,6 +61,11 @@ impl Gateway {
         caller: &Caller,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Request<Incoming>> {
+        if guard::is_keys(&request)
+            && let Some(response) = self.keys_for(&request)
+        {
+            return Ok(response);
+        }
         let Some(target) = self.internal_target(caller, &request) else { return Err(request) };
         if !headers::is_websocket(&request) {
             return Ok(self.internal(caller, request, target).await);
@@ -128,8 +138,20 @@ impl Gateway {
             }
             Target::Worker(found) => {
                 let account = self.table.worker(caller.id).map(|caller| caller.worker.account.clone());
+                // By their hosts workers reach each other as everybody does.
+                let told = match self.look_inside(&request, &found, https) {
+                    Verdict::Open => Vec::new(),
+                    Verdict::Answer(response) => {
+                        return self.finish(response.map(Body::boxed), ray, exchange);
+                    }
+                    Verdict::Pass(told) => {
+                        guard::keep_to_ourselves(request.headers_mut());
+                        told
+                    }
+                };
                 let admitted = door::admit(&found.worker, request.headers_mut(), account.as_ref());
                 self.introduce(caller, &mut request, https, via, ray.clone());
+                request.headers_mut().extend(told);
                 // The caller's instance ends its own WebSockets when it leaves, so no listener has to.
                 let leaving = CancellationToken::new();
                 match admitted {
@@ -147,6 +169,26 @@ impl Gateway {
         };
         let response = answered.unwrap_or_else(|(failure, accept)| failure.response(&accept, Some(&ray)));
         self.finish(response, ray, exchange)
+    }
+
+    fn look_inside(&self, request: &Request<Incoming>, found: &Match, https: bool) -> Verdict {
+        let Some(host) = host_of(request).and_then(HostName::parse) else { return Verdict::Open };
+        let country = HeaderValue::from_static("XX");
+        let sender = Sender { client: Client { ip: INSIDE, https }, country: &country };
+        self.look(request, &host, found, &sender)
+    }
+
+    /// The keys with which a worker verifies what it is shown, from wherever of this installation it asks for them.
+    fn keys_for(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let host = HostName::parse(host_of(request)?)?;
+        let is_control =
+            host.is_local() || self.config.api_hosts.iter().any(|name| name.as_str() == host.as_str());
+        let country = HeaderValue::from_static("XX");
+        let sender = Sender { client: Client { ip: INSIDE, https: false }, country: &country };
+        match is_control {
+            true => self.guard_keys(request, &host, &sender),
+            false => self.guard_page(request, &host, &sender),
+        }
     }
 
     /// Takes away what the caller's script made up, and says who calls.

@@ -94,6 +94,11 @@ impl Served {
         Self { worker, key: key.into(), previews, with_assets, traffic }
     }
 
+    /// What it is called below a base domain.
+    pub(crate) fn host_name(&self) -> &str {
+        &self.key
+    }
+
     /// Whether a version has static assets.
     pub fn has_assets(&self, version: VersionId) -> bool {
         self.with_assets.contains(&version)
@@ -316,6 +321,11 @@ impl RouteTable {
             return route(matching);
         }
         by_path()
+    }
+
+    /// Whether the path's first segment names the worker on this host.
+    pub(crate) fn is_path_host(&self, host: &HostName<'_>) -> bool {
+        self.config.path_hosts.iter().any(|name| name.as_str() == host.as_str())
     }
 
     /// Whether a host lies below a base domain: whatever is not known there is nowhere.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use futures::future::BoxFuture;
+use hearth_access::Access;
 use hearth_analytics::Analytics;
 use hearth_api::session::Peer;
 use hearth_api::{Api, ApiConfig, Assets, Operation, PublicUrl, analytics};
@@ -18,7 +19,7 @@ use hearth_dialects::{deploy, nexo::Nexo};
 use hearth_egress::{Egress, Policy};
 use hearth_functions::{Builder, Functions, Records, Registries, Toolchains};
 use hearth_gateway::{
-    Client, Control, ControlBody, Gateway, Inspections, PublicPaths, RouteTable, TableConfig,
+    Client, Control, ControlBody, Gateway, Guard, Inspections, PublicPaths, RouteTable, TableConfig,
 };
 use hearth_inspector::Inspector;
 use hearth_jail::JailerHandle;
@@ -311,6 +312,8 @@ impl Server {
         operations.extend(queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &hub));
         operations.extend(hearth_audit::operations(&audit));
+        let access = Access::open(api.clone(), access_config(settings, api.config())).await?;
+        operations.extend(access.operations());
         let inspector = Inspector::new(api.clone(), supervisor.clone(), closing.clone());
         operations.extend(inspector.operations());
         let more = vec![
@@ -326,6 +329,7 @@ impl Server {
         plain.extend(pages.uploads());
         plain.extend([hearth_observe::connections(&hub), metrics, health()]);
         plain.extend(inspector.attachments());
+        plain.extend(access.pages());
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
         plain.extend(nexo.operations());
         plain.extend(hearth_functions::operations(&functions));
@@ -351,7 +355,7 @@ impl Server {
             Arc::new(supervisor.clone()),
             table,
             sites,
-            Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo, inspector)),
+            Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo, inspector, access.clone())),
             services.losses(),
         )?;
         inside.begin(Arc::clone(&gateway));
@@ -374,6 +378,7 @@ impl Server {
         tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone(), assets)));
         tokio::spawn(closing.clone().run_until_cancelled_owned(hub.clone().keep_sweeping()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(access.keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
         let s3 = Endpoint::new(store.clone(), r2, s3_config(settings, default_account));
         let until = closing.clone();
@@ -573,6 +578,17 @@ fn api_config(settings: &Settings, port: u16) -> ApiConfig {
     }
 }
 
+/// Where people sign in for Access, and what it stands before.
+fn access_config(settings: &Settings, api: &ApiConfig) -> hearth_access::Config {
+    let host = settings.api_hosts.first().map_or("localhost", |host| host.as_str());
+    let port = api.public_url.port.map(|port| format!(":{port}")).unwrap_or_default();
+    hearth_access::Config {
+        control: format!("{}://{host}{port}", api.public_url.scheme),
+        base_domains: settings.base_domains.clone(),
+        control_hosts: settings.api_hosts.clone(),
+    }
+}
+
 fn gateway_config(settings: &Settings) -> hearth_gateway::Config {
     let defaults = hearth_gateway::Config::default();
     hearth_gateway::Config {
@@ -605,18 +621,19 @@ struct ControlHost {
     router: Router,
     nexo: Nexo,
     inspector: Inspector,
+    access: Access,
     /// Not on the gateway's threads: what takes long here must not hold up traffic there.
     here: tokio::runtime::Handle,
 }
 
 impl ControlHost {
-    fn new(router: Router, nexo: Nexo, inspector: Inspector) -> Self {
+    fn new(router: Router, nexo: Nexo, inspector: Inspector, access: Access) -> Self {
         let router = router.merge(hearth_console::router());
         let router = router.layer(MapResponseLayer::new(|mut response: axum::response::Response| {
             hearth_console::seal(response.headers_mut());
             response
         }));
-        Self { router, nexo, inspector, here: tokio::runtime::Handle::current() }
+        Self { router, nexo, inspector, access, here: tokio::runtime::Handle::current() }
     }
 }
 
@@ -648,6 +665,10 @@ impl Control for ControlHost {
                 }
             }
         })
+    }
+
+    fn guard(&self) -> Option<&dyn Guard> {
+        Some(&self.access)
     }
 
     fn inspections(&self) -> Option<&dyn Inspections> {

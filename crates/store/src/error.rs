@@ -27,6 +27,8 @@ pub enum Entity {
     Provider,
     /// A passkey of a person.
     Passkey,
+    /// Something of Access at the gateway.
+    Access,
     /// A worker.
     Worker,
     /// A version of a worker.
@@ -58,6 +60,7 @@ impl fmt::Display for Entity {
             Self::Invitation => "invitation",
             Self::Provider => "provider",
             Self::Passkey => "passkey",
+            Self::Access => "access",
             Self::Worker => "worker",
             Self::Version => "version",
             Self::Deployment => "deployment",

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod accounts;
 mod assets;
 mod blobs;
@@ -49,6 +50,7 @@ mod workers;
 mod workflows;
 mod zones;
 
+pub use access::{AccessApp, AccessKey, AccessPolicy, AccessRecords, AccessServiceToken};
 pub use accounts::{Account, DEFAULT_ACCOUNT};
 pub use assets::{AssetContent, AssetSession, AssetsInUse, ServedAssets};
 pub use credentials::{SigninFacts, Totp};

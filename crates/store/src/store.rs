@@ -16,7 +16,7 @@ use crate::cache::ByteLru;
 use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
 use crate::tokens::Known;
-use crate::{Result, StoreError, credentials, folder, projects, providers, rows, schema};
+use crate::{Result, StoreError, access, credentials, folder, projects, providers, rows, schema};
 
 pub(crate) const DATABASE: &str = "hearth.db";
 /// Bytes of code kept in memory for cold starts.
@@ -143,7 +143,8 @@ impl Store {
         }
         let projects = projects::reseal(&mut transaction, &rotated).await?;
         let people = credentials::reseal(&mut transaction, &rotated).await?
-            + providers::reseal(&mut transaction, &rotated).await?;
+            + providers::reseal(&mut transaction, &rotated).await?
+            + access::reseal(&mut transaction, &rotated).await?;
         transaction.commit().await?;
         rotated.active_only().save(&self.inner.key_file)?;
         self.forget_launches();
@@ -191,7 +192,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// of a lost one would hide that secrets are unreadable until their workers start.
 async fn matching_keys(writer: &SqlitePool, path: &Path) -> Result<Keyring> {
     let used = "SELECT key_id FROM version_secrets UNION SELECT key_id FROM project_secrets
-                UNION SELECT key_id FROM totp
+                UNION SELECT key_id FROM totp UNION SELECT key_id FROM access_keys
                 UNION SELECT key_id FROM providers WHERE key_id IS NOT NULL";
     let used: Vec<String> = sqlx::query_scalar(used).fetch_all(writer).await?;
     let Some(keys) = Keyring::load(path)? else {

@@ -30,6 +30,7 @@ pub fn document() -> Document {
     hearth_cache::describe(&mut document);
     hearth_observe::describe(&mut document);
     hearth_inspector::describe(&mut document);
+    hearth_access::describe(&mut document);
     hearth_analytics::describe(&mut document);
     hearth_api::describe_graphql(&mut document);
     hearth_audit::describe(&mut document);
