@@ -1,4 +1,5 @@
 // The areas, in the order of the navigation. A new one adds its two lines here and its routes in `router.tsx`.
+import { nav as access } from "../access/area";
 import { accountNav as auditOfAccount, nav as audit } from "../audit/area";
 import { nav as d1 } from "../d1/area";
 import { accountNav as egressOfAccount, nav as egress } from "../egress/area";
@@ -19,4 +20,26 @@ import { nav as workers } from "../workers/area";
 import { nav as workflows } from "../workflows/area";
 import type { NavEntry } from "./area";
 
-export const NAV: NavEntry[] = [...overview, ...workers, ...functions, ...pages, ...workflows, ...kv, ...r2, ...d1, ...objects, ...queues, ...tokens, ...quotas, ...auditOfAccount, ...egressOfAccount, ...users, ...providers, ...nodes, ...egress, ...audit, ...me];
+export const NAV: NavEntry[] = [
+  ...overview,
+  ...workers,
+  ...functions,
+  ...pages,
+  ...workflows,
+  ...kv,
+  ...r2,
+  ...d1,
+  ...objects,
+  ...queues,
+  ...tokens,
+  ...access,
+  ...quotas,
+  ...auditOfAccount,
+  ...egressOfAccount,
+  ...users,
+  ...providers,
+  ...nodes,
+  ...egress,
+  ...audit,
+  ...me,
+];

@@ -2,6 +2,7 @@
 // in step with `PAGES` in crates/console/src/lib.rs.
 import { createRouter } from "@tanstack/react-router";
 
+import { accessRoutes } from "../access/area";
 import { auditRoutes, installationAuditRoutes } from "../audit/area";
 import { d1Routes } from "../d1/area";
 import { egressRoutes, installationEgressRoutes } from "../egress/area";
@@ -39,6 +40,7 @@ const tree = rootRoute.addChildren([
       ...objectsRoutes,
       ...queuesRoutes,
       ...tokensRoutes,
+      ...accessRoutes,
       ...quotasRoutes,
       ...auditRoutes,
       ...egressRoutes,

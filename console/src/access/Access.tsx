@@ -1,0 +1,138 @@
+import { Badge, Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
+import { Plus, ShieldCheck } from "lucide-react";
+import { useState } from "react";
+
+import { useAccount } from "../app/account";
+import { Commands } from "../ui/Commands";
+import { useConfirm } from "../ui/confirm";
+import { Page, Section } from "../ui/Page";
+import { Empty, Loaded } from "../ui/states";
+import { useWords } from "../ui/strings";
+import { done, failed } from "../ui/toast";
+import { removeApp, signOutOf, useApps, type App, type Rule } from "./access";
+import { AppForm } from "./AppForm";
+import { kindOf, valueOf } from "./rules";
+import { ServiceTokens } from "./ServiceTokens";
+import { useAccessText } from "./strings";
+
+const COLORS = { allow: "teal", deny: "red", bypass: "yellow", non_identity: "blue" } as const;
+
+export function Access() {
+  const t = useAccessText();
+  const account = useAccount();
+  const apps = useApps(account);
+  // Undefined: no form; null: of a new one.
+  const [editing, setEditing] = useState<App | null>();
+  const create = (
+    <Button leftSection={<Plus size={14} />} onClick={() => setEditing(null)}>
+      {t("create")}
+    </Button>
+  );
+  return (
+    <Page title={t("title")} text={t("text")} actions={create}>
+      <Section title={t("apps")} text={t("apps.text")}>
+        <Loaded query={apps}>
+          {(all) =>
+            all.length === 0 ? (
+              <Empty icon={ShieldCheck} title={t("empty.title")} text={t("empty.text")} />
+            ) : (
+              <Stack gap="sm">
+                {all.map((app) => (
+                  <One key={app.id} account={account} app={app} edit={() => setEditing(app)} />
+                ))}
+              </Stack>
+            )
+          }
+        </Loaded>
+      </Section>
+      <ServiceTokens account={account} />
+      <Commands
+        lines={[
+          `curl -H "Authorization: Bearer $TOKEN" $HEARTH/client/v4/accounts/${account}/access/apps`,
+          'curl https://admin.apps.corp.test/ -H "CF-Access-Client-Id: $ID" -H "CF-Access-Client-Secret: $SECRET"',
+        ]}
+      />
+      {editing !== undefined && (
+        <AppForm account={account} present={editing ?? undefined} onClose={() => setEditing(undefined)} />
+      )}
+    </Page>
+  );
+}
+
+function One(props: { account: string; app: App; edit: () => void }) {
+  const t = useAccessText();
+  const words = useWords();
+  const confirm = useConfirm();
+  const { account, app } = props;
+  const { id, name, domain } = app;
+
+  async function remove() {
+    const question = { title: t("remove", { name }), lost: t("remove.lost", { domain }), action: t("remove.action") };
+    if (!(await confirm(question))) return;
+    try {
+      await removeApp(account, id);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async function signOut() {
+    const question = { title: t("signOut.of", { name }), lost: t("signOut.lost", { name }), action: t("signOut") };
+    if (!(await confirm(question))) return;
+    try {
+      await signOutOf(account, id);
+      done(t("signedOut", { name }));
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  return (
+    <Paper p="md">
+      <Stack gap="sm">
+        <Group justify="space-between" gap="xs">
+          <div>
+            <Title order={3}>{name}</Title>
+            <Text c="dimmed" className="mono">
+              {app.self_hosted_domains.join(", ")}
+            </Text>
+          </div>
+          <Group gap="xs">
+            <Button variant="default" onClick={() => void signOut()} aria-label={t("signOut.of", { name })}>
+              {t("signOut")}
+            </Button>
+            <Button variant="default" onClick={props.edit} aria-label={t("edit", { name })}>
+              {words("edit")}
+            </Button>
+            <Button variant="default" onClick={() => void remove()} aria-label={t("remove", { name })}>
+              {words("delete")}
+            </Button>
+          </Group>
+        </Group>
+        {app.policies.map((policy) => (
+          <Group key={policy.id} gap="xs">
+            <Badge color={COLORS[policy.decision]} c="var(--mantine-color-text)">
+              {t(`decision.${policy.decision}`)}
+            </Badge>
+            <Text>
+              {(policy.include as Rule[]).map((rule) => <RuleText key={JSON.stringify(rule)} rule={rule} />)}
+            </Text>
+          </Group>
+        ))}
+      </Stack>
+    </Paper>
+  );
+}
+
+function RuleText({ rule }: { rule: Rule }) {
+  const t = useAccessText();
+  const kind = kindOf(rule);
+  return (
+    <Text span mr="sm">
+      {kind === undefined ? t("rule.other") : t(`rule.${kind}`)}{" "}
+      <Text span c="dimmed" className="mono">
+        {valueOf(rule)}
+      </Text>
+    </Text>
+  );
+}

@@ -1,0 +1,82 @@
+// Access: a host is protected from a page, and asks from then on.
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { after, before, test } from "node:test";
+
+import { start } from "./harness.mjs";
+
+let hearth;
+before(async () => {
+  hearth = await start();
+  await hearth.deploy("admin", `export default { fetch() { return new Response("inside") } }`);
+});
+after(() => hearth?.stop());
+
+/** How the worker's host answers. */
+function visit(headers = {}) {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port: hearth.port, headers: { host: `admin.localhost:${hearth.port}`, ...headers } };
+    const sent = request(options, (answer) => answer.resume().on("end", () => resolve(answer.statusCode)));
+    sent.on("error", reject).end();
+  });
+}
+
+test("a host asks for a service token that was made here, until it is open again", async () => {
+  assert.equal(await visit(), 200);
+  const page = await hearth.open(`/a/${hearth.account}/access`);
+  await page.getByRole("heading", { name: "Everybody reaches every host" }).waitFor();
+  await page.getByRole("button", { name: "Create service token" }).click();
+  await page.getByRole("dialog").getByLabel("Name").fill("ci");
+  await page.getByRole("dialog").getByRole("button", { name: "Create service token" }).click();
+  const shown = await page.getByRole("dialog").locator("pre").innerText();
+  const token = Object.fromEntries(shown.split("\n").map((line) => line.split(": ")));
+  await hearth.axe(page);
+  await page.getByRole("button", { name: "I have kept it" }).click();
+  assert.ok(!(await page.content()).includes(token["CF-Access-Client-Secret"]), "it is shown once");
+
+  await page.getByRole("button", { name: "Protect a host" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("Administration");
+  await dialog.getByLabel("Host and path").fill("admin.localhost");
+  await dialog.getByRole("combobox", { name: "Decision" }).click();
+  await page.getByRole("option", { name: "Let in programs" }).click();
+  await dialog.getByRole("combobox", { name: "Rule" }).click();
+  await page.getByRole("option", { name: "One service token" }).click();
+  await dialog.getByRole("combobox", { name: "Value" }).click();
+  await page.getByRole("option", { name: "ci" }).click();
+  await hearth.axe(page);
+  await hearth.shot(page, "access-form");
+  await dialog.getByRole("button", { name: "Save application" }).click();
+  await page.getByRole("heading", { level: 3, name: "Administration" }).waitFor();
+  assert.ok([401, 403].includes(await visit()), "nobody is let in without it");
+  assert.equal(await visit(token), 200);
+
+  await page.getByRole("button", { name: "Rotate ci" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate" }).click();
+  await page.getByRole("button", { name: "I have kept it" }).click();
+  assert.notEqual(await visit(token), 200);
+
+  await page.getByRole("button", { name: "Edit Administration" }).click();
+  const again = page.getByRole("dialog");
+  await again.getByRole("button", { name: "Add a rule: … but none of" }).click();
+  const exclude = again.getByRole("group", { name: "… but none of" });
+  await exclude.getByLabel("Value").fill("mallory@corp.test");
+  await again.getByRole("button", { name: "Save application" }).click();
+  // Programs have no addresses of mail: what the server says of that stands in the form.
+  await again.getByRole("alert").waitFor();
+  await exclude.getByRole("combobox", { name: "Rule" }).click();
+  await page.getByRole("option", { name: "Network" }).click();
+  await exclude.getByLabel("Value").fill("10.0.0.0/8");
+  await again.getByRole("button", { name: "Save application" }).click();
+  await again.waitFor({ state: "hidden" });
+  const [app] = (await hearth.api("GET", `/client/v4/accounts/${hearth.account}/access/apps`)).result;
+  assert.deepEqual(app.policies[0].exclude, [{ ip: { ip: "10.0.0.0/8" } }]);
+  await hearth.look(`/a/${hearth.account}/access`, "access", (shown) => shown.getByText("Administration").waitFor());
+
+  await page.getByRole("button", { name: "Delete Administration" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete application" }).click();
+  await page.getByRole("heading", { name: "Everybody reaches every host" }).waitFor();
+  assert.equal(await visit(), 200);
+  assert.deepEqual(page.amiss, []);
+  await page.context().close();
+});
