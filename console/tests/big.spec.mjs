@@ -1,6 +1,7 @@
 // Large amounts stay smooth: what the page's thread is kept from doing while one works with them, against the same page at
 // rest in the same run.
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, before, test } from "node:test";
 
 import { start } from "./harness.mjs";
@@ -123,3 +124,47 @@ test("100,000 keys come as one scrolls", async () => {
   assert.deepEqual(page.amiss, []);
   await page.context().close();
 });
+
+/** A request to a worker by its host. */
+function visit(name) {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port: hearth.port, headers: { host: `${name}.localhost:${hearth.port}` } };
+    const sent = request(options, (answer) => answer.resume().on("end", () => resolve(answer.statusCode)));
+    sent.on("error", reject).end();
+  });
+}
+
+test("a live tail of 1,000 lines a second is read, filtered and scrolled", async () => {
+  await hearth.deploy("chatty", CHATTY);
+  assert.equal(await visit("chatty"), 200);
+  const page = await hearth.open(`/a/${hearth.account}/workers/chatty/logs`);
+  await page.getByText("Connected", { exact: false }).or(page.getByText("Live", { exact: true })).first().waitFor();
+  const idle = await rest(page);
+  const seconds = 10;
+  const begun = performance.now();
+  const talk = async () => {
+    for (let at = 0; at < seconds * 10; at += 1) {
+      const due = begun + at * 100 - performance.now();
+      if (due > 0) await new Promise((resolve) => setTimeout(resolve, due));
+      await visit("chatty");
+    }
+  };
+  const busy = await watched(page, async () => {
+    const talking = talk();
+    await page.getByText(/line 99 /).first().waitFor();
+    await page.getByRole("textbox", { name: "Filter" }).pressSequentially("line 7", { delay: 80 });
+    await page.getByRole("textbox", { name: "Filter" }).fill("");
+    await talking;
+  });
+  const rate = (seconds * 1000) / ((performance.now() - begun) / 1000);
+  console.log(`# ${rate.toFixed(0)} lines a second were logged`);
+  isSmooth("a live tail", busy, idle);
+  await hearth.shot(page, "big-tail");
+  assert.deepEqual(page.amiss, []);
+  await page.context().close();
+});
+
+const CHATTY = `export default { fetch(request) {
+  for (let line = 0; line < 100; line += 1) console.log("line " + line + " of " + crypto.randomUUID());
+  return new Response("said");
+} }`;
