@@ -3,12 +3,14 @@
 import { createRouter } from "@tanstack/react-router";
 
 import { accessRoutes } from "../access/area";
+import { accountsRoutes } from "../accounts/area";
 import { auditRoutes, installationAuditRoutes } from "../audit/area";
 import { d1Routes } from "../d1/area";
 import { egressRoutes, installationEgressRoutes } from "../egress/area";
 import { functionsRoutes } from "../functions/area";
 import { kvRoutes } from "../kv/area";
 import { meRoutes } from "../me/area";
+import { membersRoutes } from "../members/area";
 import { nodesRoutes } from "../nodes/area";
 import { objectsRoutes } from "../objects/area";
 import { overviewRoutes } from "../overview/area";
@@ -39,6 +41,7 @@ const tree = rootRoute.addChildren([
       ...d1Routes,
       ...objectsRoutes,
       ...queuesRoutes,
+      ...membersRoutes,
       ...tokensRoutes,
       ...accessRoutes,
       ...quotasRoutes,
@@ -46,7 +49,7 @@ const tree = rootRoute.addChildren([
       ...egressRoutes,
     ]),
     meRoute.addChildren([...meRoutes, ...ownTokensRoutes]),
-    installationRoute.addChildren([...usersRoutes, ...providersRoutes, ...nodesRoutes, ...installationEgressRoutes, ...installationAuditRoutes]),
+    installationRoute.addChildren([...accountsRoutes, ...usersRoutes, ...providersRoutes, ...nodesRoutes, ...installationEgressRoutes, ...installationAuditRoutes]),
   ]),
 ]);
 
