@@ -77,7 +77,7 @@ test("a function with a route is written, tried, changed, measured and deleted",
   await hearth.axe(page);
   await page.getByRole("button", { name: "Create function" }).click();
   await page.getByRole("heading", { level: 1, name: "greet" }).waitFor();
-  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.getByRole("button", { name: "Send" }).click();
   await page.getByText(`"hello": "Hearth"`).waitFor();
   await hearth.axe(page);
   await hearth.shot(page, "functions-routed");
@@ -111,6 +111,8 @@ test("a function with versions is deployed twice, tried, rolled back, and loses 
   await page.getByRole("heading", { level: 1, name: "hello" }).waitFor();
   await page.getByRole("tab", { name: "Code and test" }).click();
   await page.getByText("new Response").waitFor();
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByLabel("Answer").or(page.getByText("one", { exact: true })).first().waitFor();
   await page.getByRole("textbox", { name: "Version" }).fill("v2");
   await write(page, "export default { fetch() { return new Response('two') } }");
   await page.getByRole("button", { name: "Deploy as a new version" }).click();
@@ -205,7 +207,7 @@ test("routes, variables, results and logs are text, whatever they hold", async (
   });
   const page = await open("");
   await page.getByRole("link", { name: "evil" }).click();
-  await page.getByRole("button", { name: "Run", exact: true }).click();
+  await page.getByRole("button", { name: "Send" }).click();
   await page.getByText(EVIL, { exact: true }).first().waitFor();
   await page.waitForTimeout(200);
   assert.equal(await page.evaluate(() => window.owned), undefined);

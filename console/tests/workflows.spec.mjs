@@ -167,3 +167,16 @@ test("objects are listed with what their class stores", async () => {
   assert.deepEqual(page.amiss, []);
   await page.context().close();
 });
+
+test("their pages look right in both languages, light and dark, and on a phone", async () => {
+  const path = `/a/${hearth.account}`;
+  const id = await create({ amount: 2 });
+  await until(id, "waiting");
+  const grid = (page) => page.getByRole("grid").waitFor();
+  await hearth.look(`${path}/workflows`, "workflows", grid);
+  await hearth.look(`${path}/workflows/orders`, "workflow", grid);
+  await hearth.look(`${path}/workflows/orders/${id}`, "instance", (page) => page.getByRole("button", { name: /add up/ }).waitFor());
+  await hearth.look(`${path}/objects`, "objects", grid);
+  const [namespace] = (await hearth.api("GET", `${base}/workers/durable_objects/namespaces`)).result;
+  await hearth.look(`${path}/objects/${namespace.id}`, "objects-of-class", grid);
+});

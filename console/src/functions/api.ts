@@ -67,6 +67,23 @@ export const versionedOneQuery = (account: string, name: string) => ({
   queryFn: () => body(api.GET("/api/deploy/{name}", { params: { path: { name } } })),
 });
 
+/** The worker that a function with versions is: its id, by which requests are sent to it. */
+export const workerIdQuery = (account: string, name: string) => ({
+  queryKey: key(account, "functions", "versioned", name, "worker"),
+  queryFn: async (): Promise<string | null> => {
+    for (let page = 1; ; page += 1) {
+      const got = await body(
+        api.GET("/client/v4/accounts/{account}/workers/scripts", {
+          params: { path: { account }, query: { page, per_page: 1000 } },
+        }),
+      );
+      const found = got.result.find(({ id, kind }) => kind === "deploy" && id.toLowerCase() === name.toLowerCase());
+      if (found !== undefined) return found.tag;
+      if (got.result.length === 0 || page >= got.result_info.total_pages) return null;
+    }
+  },
+});
+
 export function stale(account: string): Promise<void> {
   return queries.invalidateQueries({ queryKey: key(account, "functions") });
 }

@@ -15,11 +15,11 @@ import { Page } from "../../ui/Page";
 import { Failure, Loaded } from "../../ui/states";
 import { useTab } from "../../ui/tab";
 import { done, failed } from "../../ui/toast";
+import { TestPanel } from "../../workers/edit/TestPanel";
 import { routedOneQuery, routedStatsQuery, stale } from "../api";
 import classes from "../Desk.module.css";
 import { useFunctionsText } from "../strings";
 import { FieldsForm, fieldsOf, sent } from "./fields";
-import { Try } from "./Try";
 
 type Known = Schema<"NexoFunctionWithCode">;
 
@@ -113,7 +113,7 @@ function useStore({ account, known }: One, said: string) {
 
 function Code(props: One) {
   const t = useFunctionsText();
-  const { known } = props;
+  const { known, account } = props;
   const [code, setCode] = useState(known.code);
   const { busy, error, store } = useStore(props, t("saved", { name: known.name }));
   const changed = code !== known.code;
@@ -132,7 +132,7 @@ function Code(props: One) {
           </Text>
         </Group>
       </Stack>
-      <Try id={known.id} stale={changed} />
+      <TestPanel one={{ account, worker: known.id }} stale={changed} />
     </div>
   );
 }

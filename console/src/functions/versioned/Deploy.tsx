@@ -23,6 +23,7 @@ export function Deploy(props: {
   begin: Begin;
   action: string;
   onDone: (name: string) => void;
+  onChanged?: (changed: boolean) => void;
 }) {
   const t = useFunctionsText();
   const { account, begin } = props;
@@ -57,6 +58,7 @@ export function Deploy(props: {
       );
       done(t("saved", { name: `${made.funcName} ${made.version}` }));
       setVersion("");
+      props.onChanged?.(false);
       await stale(account);
       props.onDone(made.funcName);
     } catch (refused) {
@@ -81,7 +83,10 @@ export function Deploy(props: {
           label={t("code")}
           language="javascript"
           value={code}
-          onChange={setCode}
+          onChange={(text) => {
+            setCode(text);
+            props.onChanged?.(text !== begin.code);
+          }}
           height="18rem"
           onSubmit={() => void deploy()}
         />

@@ -13,7 +13,9 @@ import { Page } from "../../ui/Page";
 import { Loaded } from "../../ui/states";
 import { useTab } from "../../ui/tab";
 import { done, failed } from "../../ui/toast";
-import { stale, versionedOneQuery } from "../api";
+import { TestPanel } from "../../workers/edit/TestPanel";
+import { stale, versionedOneQuery, workerIdQuery } from "../api";
+import classes from "../Desk.module.css";
 import { useFunctionsText } from "../strings";
 import { Deploy } from "./Deploy";
 import { Versions } from "./Versions";
@@ -98,6 +100,8 @@ function Code(props: { account: string; known: Known }) {
   const { account, known } = props;
   const name = known.funcName;
   const [from, setFrom] = useState<string | null>(known.latest);
+  const [changed, setChanged] = useState(false);
+  const worker = useQuery(workerIdQuery(account, name));
   const version = from ?? known.versions[0]?.version ?? "";
   const source = useQuery({
     queryKey: key(account, "functions", "versioned", name, "code", version),
@@ -105,7 +109,8 @@ function Code(props: { account: string; known: Known }) {
     staleTime: Infinity,
   });
   return (
-    <Stack gap="sm">
+    <div className={classes.desk}>
+      <Stack gap="sm" className={classes.code}>
         <Select
           label={t("from")}
           value={version}
@@ -122,10 +127,13 @@ function Code(props: { account: string; known: Known }) {
               name={name}
               begin={{ code: data.code ?? "", env: data.env_vars ?? {}, idleTimeout: known.idle_timeout }}
               action={t("deploy")}
+              onChanged={setChanged}
               onDone={() => setFrom(null)}
             />
           )}
         </Loaded>
-    </Stack>
+      </Stack>
+      {worker.data != null && <TestPanel one={{ account, worker: worker.data }} stale={changed} />}
+    </div>
   );
 }
