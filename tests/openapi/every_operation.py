@@ -461,6 +461,41 @@ def identity(api):
         api.no(create, 400, json={"name": "t", "policies": []})
 
 
+def members(api):
+    """Accounts, and who belongs to them."""
+    made = api.ok("createAccount", json={"name": "Team C"})
+    api.no("createAccount", 409, json={"name": "team c"})
+    assert api.ok("renameAccount", account=made["id"], json={"name": "Renamed"})["name"] == "Renamed"
+    api.ok("deleteAccount", account=made["id"])
+    api.no("deleteAccount", 409)
+    roles = api.ok("listRoles")
+    api.ok("showRole", role=roles[0]["id"])
+    api.no("showRole", 400, role="none")
+    one = {"member": api.ok("addMember", json={"email": "bob@contract.example", "roles": ["owner"]})["id"]}
+    api.no("addMember", 409, json={"email": "BOB@contract.example", "roles": ["viewer"]})
+    assert api.ok("listMembers")[0]["status"] == "pending"
+    api.ok("showMember", **one)
+    api.no("updateMember", 409, json={"roles": [roles[3]["id"]]}, **one)
+    api.ok("addMember", json={"email": "eve@contract.example", "roles": ["owner"]})
+    assert api.ok("updateMember", json={"roles": [{"id": roles[3]["id"]}]}, **one)["roles"] == [roles[3]]
+
+    user = api.ok("showMember", **one)["user"]["id"]
+    secret = api.ok("invitePerson", user=user)["url"].rsplit("/", 1)[1]
+    own = Cookie(api)
+    own.ok("acceptInvitation", json={"secret": secret, "password": "correct horse"})
+    assert own.ok("updateUser", json={"first_name": "Bob"})["first_name"] == "Bob"
+    api.no("updateUser", 400, json={"first_name": "Bob"})
+    assert [place["roles"] for place in own.ok("listMemberships")] == [["viewer"]]
+    place = {"membership": own.ok("listMemberships")[0]["id"]}
+    own.ok("showMembership", **place)
+    api.no("showMembership", 404, **place)
+    assert own.ok("decideOnMembership", json={"status": "accepted"}, **place)["status"] == "accepted"
+    own.ok("leaveAccount", **place)
+    api.no("removeMember", 404, **one)
+    one = {"member": api.ok("addMember", json={"email": "bob@contract.example", "roles": ["viewer"]})["id"]}
+    api.ok("removeMember", **one)
+
+
 def signin(api):
     """People, and how they sign in."""
     api.ok("showWaysToSignIn")
@@ -844,6 +879,7 @@ def main():
     identity(api)
     signin(api)
     access(api)
+    members(api)
     running(api, worker, url)
     functions(api)
     api.refuse_all()

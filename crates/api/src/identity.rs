@@ -1,13 +1,15 @@
 //! Who am I: tokens, users, accounts and memberships (wrangler-api.md 1.8).
 
 use axum::extract::State;
-use hearth_store::{Account, Listing};
+use hearth_store::{Account, Listing, UserChanges};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::auth::{Caller, InAccount, Who};
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
+use crate::json::Json;
 use crate::page::{PageQuery, ResultInfo};
 use crate::query::Query;
 use crate::state::{Api, store_page};
@@ -58,30 +60,31 @@ pub(crate) async fn account(InAccount(account): InAccount) -> Reply {
     Reply::new(view::account(&account))
 }
 
-/// `GET /memberships`.
-pub(crate) async fn memberships(
+/// What `PATCH /user` is sent. Clients send more than counts here.
+#[derive(Deserialize)]
+pub(crate) struct OwnChanges {
+    #[serde(default)]
+    first_name: Option<String>,
+    #[serde(default)]
+    last_name: Option<String>,
+}
+
+/// `PATCH /user`: a person's own name.
+pub(crate) async fn patch_user(
     State(api): State<Api>,
     caller: Caller,
-    query: Query,
+    Json(OwnChanges { first_name, last_name }): Json<OwnChanges>,
 ) -> Result<Reply, ApiError> {
-    let (accounts, info) = accounts_of(&api, &caller, &query).await?;
-    let memberships: Vec<Value> = accounts
-        .iter()
-        .map(|account| {
-            json!({
-                "id": account.id,
-                "status": "accepted",
-                "account": view::account(account),
-                "roles": ["Administrator"],
-                "permissions": {},
-            })
-        })
-        .collect();
-    Ok(Reply::page(memberships, info))
+    let text = "These credentials are no person's, whose name could be changed.";
+    let user = caller.user().ok_or_else(|| ApiError::bad_request(code::BAD_BODY, text))?;
+    let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
+    let name = (!names.is_empty()).then(|| names.join(" "));
+    let user = api.store().update_user(user, UserChanges { name, ..UserChanges::default() }).await?;
+    Ok(Reply::new(view::user(user.id.as_str(), &user.email, &user.name)))
 }
 
 /// The accounts in which a caller has anything.
-async fn accounts_of(
+pub(crate) async fn accounts_of(
     api: &Api,
     caller: &Caller,
     query: &Query,

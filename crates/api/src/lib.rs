@@ -16,6 +16,7 @@
 
 mod accept;
 mod access;
+mod accounts;
 mod assets;
 mod auth;
 mod beta_versions;
@@ -32,6 +33,7 @@ mod json;
 pub mod jwt;
 mod locks;
 mod making;
+mod members;
 mod multipart;
 mod named;
 mod objects;

@@ -17,8 +17,8 @@ use crate::path::{PREFIX, normalize_request};
 use crate::rights::{self, Need};
 use crate::state::Api;
 use crate::{
-    access, auth, beta_versions, deployments, domains, egress, identity, quotas, scripts, secrets, services,
-    session, settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
+    access, accounts, auth, beta_versions, deployments, domains, egress, identity, members, quotas, scripts,
+    secrets, services, session, settings, subdomain, tokens, triggers, unsupported, versions, workers, zones,
 };
 
 /// One operation of the API.
@@ -111,11 +111,26 @@ pub fn operations() -> Vec<Operation> {
     vec![
         // Identity
         op(get.clone(), "/user", identity::user),
+        op(patch.clone(), "/user", identity::patch_user),
         op(get.clone(), "/user/tokens/verify", identity::verify_token),
         op(get.clone(), "/accounts", identity::accounts),
         op(get.clone(), "/accounts/{account}", identity::account),
         op(get.clone(), "/accounts/{account}/tokens/verify", identity::verify_account_token),
-        op(get.clone(), "/memberships", identity::memberships),
+        op(post.clone(), "/accounts", accounts::post),
+        op(put.clone(), "/accounts/{account}", accounts::put),
+        op(delete.clone(), "/accounts/{account}", accounts::delete),
+        // Members
+        op(get.clone(), "/accounts/{account}/roles", members::roles),
+        op(get.clone(), "/accounts/{account}/roles/{role}", members::role),
+        op(get.clone(), "/accounts/{account}/members", members::list),
+        op(post.clone(), "/accounts/{account}/members", members::post),
+        op(get.clone(), "/accounts/{account}/members/{member}", members::get),
+        op(put.clone(), "/accounts/{account}/members/{member}", members::put),
+        op(delete.clone(), "/accounts/{account}/members/{member}", members::delete),
+        op(get.clone(), "/memberships", members::memberships),
+        op(get.clone(), "/memberships/{membership}", members::membership),
+        op(put.clone(), "/memberships/{membership}", members::decide),
+        op(delete.clone(), "/memberships/{membership}", members::leave),
         // Tokens
         op(get.clone(), "/user/tokens", tokens::list),
         op(post.clone(), "/user/tokens", tokens::post),

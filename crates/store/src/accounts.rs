@@ -7,6 +7,8 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::{Entity, Listing, Page, Result, Store, StoreError, rows};
 
+/// Longest name, in bytes.
+const LONGEST_NAME: usize = 100;
 /// The name of the account that the first start makes. Its workers are served right below a base domain.
 pub const DEFAULT_ACCOUNT: &str = "default";
 
@@ -80,6 +82,69 @@ impl Store {
         Ok(account)
     }
 
+    /// Gives an account another name. Its subdomain stays.
+    ///
+    /// # Errors
+    /// Not found; invalid when the name is empty or too long; conflict when it is another account's.
+    pub async fn rename_account(&self, id: &AccountId, name: &str) -> Result<Account> {
+        let mut transaction = self.write().await?;
+        let account = find(&mut transaction, id).await?;
+        let name = name.trim();
+        if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+            let text = format!("an account's name has 1 to {LONGEST_NAME} bytes and no control characters");
+            return Err(StoreError::invalid(Entity::Account, text));
+        }
+        let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM accounts WHERE name = ? AND id <> ?")
+            .bind(name)
+            .bind(id.as_str())
+            .fetch_one(&mut *transaction)
+            .await?;
+        if taken > 0 {
+            return Err(StoreError::conflict(Entity::Account, format!("an account named `{name}` exists")));
+        }
+        sqlx::query("UPDATE accounts SET name = ? WHERE id = ?")
+            .bind(name)
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(Account { name: name.to_owned(), ..account })
+    }
+
+    /// Ends an account that has nothing any more, with its members' places and its tokens.
+    ///
+    /// # Errors
+    /// Not found; conflict for the default account, and with what is in the way.
+    pub async fn delete_account(&self, id: &AccountId) -> Result<()> {
+        let mut transaction = self.write().await?;
+        if find(&mut transaction, id).await?.is_default {
+            return Err(StoreError::conflict(Entity::Account, "the default account stays"));
+        }
+        let kinds = sqlx::query(
+            "SELECT 'workers and functions' AS what, count(*) AS n FROM workers WHERE account = ?1
+             UNION ALL SELECT 'zones', count(*) FROM zones WHERE account = ?1
+             UNION ALL SELECT kind, count(*) FROM resources WHERE account = ?1 GROUP BY kind",
+        )
+        .bind(id.as_str())
+        .fetch_all(&mut *transaction)
+        .await?;
+        let mut left = Vec::new();
+        for kind in &kinds {
+            match rows::count(kind, "n")? {
+                0 => {}
+                n => left.push(format!("{n} {}", rows::text(kind, "what")?.replace('_', " "))),
+            }
+        }
+        if !left.is_empty() {
+            let text = format!("the account still has {}: delete these first", left.join(", "));
+            return Err(StoreError::conflict(Entity::Account, text));
+        }
+        sqlx::query("DELETE FROM accounts WHERE id = ?").bind(id.as_str()).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        self.inner.tokens.forget();
+        Ok(())
+    }
+
     /// Gives an account another workers.dev subdomain.
     ///
     /// # Errors
@@ -138,7 +203,7 @@ pub(crate) async fn insert(
 ) -> Result<Account> {
     let name = name.trim();
     let subdomain = label_from(name);
-    if !is_label(&subdomain) || name.len() > 100 {
+    if !is_label(&subdomain) || name.len() > LONGEST_NAME {
         return Err(StoreError::invalid(
             Entity::Account,
             format!("`{name}` is no name for an account: it must have letters or digits for a host label"),

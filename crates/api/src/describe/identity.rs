@@ -1,8 +1,8 @@
 //! Users, accounts, API tokens.
 
 use hearth_openapi::{
-    Document, Family, Schema, any, array, boolean, delete, get, map, object, one_of, post, put, reference,
-    string, time,
+    Document, Family, Schema, Section, any, array, boolean, delete, get, map, object, one_of, patch, post,
+    put, reference, string, time,
 };
 
 use super::{gone, null, texts};
@@ -25,7 +25,12 @@ pub(super) fn describe(document: &mut Document) {
         .has("two_factor_authentication_enabled", boolean())
         .has("two_factor_authentication_locked", boolean())
         .has("suspended", boolean());
-    section.add(get("/user", "Show user").gives(user));
+    section.add(get("/user", "Show user").gives(user.clone()));
+    section.add(
+        patch("/user", "Update user")
+            .takes(object().may("first_name", string()).may("last_name", string()).open())
+            .gives(user),
+    );
     section.schema(
         "Account",
         object()
@@ -37,13 +42,20 @@ pub(super) fn describe(document: &mut Document) {
     );
     section.add(get("/accounts", "List accounts").gives_pages_of(reference("Account")));
     section.add(get("/accounts/{account}", "Show account").gives(reference("Account")));
-    let membership = object()
-        .has("id", string())
-        .has("status", one_of(&["accepted"]))
-        .has("account", reference("Account"))
-        .has("roles", texts())
-        .has("permissions", map(any()));
-    section.add(get("/memberships", "List memberships").gives_pages_of(membership));
+    let named = || object().has("name", string()).open();
+    section.add(post("/accounts", "Create account").takes(named()).gives(reference("Account")));
+    section.add(
+        put("/accounts/{account}", "Rename account")
+            .about("The label in its hosts stays.")
+            .takes(named())
+            .gives(reference("Account")),
+    );
+    section.add(
+        delete("/accounts/{account}", "Delete account")
+            .about("Of an account that has nothing any more.")
+            .gives(gone()),
+    );
+    members(&mut section);
 
     section.schema("Token", token());
     section.schema("NewToken", new_token());
@@ -84,6 +96,74 @@ pub(super) fn describe(document: &mut Document) {
             .gives(rolled()),
     );
     section.add(delete(ONE, "Delete account token").gives(gone()));
+}
+
+fn members(section: &mut Section<'_>) {
+    section.segment("role", "The role's id");
+    section.segment("member", "The member's id");
+    section.segment("membership", "The membership's id");
+    let rights = || map(object().has("read", boolean()).has("write", boolean()));
+    section.schema(
+        "Role",
+        object()
+            .has("id", string())
+            .has("name", one_of(&["owner", "admin", "developer", "viewer"]))
+            .has("description", string())
+            .has("permissions", rights()),
+    );
+    let user = object()
+        .has("id", string())
+        .has("email", string())
+        .has("first_name", string().or_null())
+        .has("last_name", null())
+        .has("two_factor_authentication_enabled", boolean());
+    section.schema(
+        "Member",
+        object()
+            .has("id", string())
+            .has("email", string())
+            .has(
+                "status",
+                one_of(&["accepted", "pending"]).about("`pending`: nobody has seen them here yet."),
+            )
+            .has("user", user)
+            .has("roles", array(reference("Role")))
+            .has("policies", array(any())),
+    );
+    section.schema(
+        "Membership",
+        object()
+            .has("id", string())
+            .has("status", one_of(&["accepted", "rejected"]))
+            .has("account", reference("Account"))
+            .has("roles", texts())
+            .has("permissions", rights()),
+    );
+    section.add(get("/accounts/{account}/roles", "List roles").gives_pages_of(reference("Role")));
+    section.add(get("/accounts/{account}/roles/{role}", "Show role").gives(reference("Role")));
+    const MEMBERS: &str = "/accounts/{account}/members";
+    const MEMBER: &str = "/accounts/{account}/members/{member}";
+    let roles = || array(any()).about("One role: its id or name, or an object with its `id`.");
+    section.add(get(MEMBERS, "List members").gives_pages_of(reference("Member")));
+    section.add(
+        post(MEMBERS, "Add member")
+            .about("Somebody whose address is not known becomes known by that. No letter is sent.")
+            .takes(object().has("email", string()).has("roles", roles()).open())
+            .gives(reference("Member")),
+    );
+    section.add(get(MEMBER, "Show member").gives(reference("Member")));
+    section.add(
+        put(MEMBER, "Update member").takes(object().has("roles", roles()).open()).gives(reference("Member")),
+    );
+    section.add(delete(MEMBER, "Remove member").gives(gone()));
+    section.add(get("/memberships", "List memberships").gives_pages_of(reference("Membership")));
+    section.add(get("/memberships/{membership}", "Show membership").gives(reference("Membership")));
+    section.add(
+        put("/memberships/{membership}", "Decide on membership")
+            .takes(object().has("status", one_of(&["accepted", "rejected"])))
+            .gives(reference("Membership")),
+    );
+    section.add(delete("/memberships/{membership}", "Leave account").gives(gone()));
 }
 
 fn token() -> Schema {

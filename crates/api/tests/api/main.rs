@@ -7,6 +7,7 @@ mod deploy;
 mod hosts;
 mod identity;
 mod lenient;
+mod members;
 mod quotas;
 mod releases;
 mod secrets;
