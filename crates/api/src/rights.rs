@@ -82,8 +82,11 @@ const TELEMETRY: Need = Need::Account(Area::Observability.read());
 const QUEUE: Need = Need::Account(Area::Queues.read());
 const PAGES_TAIL: Need = Need::Account(Area::Pages.read());
 
+/// The need of a right: on what it has to be had.
+type On = fn(Right) -> Need;
+
 /// Where areas begin; the first that a path lies within counts.
-const AREAS: [(&str, fn(Right) -> Need, Area); 37] = [
+const AREAS: [(&str, On, Area); 37] = [
     ("/accounts/{account}/tokens", Need::Account, Area::AccountTokens),
     ("/accounts/{account}/members", Need::Account, Area::Members),
     ("/accounts/{account}/roles", Need::Account, Area::Members),

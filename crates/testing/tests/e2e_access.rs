@@ -299,13 +299,11 @@ async fn there_is_no_way_around() {
     let port = hearth.address().port();
     hearth.deploy("hello", ECHO).await;
     hearth.deploy("half", ECHO).await;
-    let caller = format!(
-        "export default {{ async fetch(request) {{
-            const to = new URL(request.url).searchParams.get('to');
-            const answer = await fetch(`http://${{to}}`);
-            return new Response(await answer.text(), {{ status: answer.status }}); }} }}"
-    );
-    hearth.deploy("caller", &caller).await;
+    let caller = "export default { async fetch(request) {
+        const to = new URL(request.url).searchParams.get('to');
+        const answer = await fetch(`http://${to}`);
+        return new Response(await answer.text(), { status: answer.status }); } }";
+    hearth.deploy("caller", caller).await;
     let bound = json!({ "main_module": "index.js", "compatibility_date": "2026-01-01",
         "bindings": [{ "type": "service", "name": "HELLO", "service": "hello" }] });
     let source = "export default { fetch: (request, env) => env.HELLO.fetch('http://any/') }";

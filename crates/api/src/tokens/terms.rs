@@ -289,11 +289,12 @@ fn policy_view(policy: &Policy) -> Value {
         let (outer, inner) = shown(target);
         match inner {
             None => drop(resources.insert(outer, json!("*"))),
-            Some(inner) => match resources.entry(outer).or_insert_with(|| json!({})) {
-                Value::Object(inside) => drop(inside.insert(inner, json!("*"))),
-                // The whole account has what is in it.
-                _ => {}
-            },
+            Some(inner) => {
+                // Else the whole account is there, which has what is in it.
+                if let Value::Object(inside) = resources.entry(outer).or_insert_with(|| json!({})) {
+                    inside.insert(inner, json!("*"));
+                }
+            }
         }
     }
     json!({"id": policy.id, "effect": "allow", "permission_groups": groups, "resources": resources})
