@@ -765,7 +765,8 @@ def functions(api):
     assert refusal["field"] == "runtime"
     api.no("createFunction", 400, json={**new, "name": "other", "code": "function ("})
     api.ok("listFunctions")
-    known = api.ok("showFunction", **one)
+    assert "code" not in api.ok("showFunction", **one)
+    known = api.ok("showFunction", query={"source": "true"}, **one)
     assert (known["code"], known["language"], known["dependencies"]) == (new["code"], "javascript", None)
     assert api.ok("invokeFunction", json={"event": {"a": {"b": [1]}}, "context": {"request_id": "r"}}, **one)["result"] == [1]
     assert api.ok("invokeFunction", json={}, **one)["error"]["type"] == "TypeError"

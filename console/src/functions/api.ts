@@ -2,6 +2,7 @@
 // only one, else in the installation's first.
 import { api, body, type Schema } from "../api/client";
 import { key, queries } from "../api/query";
+import type { Known } from "./run/known";
 
 export type Run = Schema<"Function">;
 export type Routed = Schema<"NexoFunction">;
@@ -31,7 +32,10 @@ export const versionedQuery = (account: string) => ({
 
 export const runQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "run", id),
-  queryFn: () => body(api.GET("/api/v1/functions/{id}", { params: { path: { id } } })),
+  queryFn: async () => {
+    const query = { source: true };
+    return (await body(api.GET("/api/v1/functions/{id}", { params: { path: { id }, query } }))) as Known;
+  },
 });
 
 export const runStatsQuery = (account: string, id: string) => ({

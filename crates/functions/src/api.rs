@@ -83,12 +83,25 @@ async fn create(
     shown(StatusCode::CREATED, made.await.map_err(Refusal::internal)??.shown())
 }
 
+/// What of a function is wanted.
+#[derive(Deserialize)]
+struct Wanted {
+    /// Whether what it was made of is: the document's answer does not have it.
+    #[serde(default)]
+    source: bool,
+}
+
 async fn show(
     State(functions): State<Functions>,
     InAccount(account): InAccount,
     Path(id): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Answer {
+    let Query(wanted) = wanted.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let function = found(&functions, &account, &id).await?;
+    if !wanted.source {
+        return shown(StatusCode::OK, function.shown());
+    }
     let source = functions.source(&function.version).await?;
     shown(StatusCode::OK, function.shown_with(&source))
 }

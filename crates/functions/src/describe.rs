@@ -31,9 +31,9 @@ pub fn describe(document: &mut Document) {
     section.schema(
         "FunctionWithSource",
         function()
-            .has("language", one_of(&["javascript", "typescript", "python", "go"]))
-            .has("code", string().about("As it was sent."))
-            .has(
+            .may("language", one_of(&["javascript", "typescript", "python", "go"]))
+            .may("code", string().about("As it was sent."))
+            .may(
                 "dependencies",
                 dependencies.about("Names and versions, or the text of the runtime's own file."),
             ),
@@ -60,7 +60,11 @@ pub fn describe(document: &mut Document) {
             .creates()
             .gives(reference("Function")),
     );
-    section.add(get(ONE, "Show function").gives(reference("FunctionWithSource")));
+    section.add(
+        get(ONE, "Show function")
+            .query("source", boolean(), "Whether what it was made of is wanted too.")
+            .gives(reference("FunctionWithSource")),
+    );
     let change = draft()
         .may("name", string())
         .may("runtime", runtime())

@@ -2,7 +2,7 @@ import type { Schema } from "../../api/client";
 import type { Runtime } from "../templates";
 
 /** A function with what it was made of. */
-export type Known = Schema<"FunctionWithSource">;
+export type Known = Required<Schema<"FunctionWithSource">>;
 
 export const runtimeOf = ({ runtime, language }: Known): Runtime => (language === "typescript" ? "typescript" : runtime);
 
