@@ -67,6 +67,12 @@ async fn a_person_signs_in_and_out() {
     );
     assert_eq!(by_password(&mut phone, "ann@corp.test", PASSWORD).await.status, 401);
     assert_eq!(by_password(&mut phone, "ann@corp.test", "another password").await.status, 200);
+    let before = phone.cookie().expect("it is signed in");
+    assert_eq!(by_password(&mut phone, "ann@corp.test", "another password").await.status, 200);
+    let mut planted = Browser::new(&hearth);
+    planted.set_cookie(&before);
+    assert_ne!(phone.cookie().as_ref(), Some(&before), "a sign-in has a secret of its own");
+    assert_eq!(planted.call("GET", "/api/session", None).await.status, 401, "the session before has ended");
     let stolen = phone.cookie().expect("it is signed in");
     assert_eq!(phone.call("DELETE", "/api/session", None).await.status, 200);
     assert_eq!(phone.cookie(), None);
