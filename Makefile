@@ -27,6 +27,7 @@ help: ## List the targets
 .PHONY: setup
 setup: runtime/node_modules/.stamp ## Install what a build needs: system packages, the pinned workerd
 	@scripts/packages build
+	@scripts/own-target
 
 .PHONY: setup-tests
 setup-tests: setup console tests/node_modules/.stamp tests/.venv/.stamp sdk/node_modules/.stamp ## … and what the tests drive: wranglers, their Node, the SDKs
