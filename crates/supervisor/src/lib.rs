@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod candidate;
 mod choose;
 mod config;
 mod connection;
@@ -18,6 +19,7 @@ mod inquiry;
 mod inspect;
 mod instance;
 mod lease;
+mod lifecycle;
 mod monitor;
 mod output;
 mod owners;

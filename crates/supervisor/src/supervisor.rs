@@ -11,31 +11,24 @@ use futures::future::BoxFuture;
 use hearth_jail::{Jailer, PeakReader, Signal};
 use hearth_model::{Launch, ProbeError, Probed, VersionId, WorkerId};
 use parking_lot::{Mutex, RwLock};
-use tokio::net::unix::pipe;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::choose::Need;
-use crate::divisible::is_divisible;
 use crate::function::{Parks, Turns};
 use crate::inspect::Inspected;
-use crate::instance::{Instance, InstanceKey, Role};
+use crate::instance::{Instance, InstanceKey};
 use crate::lease::{AcquireError, Instances, Lease};
 use crate::monitor::Monitored;
-use crate::output::{Console, Source};
 use crate::owners::Owners;
 use crate::plan::{Effect, Event, Load, Plan, Serial, Tracing};
-use crate::process::{Process, StartError, configure, listening};
-use crate::services::{CodeSource, Identity, Services};
+use crate::process::Process;
+use crate::services::{CodeSource, Services};
 use crate::shares::{EXHAUSTED, Tenants};
-use crate::spare::{Flavour, Nursery, PARKED_MEMORY, Pools, Spare};
-use crate::standing;
+use crate::spare::{Nursery, Pools};
 use crate::stats::Tallies;
-use crate::storage::{Storage, folders_of};
-use crate::workerd::config::{Objects, Purpose, needs_experimental};
-use crate::workerd::probe;
-use crate::{Config, Death, Tails};
+use crate::{Config, Death};
 
 /// How often draining and idle instances are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -80,8 +73,8 @@ type Waiter = oneshot::Sender<Result<Arc<Instance>, AcquireError>>;
 #[derive(Default)]
 pub(crate) struct Group {
     pub(crate) serving: RwLock<Vec<Arc<Instance>>>,
-    waiting: Mutex<Vec<Waiter>>,
-    refusal: Mutex<Option<AcquireError>>,
+    pub(crate) waiting: Mutex<Vec<Waiter>>,
+    pub(crate) refusal: Mutex<Option<AcquireError>>,
     /// Of a function: who waits for a place in one of them.
     pub(crate) turns: Arc<Turns>,
 }
@@ -383,7 +376,7 @@ impl Shared {
         });
     }
 
-    fn stop_serving(&self, instance: &Arc<Instance>) {
+    pub(crate) fn stop_serving(&self, instance: &Arc<Instance>) {
         if let Some(group) = self.groups.read().get(&instance.key) {
             group.serving.write().retain(|other| other.serial != instance.serial);
         }
@@ -416,171 +409,6 @@ impl Shared {
         }
     }
 
-    async fn start(self: Arc<Self>, serial: Serial, key: InstanceKey) {
-        let began = Instant::now();
-        let Ok(_permit) = self.starting.acquire().await else { return };
-        let (running, control) = match self.configured(serial, key).await {
-            Ok(pair) => pair,
-            Err(error) => {
-                tracing::warn!(%key, %error, "instance did not start");
-                self.tallies.failed(key.worker);
-                *self.group(key).refusal.lock() = Some(error);
-                return self.tell(Event::Failed(serial));
-            }
-        };
-        self.adopt(serial, &running);
-        // Those who wait need not wait for it to listen: its sockets are bound, and what they send is read when it does.
-        // Where nobody waits there is another one, and whether this one comes to listen is not to be a request's risk.
-        let awaited = running.instance.turns.is_some() || !self.group(key).waiting.lock().is_empty();
-        if awaited {
-            self.publish(serial, &running);
-        }
-        if running.instance.turns.is_some() {
-            // It listens already.
-            self.tallies.started(key.worker, began.elapsed());
-            return self.tell(Event::Listening(serial, running.tracing));
-        }
-        let Some(control) = control else { return };
-        let listens = listening(&running.process, control, self.config.start_timeout).await;
-        let sealed = match listens {
-            Ok(()) => self.jailer.seal(&running.process.id).await.map_err(StartError::Io),
-            Err(error) => Err(error),
-        };
-        match sealed {
-            Ok(()) => {
-                self.tallies.started(key.worker, began.elapsed());
-                running.instance.open();
-                if !awaited {
-                    self.publish(serial, &running);
-                }
-                self.tell(Event::Listening(serial, running.tracing));
-                tracing::debug!(%key, elapsed = ?began.elapsed(), "instance started");
-            }
-            // `follow` has the news already.
-            Err(StartError::Ended(_, errors)) => {
-                tracing::warn!(%key, errors, "instance ended while it started")
-            }
-            Err(StartError::Timeout) => self.signal(serial, Death::StartTimeout, Signal::Kill),
-            Err(StartError::Io(error)) => {
-                tracing::error!(%key, %error, "instance cannot be used");
-                self.signal(serial, Death::Crashed, Signal::Kill);
-            }
-        }
-    }
-
-    /// Looks after a process from now on.
-    fn adopt(self: &Arc<Self>, serial: Serial, running: &Arc<Running>) {
-        self.running.lock().insert(serial, Arc::clone(running));
-        self.mark_watched(&running.instance);
-        tokio::spawn(Arc::clone(self).follow(serial, Arc::clone(running)));
-    }
-
-    /// Hands a process to those who wait for one.
-    fn publish(&self, serial: Serial, running: &Running) {
-        let instance = &running.instance;
-        let group = self.group(instance.key);
-        *group.refusal.lock() = None;
-        let mut waiting = group.waiting.lock();
-        group.serving.write().push(Arc::clone(instance));
-        for waiter in waiting.drain(..) {
-            // One who no longer waits does not mind.
-            let _ = waiter.send(Ok(Arc::clone(instance)));
-        }
-        drop(waiting);
-        if instance.death().is_some() {
-            // Whoever followed its end looked for it before it was here.
-            self.stop_serving(instance);
-        }
-        if let Some(turns) = &instance.turns {
-            turns.offer(instance);
-        }
-        self.tell(Event::Started(serial));
-    }
-
-    /// A parked process that sees the storage.
-    async fn spare(&self, flavour: Flavour, storage: &Storage) -> Result<Spare, AcquireError> {
-        let parked = || async { self.spares.take(flavour).await.ok_or(AcquireError::ShuttingDown) };
-        if storage.is_empty() {
-            return parked().await;
-        }
-        if !self.jailer.shows_later() {
-            return self.nursery.spawn(flavour, storage.folders()).await.map_err(internal);
-        }
-        let spare = parked().await?;
-        for folder in storage.folders() {
-            self.jailer.show(&spare.id, folder).await.map_err(internal)?;
-        }
-        Ok(spare)
-    }
-
-    /// A spare that has been told to run the key's version.
-    async fn configured(
-        self: &Arc<Self>,
-        serial: Serial,
-        key: InstanceKey,
-    ) -> Result<(Arc<Running>, Option<pipe::Receiver>), AcquireError> {
-        let mut launch = self.code.launch(key.version).await?;
-        if let Some(function) = launch.format.function() {
-            return self.function(serial, key, &launch, function).await.map(|running| (running, None));
-        }
-        let front = key.role == Role::Front;
-        if front {
-            // Their engine runs in the host.
-            launch.workflows.clear();
-        }
-        let identity = Identity::of(key, &launch);
-        let tracing = self.tracing(key, &launch);
-        let objects = if front { Objects::Elsewhere } else { Objects::Here };
-        let purpose = Purpose::Serve { tails: tracing != Tracing::Off, objects };
-        let flavour = match needs_experimental(&launch, &purpose) {
-            true => Flavour::Experimental,
-            false => Flavour::Plain,
-        };
-        let patience = self.config.start_timeout;
-        let root = &self.config.objects;
-        let folders = if front { Vec::new() } else { folders_of(root, &launch) };
-        let storage = Storage::lock(root, folders, patience).await.map_err(internal)?;
-        let spare = self.spare(flavour, &storage).await?;
-        let memory = launch.limits.process_memory_bytes();
-        let limits = self.nursery.limits(memory, !storage.is_empty());
-        self.jailer.set_limits(&spare.id, limits).await.map_err(internal)?;
-        let source = Source {
-            worker: launch.name.clone(),
-            version: key.version,
-            console: self.config.tails.console(tracing),
-        };
-        storage.give_to(&spare.anchor).map_err(internal)?;
-        let (process, sockets, control) = configure(spare, &launch, &purpose, source).await;
-        let pid = sockets.peer.pid;
-        let out = process.dir.join("out");
-        let debug = process.dir.join("debug").join("debug.sock");
-        let limit = Duration::from_millis(launch.limits.cpu_ms());
-        let running = Running {
-            instance: Instance::starting(key, serial, out.join("http.sock"), debug, tracing != Tracing::Off),
-            monitored: Mutex::new(Monitored::new(limit, memory, Some(pid), Some(out.join("hb.sock")))),
-            tracing,
-            divisible: !front && is_divisible(&launch),
-            title: standing::title(&launch),
-            _attached: self.services.attach(identity, sockets),
-            baseline: 0,
-            peak: None,
-            process,
-        };
-        Ok((Arc::new(running), Some(control)))
-    }
-
-    /// Whether a process that starts now reports its invocations.
-    fn tracing(&self, key: InstanceKey, launch: &Launch) -> Tracing {
-        // Another process in its place would cost what its objects hold in memory.
-        if self.config.tails == Tails::All || launch.has_storage() {
-            Tracing::Always
-        } else if self.traced.read().contains(&key.worker) {
-            Tracing::On
-        } else {
-            Tracing::Off
-        }
-    }
-
     fn has_untraced(&self, worker: WorkerId) -> bool {
         let untraced = |running: &Arc<Running>| {
             let instance = &running.instance;
@@ -588,76 +416,6 @@ impl Shared {
             running.tracing == Tracing::Off && instance.key.worker == worker && serves
         };
         self.running.lock().values().any(untraced)
-    }
-
-    /// Waits for a process's end and tells everybody.
-    async fn follow(self: Arc<Self>, serial: Serial, running: Arc<Running>) {
-        let death = running.process.ended().await;
-        let opened = running.instance.is_open();
-        // Told first: one that is published just now sees that it is dead.
-        running.instance.bury(death);
-        self.stop_serving(&running.instance);
-        self.tallies.ended(running.instance.key.worker, death);
-        self.running.lock().remove(&serial);
-        self.left.notify_waiters();
-        if running.instance.turns.is_some() {
-            // A first call that ended it at once was served: its function starts without a pause.
-            self.tell(running.observed(self.began));
-        }
-        if opened {
-            self.tell(Event::Exited(serial));
-        } else {
-            *self.group(running.instance.key).refusal.lock() = Some(AcquireError::Died(death));
-            self.tallies.failed(running.instance.key.worker);
-            self.tell(Event::Failed(serial));
-        }
-        let (key, served) = (running.instance.key, running.instance.served.load(Ordering::Relaxed));
-        // Who came since it stopped serving asked for a process while the plan still counted on this one.
-        if !self.group(key).waiting.lock().is_empty() {
-            self.tell(Event::Wanted(key));
-        }
-        if death == Death::Stopped {
-            tracing::debug!(%key, served, "instance stopped");
-        } else {
-            let console = running.process.output.console();
-            tracing::warn!(target: "worker", %key, served, reason = death.label(), console, "{}", death.explanation());
-        }
-    }
-
-    async fn probe(&self, candidate: Launch) -> Result<Probed, ProbeError> {
-        let unavailable = |error: &dyn std::fmt::Display| ProbeError::Unavailable(error.to_string());
-        let _permit = self.starting.acquire().await.map_err(|error| unavailable(&error))?;
-        let spare = self
-            .spares
-            .take(Flavour::Plain)
-            .await
-            .ok_or_else(|| unavailable(&"the server is shutting down"))?;
-        let limits = self.nursery.limits(PARKED_MEMORY, false);
-        self.jailer.set_limits(&spare.id, limits).await.map_err(|error| unavailable(&error))?;
-        let (name, source) = probe::entry(&candidate.format);
-        let purpose = Purpose::Probe(probe::as_entry(name, &source));
-        let output =
-            Source { worker: candidate.name.clone(), version: candidate.version, console: Console::Silent };
-        let http = spare.dir.join("out").join("http.sock");
-        let began = Instant::now();
-        let (process, _sockets, control) = configure(spare, &candidate, &purpose, output).await;
-        let found = match listening(&process, control, self.config.start_timeout).await {
-            Ok(()) => crate::inquiry::ask(&http, self.config.start_timeout).await,
-            Err(StartError::Ended(Death::Memory, _)) => {
-                Err(ProbeError::Invalid("Script startup exceeded memory limit.".into()))
-            }
-            Err(StartError::Ended(_, errors)) => Err(ProbeError::Invalid(probe::complaint(&errors))),
-            Err(StartError::Timeout) => {
-                Err(ProbeError::Invalid("Script startup exceeded CPU time limit.".into()))
-            }
-            Err(StartError::Io(error)) => Err(unavailable(&error)),
-        };
-        let startup_time_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        process.condemn(Death::Stopped);
-        if let Err(error) = self.jailer.kill(&process.id, Signal::Kill).await {
-            tracing::debug!(%error, id = process.id, "a probe is gone already");
-        }
-        found.map(|exports| Probed { exports, startup_time_ms })
     }
 }
 
