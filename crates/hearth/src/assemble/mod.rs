@@ -1,65 +1,53 @@
 //! Makes a server of the crates.
 
+mod configs;
+mod control;
+mod state;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::Router;
-use futures::future::BoxFuture;
 use hearth_access::Access;
 use hearth_analytics::Analytics;
-use hearth_api::session::Peer;
-use hearth_api::{Api, ApiConfig, Assets, Operation, PublicUrl, analytics};
-use hearth_assets::{Contents, Sites};
+use hearth_api::{Api, Assets, analytics};
+use hearth_assets::Sites;
 use hearth_audit::Recorder;
-use hearth_cache::Cache;
 use hearth_cron::Cron;
 use hearth_dialects::{deploy, nexo::Nexo};
 use hearth_egress::{Egress, Policy};
 use hearth_functions::{Builder, Functions, Records, Registries, Toolchains};
-use hearth_gateway::{
-    Client, Control, ControlBody, Gateway, Guard, Inspections, PublicPaths, RouteTable, TableConfig,
-};
+use hearth_gateway::{Gateway, RouteTable, TableConfig};
 use hearth_inspector::Inspector;
 use hearth_jail::JailerHandle;
-use hearth_kv::Kv;
 use hearth_metrics::{Operations, Usage};
 use hearth_model::AccountId;
-use hearth_objects::Objects;
-use hearth_observe::{Hub, Logs, LogsConfig};
+use hearth_observe::Hub;
 use hearth_pages::Pages;
 use hearth_queues::Queues;
-use hearth_r2::R2;
 use hearth_ratelimit::Limits;
 use hearth_rpc::RpcThreads;
 use hearth_s3::Endpoint;
 use hearth_signin::Signin;
-use hearth_space::Space;
 use hearth_store::{EgressScope, Store};
 use hearth_supervisor::Supervisor;
-use http::{Method, Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
-use tower::util::MapResponseLayer;
 
+use self::control::{ControlHost, health};
+use self::state::State;
 use crate::doctor::Examination;
 use crate::settings::Settings;
 use crate::upkeep::collect_garbage;
 use crate::wiring::{
-    self, Attach, Backup, BucketEvents, Capabilities, Code, Consumers, Counted, Databases, DialectProcesses,
-    Engines, Inside, Kept, Lanes, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
+    self, Attach, Capabilities, Code, Consumers, Counted, Databases, DialectProcesses, Engines, Inside, Kept,
+    Lanes, Meters, Outgoing, Platform, ScheduledRuns, parse_policy,
 };
 
 /// Threads for calls between workers; Cap'n Proto connections stay on the one they began on.
 const RPC_THREADS: usize = 2;
-
-/// Descriptors that one process needs of us: four listeners, two pipes, its heartbeat and a connection.
-const FILES_PER_PROCESS: usize = 8;
 
 /// How long what workers logged last may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -155,18 +143,10 @@ impl Server {
         let outgoing = Arc::new(Outgoing::default());
         let counted = Counted { inside: Arc::clone(&inside), outgoing: Arc::clone(&outgoing) };
         let egress = way_out(settings, own, &store, &configured, counted).await?;
-        let space = space(settings)?;
-        wiring::space::register(&space, &store).await?;
-        let hub = Hub::new(logs(settings, &space)?);
         let threads = RpcThreads::new(RPC_THREADS)?;
-        let kv = hearth_kv::Config::new(settings.data_dir.join(KV_FOLDER));
-        let kv = Kv::open(hearth_kv::Config { space: space.clone(), ..kv }, store.clone()).await?;
-        let queues = hearth_queues::Config::new(settings.data_dir.join(QUEUES_FOLDER));
-        let queues = hearth_queues::Config { space: space.clone(), ..queues };
-        let queues = Queues::open(queues, store.clone()).await?;
-        let r2 = hearth_r2::Config::new(settings.data_dir.join(R2_FOLDER));
-        let r2 = R2::open(store.clone(), &hearth_r2::Config { space: space.clone(), ..r2 }).await?;
         let jailer = jailer.into_async()?;
+        let (state, keeper) = State::open(settings, store.clone(), jailer.clone(), &run_dir).await?;
+        egress.keep_in(Arc::new(Kept(state.cache.clone())));
         let toolchains = Arc::new(toolchains);
         let builds = std::path::absolute(settings.data_dir.join(FUNCTIONS_FOLDER))?;
         std::fs::create_dir_all(&builds)?;
@@ -177,32 +157,22 @@ impl Server {
         };
         let (jail, dir, tools) = (jailer.clone(), run_dir.clone(), Arc::clone(&toolchains));
         let builder = Builder::new(jail, dir, builds.clone(), tools, registries);
-        let databases = Databases::open(&settings.data_dir, space.clone(), jailer.clone(), run_dir.clone())?;
-        let cache = cache(settings, &space)?;
-        egress.keep_in(Arc::new(Kept(cache.clone())));
-        r2.listen(Arc::new(BucketEvents(queues.clone())));
-        let points = hearth_analytics::Config::new(settings.data_dir.join(ANALYTICS_FOLDER));
-        let points = Analytics::open(hearth_analytics::Config { space: space.clone(), ..points })?;
         let counts = Arc::new(Operations::default());
         let usage = Arc::new(Usage::default());
-        let folder = std::path::absolute(settings.data_dir.join(OBJECTS_FOLDER))?;
-        let config = hearth_objects::Config { folder: folder.clone(), space: space.clone() };
-        let (objects, keeper) = Objects::new(store.clone(), config);
-        let contents = Contents::open(settings.data_dir.join(ASSETS_FOLDER), space.clone())?;
         let known = wiring::KnownAssets::new(store.clone());
-        let sites = Sites::new(Arc::new(known), contents.clone());
+        let sites = Sites::new(Arc::new(known), state.assets.clone());
         let capabilities = Capabilities {
             assets: sites.clone(),
-            kv: kv.clone(),
-            queues: queues.clone(),
-            r2: r2.clone(),
-            d1: databases.wire(),
-            cache: cache.clone(),
+            kv: state.kv.clone(),
+            queues: state.queues.clone(),
+            r2: state.r2.clone(),
+            d1: state.databases.wire(),
+            cache: state.cache.clone(),
             limits: Limits::default(),
-            analytics: points.clone(),
+            analytics: state.analytics.clone(),
             operations: Arc::clone(&counts),
             usage: Arc::clone(&usage),
-            objects: objects.clone(),
+            objects: state.objects.clone(),
         };
         builder.begin(Arc::new(wiring::PackagesWayOut::new(&egress)));
         let services = Attach::new(
@@ -211,18 +181,18 @@ impl Server {
             Arc::clone(&table),
             threads.clone(),
             capabilities,
-            hub.clone(),
+            state.hub.clone(),
             settings.logs.workers != hearth_supervisor::Tails::None,
         )?;
         let supervisor = Supervisor::start(
-            processes(settings, run_dir, folder),
+            configs::processes(settings, run_dir, state.objects_folder.clone()),
             jailer,
             Arc::new(Code { store: store.clone(), table: Arc::clone(&table), builder: builder.clone() }),
             Arc::clone(&services) as _,
         );
-        wiring::quotas::apply(&store, &space, &table, &supervisor).await?;
-        hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
-        wiring::follow_all(&hub, &store).await?;
+        wiring::quotas::apply(&store, &state.space, &table, &supervisor).await?;
+        state.hub.begin(Arc::new(wiring::Seeing::new(&table, &supervisor, &threads)));
+        wiring::follow_all(&state.hub, &store).await?;
         services.begin(supervisor.clone());
         wiring::own_all(&store, &table, &supervisor).await?;
         wiring::keep_all(&store, &table, &supervisor).await?;
@@ -230,7 +200,7 @@ impl Server {
         let closing = CancellationToken::new();
         let consumers =
             Consumers::new(store.clone(), Arc::clone(&table), supervisor.clone(), services.losses());
-        queues.begin(consumers, closing.clone());
+        state.queues.begin(consumers, closing.clone());
         let runner = ScheduledRuns::new(&table, &supervisor, services.losses());
         let cron = Cron::start(store.clone(), Arc::clone(&runner) as _, closing.clone()).await?;
         let platform = Arc::new(Platform {
@@ -240,50 +210,36 @@ impl Server {
             services: Arc::clone(&services),
             configured,
             cron: cron.clone(),
-            hub: hub.clone(),
-            objects: objects.clone(),
-            space: space.clone(),
+            hub: state.hub.clone(),
+            objects: state.objects.clone(),
+            space: state.space.clone(),
             lanes: Lanes::default(),
         });
         let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };
         tokio::spawn(keeper.keep(Arc::new(alarmed), closing.clone()));
-        let data_dir = settings.data_dir.clone();
-        let audit = audit(settings)?;
-        let backup = Backup {
-            store: store.clone(),
-            kv: kv.clone(),
-            queues: queues.clone(),
-            r2: r2.clone(),
-            d1: databases.d1(),
-            analytics: points.clone(),
-            objects: objects.clone(),
-            assets: contents.clone(),
-            audit: audit.clone(),
-            data_dir,
-        };
-        let mut operations = backup.operations()?;
+        let mut operations = state.backup().operations()?;
         operations.push(wiring::nodes::operation(&settings.data_dir, listen, examined));
-        operations.extend(kv.operations());
-        operations.extend(r2.operations());
-        operations.extend(points.operations());
-        operations.extend(objects.operations());
-        operations.extend(cache.operations(&store));
+        operations.extend(state.kv.operations());
+        operations.extend(state.r2.operations());
+        operations.extend(state.analytics.operations());
+        operations.extend(state.objects.operations());
+        operations.extend(state.cache.operations(&store));
         let records = Records::open(&builds.join("records.db"))?;
-        let config = api_config(settings, listen.port());
+        let config = configs::api(settings, listen.port());
         let scheme = config.public_url.scheme.clone();
-        let d1 = databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
+        let d1 = state.databases.endpoints(store.clone(), &settings.data_dir, scheme).await?;
         operations.extend(d1.operations());
         let minutes = settings.data_dir.join(MINUTES);
         let meters = Meters::new(Arc::clone(&table), supervisor.clone(), outgoing, usage, &minutes)?;
         operations.push(analytics(vec![
             Arc::new(d1.clone()),
-            Arc::new(r2.clone()),
+            Arc::new(state.r2.clone()),
             Arc::new(meters.clone()),
         ]));
         let api = Api::new(store.clone(), Arc::clone(&platform) as _, config);
-        let assets = Assets::new(api.clone(), contents.clone());
+        let assets = Assets::new(api.clone(), state.assets.clone());
         operations.extend(assets.operations());
-        let pages = Pages::new(api.clone(), contents.clone());
+        let pages = Pages::new(api.clone(), state.assets.clone());
         operations.extend(pages.operations());
         let functions = Functions::new(hearth_functions::Config {
             api: api.clone(),
@@ -302,32 +258,32 @@ impl Server {
         let status = wiring::status::Status {
             api: api.clone(),
             meters: meters.clone(),
-            kv: kv.clone(),
-            r2: r2.clone(),
-            d1: databases.d1(),
-            queues: queues.clone(),
-            objects: objects.clone(),
+            kv: state.kv.clone(),
+            r2: state.r2.clone(),
+            d1: state.d1(),
+            queues: state.queues.clone(),
+            objects: state.objects.clone(),
         };
         operations.extend(status.operations());
-        operations.extend(queues.operations(&api));
-        operations.extend(hearth_observe::operations(&api, &hub));
-        operations.extend(hearth_audit::operations(&audit));
-        let access = Access::open(api.clone(), access_config(settings, api.config())).await?;
+        operations.extend(state.queues.operations(&api));
+        operations.extend(hearth_observe::operations(&api, &state.hub));
+        operations.extend(hearth_audit::operations(&state.audit));
+        let access = Access::open(api.clone(), configs::access(settings, api.config())).await?;
         operations.extend(access.operations());
         let inspector = Inspector::new(api.clone(), supervisor.clone(), closing.clone());
         operations.extend(inspector.operations());
         let more = vec![
-            Arc::new(wiring::data_points(points.clone())) as _,
+            Arc::new(wiring::data_points(state.analytics.clone())) as _,
             Arc::new(wiring::lost_traces(Arc::clone(&services))) as _,
         ];
-        let metrics = wiring::metrics_operation(&api, queues.clone(), meters.clone(), counts, more);
+        let metrics = wiring::metrics_operation(&api, state.queues.clone(), meters.clone(), counts, more);
         let processes = DialectProcesses::new(supervisor.clone());
         operations.extend(wiring::trial::operations(&api, Arc::clone(&processes) as _));
-        let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, nexo_config(settings)).await?;
+        let nexo = Nexo::open(api.clone(), Arc::clone(&processes) as _, configs::nexo(settings)).await?;
         let mut plain = d1.signed();
         plain.extend(assets.uploads());
         plain.extend(pages.uploads());
-        plain.extend([hearth_observe::connections(&hub), metrics, health()]);
+        plain.extend([hearth_observe::connections(&state.hub), metrics, health()]);
         plain.extend(inspector.attachments());
         plain.extend(access.pages());
         plain.extend(deploy::operations(api.clone(), Arc::clone(&processes) as _));
@@ -349,9 +305,9 @@ impl Server {
         plain.extend(hearth_dialects::templates::operations(api.clone(), v4.clone()));
         let known = wiring::openapi::known(&below, &plain);
         let plain = hearth_api::plain_router(api.clone(), wiring::openapi::with_document(&below, plain));
-        let recorder = Recorder::new(api, audit.clone(), known)?;
+        let recorder = Recorder::new(api, state.audit.clone(), known)?;
         let gateway = Gateway::new(
-            gateway_config(settings),
+            configs::gateway(settings),
             Arc::new(supervisor.clone()),
             table,
             sites,
@@ -363,24 +319,24 @@ impl Server {
         meters.begin(Arc::clone(&gateway));
 
         let measure = wiring::space::measure(
-            space.clone(),
+            state.space.clone(),
             store.clone(),
-            kv,
-            queues.clone(),
-            r2.clone(),
-            databases.d1(),
-            contents,
+            state.kv.clone(),
+            state.queues.clone(),
+            state.r2.clone(),
+            state.d1(),
+            state.assets.clone(),
         );
         tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(space.watch()));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(points.clone().keep_cleaning()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(state.space.watch()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(state.analytics.clone().keep_cleaning()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(meters.clone().keep()));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(r2.clone().keep_sweeping()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(state.r2.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone(), assets)));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(hub.clone().keep_sweeping()));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(state.hub.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(access.keep()));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(databases.upkeep(d1)));
-        let s3 = Endpoint::new(store.clone(), r2, s3_config(settings, default_account));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(state.databases.upkeep(d1)));
+        let s3 = Endpoint::new(store.clone(), state.r2, configs::s3(settings, default_account));
         let until = closing.clone();
         let serving = tokio::spawn(async move {
             let s3 = async {
@@ -395,13 +351,13 @@ impl Server {
             supervisor,
             services,
             store,
-            databases,
-            analytics: points,
+            databases: state.databases,
+            analytics: state.analytics,
             meters,
-            hub,
-            queues,
+            hub: state.hub,
+            queues: state.queues,
             records,
-            audit,
+            audit: state.audit,
             serving,
             closing,
         })
@@ -450,46 +406,6 @@ async fn s3_listener(settings: &Settings) -> Result<Option<TcpListener>> {
     Ok(Some(bound))
 }
 
-fn s3_config(settings: &Settings, default_account: AccountId) -> hearth_s3::Config {
-    let defaults = hearth_s3::Config::new(settings.s3_hosts.clone(), default_account);
-    let max_connections = defaults.max_connections.min(open_files() / 8).max(16);
-    hearth_s3::Config { max_connections, ..defaults }
-}
-
-/// How much KV, R2 and D1 may still write.
-fn space(settings: &Settings) -> Result<Space> {
-    let bytes = |mb: u64| mb.saturating_mul(1 << 20);
-    let config = hearth_space::Config {
-        folder: settings.data_dir.clone(),
-        account_quota: settings.storage.account_quota_mb.map(bytes),
-        reserve: settings.storage.reserve_mb.map(bytes),
-    };
-    Space::new(config).context("the data folder's disk cannot be asked what it has free")
-}
-
-/// Who changes what.
-fn audit(settings: &Settings) -> Result<hearth_audit::Log> {
-    let config = hearth_audit::Config {
-        path: settings.data_dir.join(AUDIT),
-        retention: Duration::from_secs(u64::from(settings.audit.retention_days) * 24 * 3600),
-        most_bytes: settings.audit.max_mb.saturating_mul(1 << 20),
-    };
-    hearth_audit::Log::open(&config).context("the audit log cannot be kept in the data folder")
-}
-
-/// What workers cache.
-fn cache(settings: &Settings, space: &Space) -> Result<Cache> {
-    let bytes = |mb: u64| mb.saturating_mul(1 << 20);
-    let folder = settings.data_dir.join(CACHE_FOLDER);
-    let config = hearth_cache::Config {
-        memory: usize::try_from(bytes(settings.cache.memory_mb)).unwrap_or(usize::MAX),
-        disk: bytes(settings.cache.disk_mb),
-        space: space.clone(),
-        ..hearth_cache::Config::new(folder.clone())
-    };
-    Cache::open(config).with_context(|| format!("{} cannot be used for the cache", folder.display()))
-}
-
 fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -516,166 +432,4 @@ async fn way_out(
         policy.extend(parse_policy(stored));
     }
     Ok(Egress::new(config, policy, Arc::new(inside))?)
-}
-
-fn processes(settings: &Settings, run_dir: PathBuf, objects: PathBuf) -> hearth_supervisor::Config {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut config = hearth_supervisor::Config::for_machine(run_dir, objects, cores, machine_memory());
-    let wanted = &settings.processes;
-    config.spares = wanted.spares.unwrap_or(config.spares).max(1);
-    config.memory_budget = wanted.memory_budget_mb.map_or(config.memory_budget, |mb| mb << 20);
-    let affordable = open_files() / 2 / FILES_PER_PROCESS;
-    config.max_processes = wanted.max.unwrap_or(config.max_processes).min(affordable).max(1);
-    config.max_per_worker = wanted.max_per_worker.unwrap_or(config.max_per_worker).max(1);
-    config.spare_cores = wanted.spare_cores.unwrap_or(config.spare_cores);
-    config.cool_down = wanted.cool_down_s.map_or(config.cool_down, Duration::from_secs);
-    let functions = &settings.functions;
-    config.function_spares = functions.spares.unwrap_or(config.function_spares);
-    config.max_per_function = functions.max_processes.unwrap_or(config.max_per_function).max(1);
-    config.queue_timeout = functions.queue_timeout_s.map_or(config.queue_timeout, Duration::from_secs);
-    config.tails = settings.logs.workers;
-    config.idle_timeout = wanted.idle_timeout_s.map_or(config.idle_timeout, Duration::from_secs);
-    config.swap_window = wanted.swap_window_ms.map_or(config.swap_window, Duration::from_millis);
-    config
-}
-
-/// Descriptors that this process may have.
-fn open_files() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
-}
-
-/// What is kept of workers' logs.
-fn logs(settings: &Settings, space: &Space) -> Result<Logs> {
-    let defaults = LogsConfig::new(settings.data_dir.join(LOGS_FOLDER), space.clone());
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
-    let config = LogsConfig {
-        retention: settings.logs.retention_days.map_or(defaults.retention, days),
-        account_bytes: settings
-            .logs
-            .account_mb
-            .map_or(defaults.account_bytes, |mb| mb.saturating_mul(1 << 20)),
-        ..defaults
-    };
-    Logs::open(config).context("logs cannot be kept in the data folder")
-}
-
-/// Bytes of memory of the machine; 2 GiB where it cannot be read.
-fn machine_memory() -> u64 {
-    wiring::nodes::memory("MemTotal:").unwrap_or(2 << 30)
-}
-
-fn api_config(settings: &Settings, port: u16) -> ApiConfig {
-    let public_url = match &settings.public_url {
-        Some(url) => PublicUrl { scheme: url.scheme().to_owned(), port: url.port() },
-        None => PublicUrl { scheme: "http".to_owned(), port: (port != 80).then_some(port) },
-    };
-    ApiConfig {
-        base_domains: settings.base_domains.iter().map(ToString::to_string).collect(),
-        public_url,
-        require_token: !settings.dev,
-        ..ApiConfig::default()
-    }
-}
-
-/// Where people sign in for Access, and what it stands before.
-fn access_config(settings: &Settings, api: &ApiConfig) -> hearth_access::Config {
-    let host = settings.api_hosts.first().map_or("localhost", |host| host.as_str());
-    let port = api.public_url.port.map(|port| format!(":{port}")).unwrap_or_default();
-    hearth_access::Config {
-        control: format!("{}://{host}{port}", api.public_url.scheme),
-        base_domains: settings.base_domains.clone(),
-        control_hosts: settings.api_hosts.clone(),
-    }
-}
-
-fn gateway_config(settings: &Settings) -> hearth_gateway::Config {
-    let defaults = hearth_gateway::Config::default();
-    hearth_gateway::Config {
-        colo: settings.colo.clone(),
-        mmdb: settings.mmdb.clone(),
-        trusted_proxies: settings.trusted_proxies.clone(),
-        api_hosts: settings.api_hosts.clone(),
-        dev: settings.dev,
-        // A client's connection needs another one to its worker.
-        max_connections: defaults.max_connections.min(open_files() / 4).max(16),
-        ..defaults
-    }
-}
-
-fn nexo_config(settings: &Settings) -> hearth_dialects::nexo::Config {
-    let defaults = hearth_dialects::nexo::Config::default();
-    let max_concurrent = settings.nexo.max_concurrent.unwrap_or(defaults.max_concurrent);
-    hearth_dialects::nexo::Config { max_concurrent }
-}
-
-/// What a load balancer asks.
-fn health() -> Operation {
-    let well = || async { axum::Json(serde_json::json!({ "status": "ok" })) };
-    Operation::new(Method::GET, "/health", well, &()).without_token()
-}
-
-/// The control host: the console, the API, dialects, and what a load balancer asks. Whatever answers, browsers are told
-/// that it is no page, but the console.
-struct ControlHost {
-    router: Router,
-    nexo: Nexo,
-    inspector: Inspector,
-    access: Access,
-    /// Not on the gateway's threads: what takes long here must not hold up traffic there.
-    here: tokio::runtime::Handle,
-}
-
-impl ControlHost {
-    fn new(router: Router, nexo: Nexo, inspector: Inspector, access: Access) -> Self {
-        let router = router.merge(hearth_console::router());
-        let router = router.layer(MapResponseLayer::new(|mut response: axum::response::Response| {
-            hearth_console::seal(response.headers_mut());
-            response
-        }));
-        Self { router, nexo, inspector, access, here: tokio::runtime::Handle::current() }
-    }
-}
-
-impl Control for ControlHost {
-    fn call(&self, mut request: Request<Incoming>) -> BoxFuture<'static, Response<ControlBody>> {
-        if let Some(client) = request.extensions().get::<Client>().copied() {
-            request.extensions_mut().insert(Peer { ip: client.ip, https: client.https });
-        }
-        let invokes = hearth_functions::is_invoke(request.method(), request.uri().path());
-        let answer = self.router.clone().oneshot(request.map(axum::body::Body::new));
-        if invokes {
-            // Traffic in all but its host: what it waits for is a process, as every request here does.
-            return Box::pin(async move {
-                let Ok(response) = answer.await;
-                response.map(|body| body.map_err(Into::into).boxed_unsync())
-            });
-        }
-        let answer = self.here.spawn(answer);
-        Box::pin(async move {
-            match answer.await {
-                Ok(Ok(response)) => response.map(|body| body.map_err(Into::into).boxed_unsync()),
-                Ok(Err(never)) => match never {},
-                Err(error) => {
-                    tracing::error!(%error, "an API call ended in a panic");
-                    let mut response =
-                        Response::new(http_body_util::Empty::new().map_err(Into::into).boxed_unsync());
-                    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-                    response
-                }
-            }
-        })
-    }
-
-    fn guard(&self) -> Option<&dyn Guard> {
-        Some(&self.access)
-    }
-
-    fn inspections(&self) -> Option<&dyn Inspections> {
-        Some(&self.inspector)
-    }
-
-    fn public(&self) -> Option<&dyn PublicPaths> {
-        Some(&self.nexo)
-    }
 }
