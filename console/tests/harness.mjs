@@ -116,7 +116,7 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
       const page = await context.newPage();
       page.setDefaultTimeout(20_000);
       page.amiss = [];
-      page.on("pageerror", (error) => page.amiss.push(`script: ${error.message}`));
+      page.on("pageerror", (error) => page.amiss.push(`script: ${error.stack ?? error.message}`));
       page.on("console", (message) => {
         const text = message.text();
         // A refused call is something that pages show.

@@ -1,7 +1,7 @@
 // What surrounds every page: navigation, the account, search, and whose page it is.
 import { AppShell, Burger, Group, UnstyledButton } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
-import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { Link, Outlet, useNavigate, useRouter, useRouterState } from "@tanstack/react-router";
 import { Search } from "lucide-react";
 import { lazy, Suspense, useEffect } from "react";
 
@@ -23,11 +23,13 @@ export function Shell() {
   useEffect(close, [path, close]);
   const { data: session } = useSession();
   const navigate = useNavigate();
-  const href = useRouterState({ select: (state) => state.location.href });
+  const router = useRouter();
   useEffect(() => {
-    // A session that has ended while the page was open; the path is where one comes back to.
-    if (session === null) void navigate({ to: "/sign-in", search: { return: href } });
-  }, [session, navigate, href]);
+    // A session that has ended while the page was open; the path is where one comes back to. This shell is still there while
+    // the page for signing in is on its way: that one's own path is none.
+    const { href, pathname } = router.latestLocation;
+    if (session === null && pathname !== "/sign-in") void navigate({ to: "/sign-in", search: { return: href } });
+  }, [session, navigate, router]);
   useHotkeys([["mod+K", search.open]], []);
 
   const find = (
