@@ -132,6 +132,7 @@ test-e2e: setup-tests ## The real binary, driven by the real clients
 .PHONY: test-changed
 test-changed: ## … and the heavy suites whose area has changed since they passed
 	@scripts/seen frameworks || $(MAKE) test-frameworks
+	@scripts/seen console || $(MAKE) test-console
 
 # Screenshots of every page are left in console/tests/artefacts.
 .PHONY: test-console
@@ -139,6 +140,7 @@ test-console: setup-tests console-types ## The console in Chromium: every page, 
 	cd console && npm run --silent check
 	cargo build --locked --workspace --bins
 	cd console && HEARTH_BIN="$(HEARTH_BIN)" node --test --test-concurrency=1 tests/*.spec.mjs
+	@scripts/seen console record
 
 # A release: a debug build hashes a gigabyte slowly.
 .PHONY: test-s3-heavy
