@@ -4,11 +4,11 @@ import { useState } from "react";
 
 import { useAccount } from "../app/account";
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { Page, Section } from "../ui/Page";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { removeApp, signOutOf, useApps, type App, type Rule } from "./access";
 import { AppForm } from "./AppForm";
 import { kindOf, valueOf } from "./rules";
@@ -62,29 +62,23 @@ export function Access() {
 function One(props: { account: string; app: App; edit: () => void }) {
   const t = useAccessText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, app } = props;
   const { id, name, domain } = app;
 
   async function remove() {
     const question = { title: t("remove", { name }), lost: t("remove.lost", { domain }), action: t("remove.action") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await removeApp(account, id);
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   async function signOut() {
     const question = { title: t("signOut.of", { name }), lost: t("signOut.lost", { name }), action: t("signOut") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await signOutOf(account, id);
       done(t("signedOut", { name }));
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   return (

@@ -1,46 +1,38 @@
-import { Button, Group, Modal, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Modal, Paper, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useState } from "react";
 
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
-import { FormModal } from "../ui/FormModal";
+import { NameForm } from "../ui/NameForm";
 import { Once } from "../ui/Once";
 import { Section } from "../ui/Page";
 import { Loaded } from "../ui/states";
-import { failed } from "../ui/toast";
 import { createToken, removeToken, rotateToken, useServiceTokens, type Secret, type ServiceToken } from "./access";
 import { useAccessText } from "./strings";
 
 export function ServiceTokens({ account }: { account: string }) {
   const t = useAccessText();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const tokens = useServiceTokens(account);
   const [open, form] = useDisclosure();
-  const [name, setName] = useState("");
   const [secret, setSecret] = useState<Secret>();
 
   async function rotate(token: ServiceToken) {
     const who = { name: token.name };
     const question = { title: t("tokens.rotate.of", who), lost: t("tokens.rotate.lost", who), action: t("tokens.rotate") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       setSecret(await rotateToken(account, token.id));
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   async function remove(token: ServiceToken) {
     const who = { name: token.name };
     const question = { title: t("tokens.remove", who), lost: t("tokens.remove.lost", who), action: t("tokens.remove.action") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await removeToken(account, token.id);
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const columns: Column<ServiceToken>[] = [
@@ -87,13 +79,7 @@ export function ServiceTokens({ account }: { account: string }) {
       title={t("tokens")}
       text={t("tokens.text")}
       actions={
-        <Button
-          variant="default"
-          onClick={() => {
-            setName("");
-            form.open();
-          }}
-        >
+        <Button variant="default" onClick={form.open}>
           {t("tokens.create")}
         </Button>
       }
@@ -109,16 +95,14 @@ export function ServiceTokens({ account }: { account: string }) {
           )
         }
       </Loaded>
-      <FormModal
+      <NameForm
         title={t("tokens.create")}
         action={t("tokens.create")}
         opened={open}
         onClose={form.close}
-        ready={name.trim() !== ""}
-        submit={async () => setSecret(await createToken(account, name.trim()))}
-      >
-        <TextInput label={t("name")} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-      </FormModal>
+        label={t("name")}
+        submit={async (name) => setSecret(await createToken(account, name))}
+      />
       <Modal
         opened={secret !== undefined}
         onClose={() => setSecret(undefined)}

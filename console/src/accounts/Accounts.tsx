@@ -1,20 +1,17 @@
-import { ActionIcon, Anchor, Button, Menu, Text, TextInput } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
+import { Anchor, Menu, Text } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { Building2, EllipsisVertical, Plus } from "lucide-react";
+import { Building2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, result, type Schema } from "../api/client";
 import { queries } from "../api/query";
 import { accountsQuery, useAccounts } from "../api/session";
-import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
-import { DataTable, type Column } from "../ui/DataTable";
+import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
-import { FormModal } from "../ui/FormModal";
-import { Page } from "../ui/Page";
-import { Empty, Loaded } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { ListPage, useEnding, useMaking } from "../ui/ListPage";
+import { NameForm } from "../ui/NameForm";
+import { RowMenu } from "../ui/RowMenu";
+import { done } from "../ui/toast";
 import { useAccountsText } from "./strings";
 
 type Account = Schema<"Account">;
@@ -24,9 +21,14 @@ const changed = () => queries.invalidateQueries({ queryKey: accountsQuery.queryK
 export function Accounts() {
   const t = useAccountsText();
   const navigate = useNavigate();
-  const accounts = useAccounts();
-  const [open, form] = useDisclosure();
-  const [name, setName] = useState("");
+  const making = useMaking(
+    t,
+    async (name) => {
+      await result(api.POST("/client/v4/accounts", { body: { name } }));
+      await changed();
+    },
+    t("name.hint"),
+  );
   const [renaming, setRenaming] = useState<Account>();
 
   const columns: Column<Account>[] = [
@@ -58,139 +60,66 @@ export function Accounts() {
       cell: ({ created_on: when }) => <Text c="dimmed">{ago(when)}</Text>,
       value: ({ created_on: when }) => when,
     },
-    {
-      id: "menu",
-      header: "",
-      width: "2.2rem",
-      cell: (row) => (
-        <Actions
-          account={row}
-          rename={() => {
-            setName(row.name);
-            setRenaming(row);
-          }}
-        />
-      ),
-    },
   ];
-  const field = (
-    <TextInput
-      label={t("name")}
-      description={t("name.hint")}
-      value={name}
-      onChange={(event) => setName(event.currentTarget.value)}
-      data-autofocus
-    />
-  );
-  const create = (
-    <Button
-      leftSection={<Plus size={14} />}
-      onClick={() => {
-        setName("");
-        form.open();
-      }}
-    >
-      {t("create")}
-    </Button>
-  );
   return (
-    <Page title={t("title")} text={t("text")} actions={create}>
-      <Loaded query={accounts}>
-        {(rows) =>
-          rows.length === 0 ? (
-            <Empty icon={Building2} title={t("title")} text={t("text")} />
-          ) : (
-            <DataTable
-              label={t("title")}
-              columns={columns}
-              rows={rows}
-              rowKey={({ id }) => id}
-              text={(row) => `${row.name} ${row.id}`}
-              filterLabel={t("find")}
-              onOpen={({ id }) => void navigate({ to: "/a/$account", params: { account: id } })}
-            />
-          )
-        }
-      </Loaded>
-      <Commands
-        lines={[
-          'curl -H "Authorization: Bearer $TOKEN" $HEARTH/client/v4/accounts -H "Content-Type: application/json" \\',
-          `  -d '{"name":"Payments"}'`,
-        ]}
-      />
-      <FormModal
-        title={t("create")}
-        action={t("create")}
-        opened={open}
-        onClose={form.close}
-        ready={name.trim() !== ""}
-        submit={async () => {
-          await result(api.POST("/client/v4/accounts", { body: { name: name.trim() } }));
-          await changed();
-          done(t("made", { name: name.trim() }));
-        }}
-      >
-        {field}
-      </FormModal>
-      <FormModal
+    <ListPage
+      t={t}
+      text={t("text")}
+      icon={Building2}
+      query={useAccounts()}
+      columns={columns}
+      rowKey={({ id }) => id}
+      search={(row) => `${row.name} ${row.id}`}
+      onOpen={({ id }) => void navigate({ to: "/a/$account", params: { account: id } })}
+      begin={making.begin}
+      actions={{ id: "menu", header: "", width: "2.2rem", cell: (row) => <Actions account={row} rename={() => setRenaming(row)} /> }}
+      commands={[
+        'curl -H "Authorization: Bearer $TOKEN" $HEARTH/client/v4/accounts -H "Content-Type: application/json" \\',
+        `  -d '{"name":"Payments"}'`,
+      ]}
+    >
+      {making.form}
+      <NameForm
         title={t("rename.title", { name: renaming?.name ?? "" })}
         action={t("rename")}
         opened={renaming !== undefined}
         onClose={() => setRenaming(undefined)}
-        ready={name.trim() !== ""}
-        submit={async () => {
+        label={t("name")}
+        hint={t("name.hint")}
+        present={renaming?.name ?? ""}
+        submit={async (name) => {
           const params = { path: { account: renaming?.id ?? "" } };
-          await result(api.PUT("/client/v4/accounts/{account}", { params, body: { name: name.trim() } }));
+          await result(api.PUT("/client/v4/accounts/{account}", { params, body: { name } }));
           await changed();
-          done(t("renamed", { name: name.trim() }));
+          done(t("renamed", { name }));
         }}
-      >
-        {field}
-      </FormModal>
-    </Page>
+      />
+    </ListPage>
   );
 }
 
 function Actions(props: { account: Account; rename: () => void }) {
   const t = useAccountsText();
-  const confirm = useConfirm();
+  const ending = useEnding(t);
   const navigate = useNavigate();
   const { id, name } = props.account;
 
-  async function remove() {
-    const question = {
-      title: t("remove.title", { name }),
-      lost: t("remove.lost", { name }),
-      action: t("remove.action"),
-      typed: name,
-    };
-    if (!(await confirm(question))) return;
-    try {
+  const remove = () =>
+    ending(name, async () => {
       await result(api.DELETE("/client/v4/accounts/{account}", { params: { path: { account: id } } }));
       await changed();
-      done(t("removed", { name }));
-    } catch (error) {
-      failed(error);
-    }
-  }
+    });
 
   return (
-    <Menu position="bottom-end" width={180}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={t("menu", { name })}>
-          <EllipsisVertical size={16} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item onClick={props.rename}>{t("rename")}</Menu.Item>
-        <Menu.Item onClick={() => void navigate({ to: "/a/$account/quotas", params: { account: id } })}>
-          {t("quotas")}
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Item color="red" onClick={() => void remove()}>
-          {t("remove")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <RowMenu label={t("menu", { name })}>
+      <Menu.Item onClick={props.rename}>{t("rename")}</Menu.Item>
+      <Menu.Item onClick={() => void navigate({ to: "/a/$account/quotas", params: { account: id } })}>
+        {t("quotas")}
+      </Menu.Item>
+      <Menu.Divider />
+      <Menu.Item color="red" onClick={() => void remove()}>
+        {t("delete")}
+      </Menu.Item>
+    </RowMenu>
   );
 }

@@ -1,4 +1,3 @@
-import { Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 
@@ -8,6 +7,7 @@ import { Facts } from "../ui/Facts";
 import { Page } from "../ui/Page";
 import { Loaded } from "../ui/states";
 import { useTab } from "../ui/tab";
+import { Tabbed } from "../ui/Tabbed";
 import { databaseQuery } from "./api";
 import { Files } from "./Files";
 import { Sql } from "./Sql";
@@ -20,7 +20,7 @@ export function Detail() {
   const account = useAccount();
   const { database = "" } = useParams({ strict: false });
   const about = useQuery(databaseQuery(account, database));
-  const [tab, setTab] = useTab(["tables", "sql", "travel", "files"]);
+  const [, go] = useTab(["tables", "sql"]);
   return (
     <Page title={about.data?.name ?? database} crumbs={[{ label: t("title"), to: `/a/${account}/d1` }]} text={<code>{database}</code>} wide>
       <Loaded query={about}>
@@ -32,26 +32,14 @@ export function Detail() {
                 [t("tables"), count(tables)],
               ]}
             />
-            <Tabs value={tab} onChange={setTab}>
-              <Tabs.List mb="md">
-                <Tabs.Tab value="tables">{t("tab.tables")}</Tabs.Tab>
-                <Tabs.Tab value="sql">{t("tab.sql")}</Tabs.Tab>
-                <Tabs.Tab value="travel">{t("tab.travel")}</Tabs.Tab>
-                <Tabs.Tab value="files">{t("tab.files")}</Tabs.Tab>
-              </Tabs.List>
-              <Tabs.Panel value="tables">
-                <Tables account={account} database={database} toSql={() => setTab("sql")} />
-              </Tabs.Panel>
-              <Tabs.Panel value="sql">
-                <Sql account={account} database={database} name={name} />
-              </Tabs.Panel>
-              <Tabs.Panel value="travel">
-                <Travel account={account} database={database} name={name} />
-              </Tabs.Panel>
-              <Tabs.Panel value="files">
-                <Files account={account} database={database} name={name} />
-              </Tabs.Panel>
-            </Tabs>
+            <Tabbed
+              parts={[
+                { id: "tables", label: t("tab.tables"), show: () => <Tables account={account} database={database} toSql={() => go("sql")} /> },
+                { id: "sql", label: t("tab.sql"), show: () => <Sql account={account} database={database} name={name} /> },
+                { id: "travel", label: t("tab.travel"), show: () => <Travel account={account} database={database} name={name} /> },
+                { id: "files", label: t("tab.files"), show: () => <Files account={account} database={database} name={name} /> },
+              ]}
+            />
           </>
         )}
       </Loaded>

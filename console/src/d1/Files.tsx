@@ -3,11 +3,11 @@ import { Download, Undo2 } from "lucide-react";
 import { useState } from "react";
 
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { Drop } from "../ui/Drop";
 import { Section } from "../ui/Page";
 import { Failure } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { download } from "../ui/transfer";
 import { bookmark, exported, imported, restore, stale, type ImportStep } from "./api";
 import { useD1Text } from "./strings";
@@ -78,7 +78,7 @@ function Export({ account, database, name }: Place) {
 
 function Import({ account, database }: Place) {
   const t = useD1Text();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const [step, setStep] = useState<ImportStep & { name: string }>();
   const [error, setError] = useState<unknown>();
   const [finished, setFinished] = useState<{ text: string; before: string }>();
@@ -99,14 +99,11 @@ function Import({ account, database }: Place) {
   }
 
   async function undo(to: string) {
-    if (!(await confirm({ title: t("undo.title"), lost: t("undo.lost"), action: t("undo.action") }))) return;
-    try {
+    await asked({ title: t("undo.title"), lost: t("undo.lost"), action: t("undo.action") }, async () => {
       await restore(account, database, { bookmark: to });
       setFinished(undefined);
       done(t("undone"));
-    } catch (refused) {
-      failed(refused);
-    }
+    });
   }
 
   return (

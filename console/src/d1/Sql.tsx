@@ -3,12 +3,12 @@ import { ListTree, Play, Undo2 } from "lucide-react";
 import { useState } from "react";
 
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { Editor } from "../ui/editor";
 import { count, duration } from "../ui/format";
 import { Shown } from "../ui/Shown";
 import { Failure } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { save } from "../ui/transfer";
 import { bookmark, restore, run, stale, type Outcome } from "./api";
 import { Rows } from "./Rows";
@@ -22,7 +22,7 @@ const typed = new Map<string, string>();
 
 export function Sql(props: { account: string; database: string; name: string }) {
   const t = useD1Text();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, database } = props;
   const [sql, setSql] = useState(typed.get(database) ?? "");
   const [busy, setBusy] = useState<"run" | "plan">();
@@ -68,15 +68,11 @@ export function Sql(props: { account: string; database: string; name: string }) 
     });
 
   async function undo(to: string) {
-    const yes = await confirm({ title: t("undo.title"), lost: t("undo.lost"), action: t("undo.action") });
-    if (!yes) return;
-    try {
+    await asked({ title: t("undo.title"), lost: t("undo.lost"), action: t("undo.action") }, async () => {
       await restore(account, database, { bookmark: to });
       setShown(undefined);
       done(t("undone"));
-    } catch (refused) {
-      failed(refused);
-    }
+    });
   }
 
   return (

@@ -1,16 +1,17 @@
-import { ActionIcon, Alert, Button, Paper, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { useOperator } from "../api/session";
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { FormModal } from "../ui/FormModal";
 import { Section } from "../ui/Page";
+import { RowAction } from "../ui/RowAction";
 import { Loaded } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { command, looksLikeNetwork, portsOf, replace, useRules, type Network, type Rules, type Scope } from "./rules";
 import { useEgressText } from "./strings";
 
@@ -58,7 +59,7 @@ function useChange({ scope }: Part) {
 function Networks(props: Part) {
   const t = useEgressText();
   const { rules } = props;
-  const confirm = useConfirm();
+  const asked = useAsked();
   const change = useChange(props);
   const [open, form] = useDisclosure();
   const [net, setNet] = useState("");
@@ -75,19 +76,14 @@ function Networks(props: Part) {
       id: "remove",
       header: "",
       width: "2.5rem",
-      cell: ({ net }) => props.may && <Remove label={t("network.remove", { net })} act={() => void close(net)} />,
+      cell: ({ net }) => props.may && <RowAction icon={Trash2} label={t("network.remove", { net })} onClick={() => void close(net)} />,
     },
   ];
   const wrongNet = net !== "" && !looksLikeNetwork(net.trim());
 
   async function close(which: string) {
     const question = { title: t("network.remove", { net: which }), lost: t("network.lost", { net: which }), action: t("network.close") };
-    if (!(await confirm(question))) return;
-    try {
-      await change({ ...rules, allow: rules.allow.filter((rule) => rule.net !== which) });
-    } catch (error) {
-      failed(error);
-    }
+    await asked(question, () => change({ ...rules, allow: rules.allow.filter((rule) => rule.net !== which) }));
   }
 
   const add = (
@@ -146,7 +142,7 @@ function Networks(props: Part) {
 function Hosts(props: Part) {
   const t = useEgressText();
   const { rules } = props;
-  const confirm = useConfirm();
+  const asked = useAsked();
   const change = useChange(props);
   const [open, form] = useDisclosure();
   const [host, setHost] = useState("");
@@ -159,19 +155,14 @@ function Hosts(props: Part) {
       id: "remove",
       header: "",
       width: "2.5rem",
-      cell: (name) => props.may && <Remove label={t("host.remove", { host: name })} act={() => void forget(name)} />,
+      cell: (name) => props.may && <RowAction icon={Trash2} label={t("host.remove", { host: name })} onClick={() => void forget(name)} />,
     },
   ];
 
   async function forget(which: string) {
     const question = { title: t("host.remove", { host: which }), lost: t("host.lost", { host: which }), action: t("host.forget") };
-    if (!(await confirm(question))) return;
     const { [which]: _, ...rest } = rules.hosts;
-    try {
-      await change({ ...rules, hosts: rest });
-    } catch (error) {
-      failed(error);
-    }
+    await asked(question, () => change({ ...rules, hosts: rest }));
   }
 
   const add = (
@@ -226,13 +217,5 @@ function None({ text }: { text: string }) {
     <Paper p="md">
       <Text c="dimmed">{text}</Text>
     </Paper>
-  );
-}
-
-function Remove(props: { label: string; act: () => void }) {
-  return (
-    <ActionIcon variant="subtle" color="gray" aria-label={props.label} onClick={props.act}>
-      <Trash2 size={15} />
-    </ActionIcon>
   );
 }

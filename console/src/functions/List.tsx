@@ -1,15 +1,13 @@
-import { Badge, Button, Text } from "@mantine/core";
+import { Badge, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Plus, SquareFunction } from "lucide-react";
+import { SquareFunction } from "lucide-react";
 import { useMemo } from "react";
 
 import { useAccount } from "../app/account";
-import { Commands } from "../ui/Commands";
-import { DataTable, type Column } from "../ui/DataTable";
+import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
-import { Page } from "../ui/Page";
-import { Empty, Failure, Loading } from "../ui/states";
+import { ListPage } from "../ui/ListPage";
 import { To } from "../ui/To";
 import { routedQuery, runsQuery, versionedQuery } from "./api";
 import { Elsewhere, useElsewhere } from "./Elsewhere";
@@ -39,12 +37,13 @@ function All() {
   const versioned = useQuery(versionedQuery(account));
   const queries = [runs, routed, versioned];
 
-  const rows = useMemo<Row[]>(
-    () => [
-      ...(runs.data ?? []).map(
+  const rows = useMemo<Row[] | undefined>(() => {
+    if (runs.data === undefined || routed.data === undefined || versioned.data === undefined) return undefined;
+    return [
+      ...runs.data.map(
         ({ id, name, runtime, updated_at: changed }): Row => ({ kind: "run", at: id, name, detail: t(`runtime.${runtime}`), where: "", changed }),
       ),
-      ...(routed.data ?? []).map(
+      ...routed.data.map(
         ({ id, name, route, methods, updated_at: changed }): Row => ({
           kind: "routed",
           at: id,
@@ -54,7 +53,7 @@ function All() {
           changed,
         }),
       ),
-      ...(versioned.data ?? []).map(
+      ...versioned.data.map(
         ({ funcName: name, accessUrl: where, latest, updated_at: changed }): Row => ({
           kind: "versioned",
           at: name,
@@ -64,9 +63,8 @@ function All() {
           changed,
         }),
       ),
-    ],
-    [runs.data, routed.data, versioned.data, t],
-  );
+    ];
+  }, [runs.data, routed.data, versioned.data, t]);
 
   const columns = useMemo<Column<Row>[]>(
     () => [
@@ -102,47 +100,27 @@ function All() {
     else if (kind === "routed") void navigate({ to: "/a/$account/functions/routed/$id", params: { account, id: at } });
     else void navigate({ to: "/a/$account/functions/versioned/$name", params: { account, name: at } });
   };
-  const begin = () => void navigate({ to: "/a/$account/functions/new", params: { account } });
-  const failure = queries.find(({ error }) => error !== null);
+  const all = {
+    data: rows,
+    error: queries.find(({ error }) => error !== null)?.error ?? null,
+    isPending: rows === undefined,
+    refetch: () => Promise.all(queries.map((query) => query.refetch())),
+  };
   return (
-    <Page
-      title={t("title")}
+    <ListPage
+      t={t}
       text={t("text")}
-      actions={
-        <Button leftSection={<Plus size={14} />} onClick={begin}>
-          {t("new")}
-        </Button>
-      }
-    >
-      {failure !== undefined ? (
-        <Failure error={failure.error} retry={() => queries.forEach((query) => void query.refetch())} />
-      ) : queries.some(({ data }) => data === undefined) ? (
-        <Loading />
-      ) : rows.length === 0 ? (
-        <Empty icon={SquareFunction} title={t("empty.title")} text={t("empty.text")}>
-          <Button variant="default" onClick={begin}>
-            {t("new")}
-          </Button>
-        </Empty>
-      ) : (
-        <DataTable
-          label={t("title")}
-          columns={columns}
-          rows={rows}
-          rowKey={({ kind, at }) => `${kind} ${at}`}
-          text={({ name, where }) => `${name} ${where}`}
-          filterLabel={t("find")}
-          sort={{ id: "name" }}
-          onOpen={open}
-        />
+      icon={SquareFunction}
+      query={all}
+      columns={columns}
+      rowKey={({ kind, at }) => `${kind} ${at}`}
+      search={({ name, where }) => `${name} ${where}`}
+      sort="name"
+      onOpen={open}
+      begin={{ label: t("new"), act: () => void navigate({ to: "/a/$account/functions/new", params: { account } }) }}
+      commands={["v1/functions", "functions", "deploy"].map(
+        (path) => `curl ${window.location.origin}/api/${path} -H "Authorization: Bearer $TOKEN"`,
       )}
-      <Commands
-        lines={[
-          `curl ${window.location.origin}/api/v1/functions -H "Authorization: Bearer $TOKEN"`,
-          `curl ${window.location.origin}/api/functions -H "Authorization: Bearer $TOKEN"`,
-          `curl ${window.location.origin}/api/deploy -H "Authorization: Bearer $TOKEN"`,
-        ]}
-      />
-    </Page>
+    />
   );
 }

@@ -8,12 +8,12 @@ import { useCallback, useMemo, useState } from "react";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago, count } from "../ui/format";
 import { Page } from "../ui/Page";
 import { Empty, Loaded } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { keysQuery, namespaceQuery, removeKeys, type Key } from "./api";
 import { useKvText } from "./strings";
 import { ValueDrawer } from "./Value";
@@ -25,7 +25,7 @@ export function Keys() {
   const t = useKvText();
   const account = useAccount();
   const { namespace = "" } = useParams({ strict: false });
-  const confirm = useConfirm();
+  const asked = useAsked();
   const about = useQuery(namespaceQuery(account, namespace));
   const [typed, setTyped] = useState("");
   const [prefix] = useDebouncedValue(typed, 250);
@@ -86,20 +86,17 @@ export function Keys() {
   async function removeChosen() {
     const names = [...chosen];
     const listed = names.slice(0, NAMED).join(", ") + (names.length > NAMED ? " …" : "");
-    const yes = await confirm({
+    const question = {
       title: t("deleteKeys.title", { count: names.length }),
       lost: t("deleteKeys.lost", { names: listed }),
       action: t("deleteSelected", { count: names.length }),
-    });
-    if (!yes) return;
-    try {
+    };
+    await asked(question, async () => {
       await removeKeys(account, namespace, names);
       done(t("deletedKeys", { count: names.length }));
       setChosen(new Set());
       await queries.invalidateQueries({ queryKey: key(account, "kv", namespace, "keys") });
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const name = about.data?.title ?? namespace;

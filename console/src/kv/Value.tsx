@@ -5,7 +5,7 @@ import { Download, Trash2, Upload } from "lucide-react";
 import { useState } from "react";
 
 import { key, queries } from "../api/query";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { hex, isJson, kindOf, textOf } from "../ui/content";
 import { Editor } from "../ui/editor";
 import { Facts } from "../ui/Facts";
@@ -13,7 +13,7 @@ import { bytes as sized, moment } from "../ui/format";
 import { Shown } from "../ui/Shown";
 import { Failure, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { save } from "../ui/transfer";
 import { removeKeys, valueQuery, write, type Value } from "./api";
 import { useKvText } from "./strings";
@@ -57,7 +57,7 @@ type Ends = "keep" | "never" | "in";
 function Fields(props: Place & { name?: string; value?: Value; onClose: () => void }) {
   const t = useKvText();
   const w = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, namespace, value } = props;
   const kind = value === undefined ? "text" : kindOf(value.bytes);
   const large = value !== undefined && value.bytes.length > EDITED;
@@ -96,20 +96,17 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
   }
 
   async function remove() {
-    const yes = await confirm({
+    const question = {
       title: t("deleteKey.title", { key: name }),
       lost: t("deleteKey.lost", { size: sized(value?.bytes.length ?? 0) }),
       action: t("deleteKey.action"),
-    });
-    if (!yes) return;
-    try {
+    };
+    await asked(question, async () => {
       await removeKeys(account, namespace, [name]);
       done(t("deletedKey", { key: name }));
       await queries.invalidateQueries({ queryKey: key(account, "kv", namespace, "keys") });
       props.onClose();
-    } catch (refused) {
-      failed(refused);
-    }
+    });
   }
 
   const content = () => {

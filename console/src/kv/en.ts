@@ -9,7 +9,7 @@ export const en = {
   rename: "Rename",
   "rename.title": "Rename {{name}}",
   "rename.done": "Renamed to {{name}}",
-  created: "Namespace {{name}} created",
+  made: "Namespace {{name}} created",
   "empty.title": "No namespaces yet",
   "empty.text": "A namespace holds keys with their values. Create one, then bind it to a worker.",
   "delete.title": "Delete the namespace {{name}}?",

@@ -12,7 +12,7 @@ export const zh: Translated<typeof en> = {
   rename: "重命名",
   "rename.title": "重命名 {{name}}",
   "rename.done": "已重命名为 {{name}}",
-  created: "已创建命名空间 {{name}}",
+  made: "已创建命名空间 {{name}}",
   "empty.title": "还没有命名空间",
   "empty.text": "命名空间保存键和值。先创建一个，再绑定到 Worker。",
   "delete.title": "删除命名空间 {{name}}？",

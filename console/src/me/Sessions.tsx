@@ -3,7 +3,7 @@ import { useRouter } from "@tanstack/react-router";
 
 import { api, body } from "../api/client";
 import { queries } from "../api/query";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { Section } from "../ui/Page";
@@ -17,7 +17,7 @@ type Listed = NonNullable<ReturnType<typeof useSessions>["data"]>[number];
 
 export function Sessions() {
   const t = useMeText();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const router = useRouter();
   const sessions = useSessions();
   const named = ({ agent }: Pick<Listed, "agent">) => browserOf(agent) || t("sessions.unknown");
@@ -34,15 +34,12 @@ export function Sessions() {
 
   async function endAll() {
     const question = { title: t("sessions.all"), lost: t("sessions.all.lost"), action: t("sessions.all") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await body(api.DELETE("/api/sessions"));
       queries.clear();
       await router.invalidate();
       await router.navigate({ to: "/sign-in", search: {} });
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const columns: Column<Listed>[] = [

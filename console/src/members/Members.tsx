@@ -1,14 +1,15 @@
-import { ActionIcon, Badge, Button, Select, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Select, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Plus, Trash2, Users } from "lucide-react";
 import { useState } from "react";
 
 import { useAccount } from "../app/account";
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { FormModal } from "../ui/FormModal";
 import { Page, Section } from "../ui/Page";
+import { RowAction } from "../ui/RowAction";
 import { Empty, Loaded } from "../ui/states";
 import { done, failed } from "../ui/toast";
 import { change, invite, remove, useMembers, useRoles, type Member, type Role } from "./members";
@@ -17,7 +18,7 @@ import { useMembersText } from "./strings";
 export function Members() {
   const t = useMembersText();
   const account = useAccount();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const named = (one: Role | undefined) => (one === undefined ? "" : t(`role.${one.name}`));
   const members = useMembers(account);
   const { data: roles = [] } = useRoles(account);
@@ -39,13 +40,10 @@ export function Members() {
   async function away(member: Member) {
     const who = { email: member.user.email };
     const question = { title: t("remove", who), lost: t("remove.lost", who), action: t("remove.action") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await remove(account, member.id);
       done(t("removed", who));
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const columns: Column<Member>[] = [
@@ -96,16 +94,7 @@ export function Members() {
       id: "remove",
       header: "",
       width: "2.2rem",
-      cell: (member) => (
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          aria-label={t("remove", { email: member.user.email })}
-          onClick={() => void away(member)}
-        >
-          <Trash2 size={15} />
-        </ActionIcon>
-      ),
+      cell: (member) => <RowAction icon={Trash2} label={t("remove", { email: member.user.email })} onClick={() => void away(member)} />,
     },
   ];
   const add = (

@@ -5,11 +5,9 @@ import { Boxes } from "lucide-react";
 import { useMemo } from "react";
 
 import { useAccount } from "../app/account";
-import { Commands } from "../ui/Commands";
-import { DataTable, type Column } from "../ui/DataTable";
+import type { Column } from "../ui/DataTable";
 import { bytes } from "../ui/format";
-import { Page } from "../ui/Page";
-import { Empty, Loaded } from "../ui/states";
+import { ListPage } from "../ui/ListPage";
 import { To } from "../ui/To";
 import { namespacesQuery, type Namespace } from "./api";
 import { useObjectsText } from "./strings";
@@ -18,7 +16,6 @@ export function Namespaces() {
   const t = useObjectsText();
   const account = useAccount();
   const navigate = useNavigate();
-  const namespaces = useQuery(namespacesQuery(account));
   const columns = useMemo<Column<Namespace>[]>(
     () => [
       {
@@ -51,30 +48,19 @@ export function Namespaces() {
     [t, account],
   );
   return (
-    <Page title={t("title")} text={t("text")}>
-      <Loaded query={namespaces}>
-        {(rows) =>
-          rows.length === 0 ? (
-            <Empty icon={Boxes} title={t("empty.title")} text={t("empty.text")} />
-          ) : (
-            <DataTable
-              label={t("title")}
-              columns={columns}
-              rows={rows}
-              rowKey={(row) => row.id}
-              text={(row) => `${row.class} ${row.script} ${row.id}`}
-              filterLabel={t("find")}
-              sort={{ id: "class" }}
-              onOpen={({ id: namespace }) => void navigate({ to: "/a/$account/objects/$namespace", params: { account, namespace } })}
-            />
-          )
-        }
-      </Loaded>
-      <Commands
-        lines={[
-          `curl ${window.location.origin}/client/v4/accounts/${account}/workers/durable_objects/namespaces -H "Authorization: Bearer $TOKEN"`,
-        ]}
-      />
-    </Page>
+    <ListPage
+      t={t}
+      text={t("text")}
+      icon={Boxes}
+      query={useQuery(namespacesQuery(account))}
+      columns={columns}
+      rowKey={(row) => row.id}
+      search={(row) => `${row.class} ${row.script} ${row.id}`}
+      sort="class"
+      onOpen={({ id: namespace }) => void navigate({ to: "/a/$account/objects/$namespace", params: { account, namespace } })}
+      commands={[
+        `curl ${window.location.origin}/client/v4/accounts/${account}/workers/durable_objects/namespaces -H "Authorization: Bearer $TOKEN"`,
+      ]}
+    />
   );
 }

@@ -1,12 +1,13 @@
-import { ActionIcon, Anchor, Badge, Group, Menu, Modal, Text } from "@mantine/core";
+import { Anchor, Badge, Group, Menu, Modal, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Ellipsis, PanelsTopLeft, RotateCw, ScrollText, Trash2, Undo2 } from "lucide-react";
+import { PanelsTopLeft, RotateCw, ScrollText, Trash2, Undo2 } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { api, body } from "../api/client";
 import { useConfirm } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago, clock } from "../ui/format";
+import { RowMenu } from "../ui/RowMenu";
 import { Shown } from "../ui/Shown";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
@@ -91,31 +92,24 @@ export function Deployments(props: { account: string; project: Project }) {
         width: "2rem",
         align: "end",
         cell: (row) => (
-          <Menu position="bottom-end">
-            <Menu.Target>
-              <ActionIcon variant="subtle" color="gray" aria-label={`${w("actions")} ${row.short_id}`}>
-                <Ellipsis size={15} />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              {row.environment === "production" && row.id !== live?.id && (
-                <Menu.Item leftSection={<Undo2 size={14} />} onClick={() => void rollback(row)}>
-                  {t("rollback")}
-                </Menu.Item>
-              )}
-              <Menu.Item leftSection={<RotateCw size={14} />} onClick={() => void attempt(() => act(account, name, row.id, "retry"), t("retry.done"))}>
-                {t("retry")}
+          <RowMenu label={`${w("actions")} ${row.short_id}`}>
+            {row.environment === "production" && row.id !== live?.id && (
+              <Menu.Item leftSection={<Undo2 size={14} />} onClick={() => void rollback(row)}>
+                {t("rollback")}
               </Menu.Item>
-              <Menu.Item leftSection={<ScrollText size={14} />} onClick={() => setLog(row)}>
-                {t("log")}
+            )}
+            <Menu.Item leftSection={<RotateCw size={14} />} onClick={() => void attempt(() => act(account, name, row.id, "retry"), t("retry.done"))}>
+              {t("retry")}
+            </Menu.Item>
+            <Menu.Item leftSection={<ScrollText size={14} />} onClick={() => setLog(row)}>
+              {t("log")}
+            </Menu.Item>
+            {row.id !== live?.id && (
+              <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row)}>
+                {t("remove.action")}
               </Menu.Item>
-              {row.id !== live?.id && (
-                <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row)}>
-                  {t("remove.action")}
-                </Menu.Item>
-              )}
-            </Menu.Dropdown>
-          </Menu>
+            )}
+          </RowMenu>
         ),
       },
     ];

@@ -1,53 +1,43 @@
-import { ActionIcon, Badge, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Globe, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable } from "../ui/DataTable";
-import { FormModal } from "../ui/FormModal";
 import { ago } from "../ui/format";
+import { NameForm } from "../ui/NameForm";
+import { RowAction } from "../ui/RowAction";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { domainsQuery, stale, type Project } from "./api";
 import { usePagesText } from "./strings";
 
 export function Domains(props: { account: string; project: Project }) {
   const t = usePagesText();
   const w = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account } = props;
   const project = props.project.name;
   const domains = useQuery(domainsQuery(account, project));
   const [adding, setAdding] = useState(false);
-  const [name, setName] = useState("");
 
-  async function remove(domain: string) {
-    const yes = await confirm({ title: t("domains.delete.title", { name: domain }), lost: t("domains.delete.lost"), action: t("domains.delete.action") });
-    if (!yes) return;
-    try {
+  function remove(domain: string) {
+    const question = { title: t("domains.delete.title", { name: domain }), lost: t("domains.delete.lost"), action: t("domains.delete.action") };
+    return asked(question, async () => {
       const params = { path: { account, project, domain } };
       await body(api.DELETE("/client/v4/accounts/{account}/pages/projects/{project}/domains/{domain}", { params }));
       done(t("domains.deleted", { name: domain }));
       await stale(account);
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   return (
     <Stack gap="sm">
       <Group>
-        <Button
-          variant="default"
-          leftSection={<Plus size={13} />}
-          onClick={() => {
-            setName("");
-            setAdding(true);
-          }}
-        >
+        <Button variant="default" leftSection={<Plus size={13} />} onClick={() => setAdding(true)}>
           {t("domains.add")}
         </Button>
       </Group>
@@ -70,9 +60,7 @@ export function Domains(props: { account: string; project: Project }) {
                   width: "2rem",
                   align: "end",
                   cell: (row) => (
-                    <ActionIcon variant="subtle" color="gray" aria-label={`${w("delete")} ${row.name}`} onClick={() => void remove(row.name)}>
-                      <Trash2 size={15} />
-                    </ActionIcon>
+                    <RowAction icon={Trash2} label={`${w("delete")} ${row.name}`} onClick={() => void remove(row.name)} />
                   ),
                 },
               ]}
@@ -80,31 +68,21 @@ export function Domains(props: { account: string; project: Project }) {
           )
         }
       </Loaded>
-      <FormModal
+      <NameForm
         title={t("domains.add")}
         opened={adding}
         onClose={() => setAdding(false)}
         action={t("domains.add")}
-        ready={name.trim() !== ""}
-        submit={async () => {
+        label={t("domains.name")}
+        hint={t("domains.name.text")}
+        placeholder="www.example.com"
+        submit={async (name) => {
           const params = { path: { account, project } };
-          await body(api.POST("/client/v4/accounts/{account}/pages/projects/{project}/domains", { params, body: { name: name.trim() } }));
-          done(t("domains.added", { name: name.trim() }));
+          await body(api.POST("/client/v4/accounts/{account}/pages/projects/{project}/domains", { params, body: { name } }));
+          done(t("domains.added", { name }));
           await stale(account);
         }}
-      >
-        <TextInput
-          label={t("domains.name")}
-          description={t("domains.name.text")}
-          placeholder="www.example.com"
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          data-autofocus
-          required
-          spellCheck={false}
-          autoComplete="off"
-        />
-      </FormModal>
+      />
     </Stack>
   );
 }

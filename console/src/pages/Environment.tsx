@@ -1,13 +1,15 @@
-import { ActionIcon, Badge, Button, Group, PasswordInput, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, PasswordInput, SegmentedControl, Stack, Text, TextInput } from "@mantine/core";
 import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { DataTable } from "../ui/DataTable";
 import { FormModal } from "../ui/FormModal";
+import { RowAction } from "../ui/RowAction";
+import { useSending } from "../ui/sending";
 import { Failure } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { patch, type Project, type Where } from "./api";
 import { usePagesText } from "./strings";
 
@@ -16,7 +18,7 @@ type Variable = { type?: "plain_text" | "secret_text"; value?: string };
 export function Environment(props: { account: string; project: Project }) {
   const t = usePagesText();
   const w = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, project } = props;
   const [where, setWhere] = useState<Where>("production");
   const [adding, setAdding] = useState(false);
@@ -28,16 +30,11 @@ export function Environment(props: { account: string; project: Project }) {
   );
   const change = (vars: Record<string, Variable | null>) => patch(account, project.name, { deployment_configs: { [where]: { env_vars: vars } } });
 
-  async function remove(variable: string) {
-    const yes = await confirm({ title: t("env.delete.title", { name: variable }), lost: t("env.delete.lost"), action: t("env.delete.action") });
-    if (!yes) return;
-    try {
+  const remove = (variable: string) =>
+    asked({ title: t("env.delete.title", { name: variable }), lost: t("env.delete.lost"), action: t("env.delete.action") }, async () => {
       await change({ [variable]: null });
       done(t("env.saved"));
-    } catch (error) {
-      failed(error);
-    }
-  }
+    });
 
   return (
     <Stack gap="sm">
@@ -88,9 +85,7 @@ export function Environment(props: { account: string; project: Project }) {
               width: "2rem",
               align: "end",
               cell: ([own]) => (
-                <ActionIcon variant="subtle" color="gray" aria-label={`${w("delete")} ${own}`} onClick={() => void remove(own)}>
-                  <Trash2 size={15} />
-                </ActionIcon>
+                <RowAction icon={Trash2} label={`${w("delete")} ${own}`} onClick={() => void remove(own)} />
               ),
             },
           ]}
@@ -133,20 +128,12 @@ function Branch(props: { account: string; project: Project }) {
   const t = usePagesText();
   const { account, project } = props;
   const [branch, setBranch] = useState(project.production_branch);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  async function store() {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, send } = useSending();
+  const store = () =>
+    send(async () => {
       await patch(account, project.name, { production_branch: branch.trim() });
       done(t("env.saved"));
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
   return (
     <form
       onSubmit={(event) => {

@@ -1,17 +1,16 @@
-import { Button, Text, TextInput } from "@mantine/core";
+import { Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { PanelsTopLeft, Plus } from "lucide-react";
+import { PanelsTopLeft } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
-import { Commands } from "../ui/Commands";
 import { DataTable, type Column } from "../ui/DataTable";
-import { FormModal } from "../ui/FormModal";
 import { ago } from "../ui/format";
-import { Page, Section } from "../ui/Page";
-import { Empty, Loaded } from "../ui/states";
+import { ListPage } from "../ui/ListPage";
+import { NameForm } from "../ui/NameForm";
+import { Section } from "../ui/Page";
 import { done } from "../ui/toast";
 import { To } from "../ui/To";
 import { assetsQuery, projectsQuery, stale, type Project } from "./api";
@@ -21,10 +20,7 @@ export function List() {
   const t = usePagesText();
   const account = useAccount();
   const navigate = useNavigate();
-  const projects = useQuery(projectsQuery(account));
-  const assets = useQuery(assetsQuery(account));
   const [making, setMaking] = useState(false);
-  const [name, setName] = useState("");
   const [branch, setBranch] = useState("main");
 
   const columns = useMemo<Column<Project>[]>(
@@ -53,81 +49,67 @@ export function List() {
     [t, account],
   );
 
-  const begin = () => {
-    setName("");
-    setMaking(true);
-  };
   return (
-    <Page
-      title={t("title")}
+    <ListPage
+      t={t}
       text={t("text")}
-      actions={
-        <Button leftSection={<Plus size={14} />} onClick={begin}>
-          {t("new")}
-        </Button>
-      }
+      icon={PanelsTopLeft}
+      query={useQuery(projectsQuery(account))}
+      columns={columns}
+      rowKey={(row) => row.name}
+      search={(row) => `${row.name} ${row.domains.join(" ")}`}
+      sort="name"
+      onOpen={({ name: project }) => void navigate({ to: "/a/$account/pages/$project", params: { account, project } })}
+      begin={{ label: t("new"), act: () => setMaking(true) }}
+      commands={["npx wrangler pages project create site --production-branch main", "npx wrangler pages deploy dist --project-name site"]}
+      more={<Assets account={account} />}
     >
-      <Loaded query={projects}>
-        {(rows) =>
-          rows.length === 0 ? (
-            <Empty icon={PanelsTopLeft} title={t("empty.title")} text={t("empty.text")}>
-              <Button variant="default" onClick={begin}>
-                {t("new")}
-              </Button>
-            </Empty>
-          ) : (
-            <DataTable
-              label={t("title")}
-              columns={columns}
-              rows={rows}
-              rowKey={(row) => row.name}
-              text={(row) => `${row.name} ${row.domains.join(" ")}`}
-              filterLabel={t("find")}
-              sort={{ id: "name" }}
-              onOpen={({ name: project }) => void navigate({ to: "/a/$account/pages/$project", params: { account, project } })}
-            />
-          )
-        }
-      </Loaded>
-      {assets.data !== undefined && assets.data.length > 0 && (
-        <Section title={t("assets.title")} text={t("assets.text")}>
-          <DataTable
-            label={t("assets.title")}
-            columns={[
-              {
-                id: "name",
-                header: t("worker"),
-                cell: ({ id }) => (
-                  <To to={`/a/${account}/workers/${id}` as string} fw={500}>
-                    {id}
-                  </To>
-                ),
-              },
-              { id: "changed", header: t("changed"), width: "9rem", align: "end", cell: (row) => <Text c="dimmed">{ago(row.modified_on)}</Text> },
-            ]}
-            rows={assets.data}
-            rowKey={({ id }) => id}
-          />
-        </Section>
-      )}
-      <Commands lines={["npx wrangler pages project create site --production-branch main", "npx wrangler pages deploy dist --project-name site"]} />
-      <FormModal
+      <NameForm
         title={t("new")}
         opened={making}
         onClose={() => setMaking(false)}
         action={t("create")}
-        ready={name.trim() !== "" && branch.trim() !== ""}
-        submit={async () => {
-          const sent = { name: name.trim(), production_branch: branch.trim() };
+        label={t("name")}
+        hint={t("name.text")}
+        ready={branch.trim() !== ""}
+        submit={async (name) => {
+          const sent = { name, production_branch: branch.trim() };
           await body(api.POST("/client/v4/accounts/{account}/pages/projects", { params: { path: { account } }, body: sent }));
-          done(t("made", { name: sent.name }));
+          done(t("made", { name }));
           await stale(account);
-          await navigate({ to: "/a/$account/pages/$project", params: { account, project: sent.name }, search: { tab: "upload" } });
+          await navigate({ to: "/a/$account/pages/$project", params: { account, project: name }, search: { tab: "upload" } });
         }}
       >
-        <TextInput label={t("name")} description={t("name.text")} value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus required spellCheck={false} autoComplete="off" />
         <TextInput label={t("branch")} value={branch} onChange={(event) => setBranch(event.currentTarget.value)} required spellCheck={false} autoComplete="off" />
-      </FormModal>
-    </Page>
+      </NameForm>
+    </ListPage>
+  );
+}
+
+/** Workers whose files are served the same way, which have pages of their own. */
+function Assets({ account }: { account: string }) {
+  const t = usePagesText();
+  const { data: workers = [] } = useQuery(assetsQuery(account));
+  if (workers.length === 0) return null;
+  return (
+    <Section title={t("assets.title")} text={t("assets.text")}>
+      <DataTable
+        label={t("assets.title")}
+        columns={[
+          {
+            id: "name",
+            header: t("worker"),
+            cell: ({ id }) => (
+              <To to={`/a/${account}/workers/${id}` as string} fw={500}>
+                {id}
+              </To>
+            ),
+          },
+          { id: "changed", header: t("changed"), width: "9rem", align: "end", cell: (row) => <Text c="dimmed">{ago(row.modified_on)}</Text> },
+        ]}
+        rows={workers}
+        rowKey={({ id }) => id}
+      />
+    </Section>
   );
 }

@@ -5,11 +5,10 @@ import { useState } from "react";
 
 import { useAccounts } from "../api/session";
 import { Commands, Snippet } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { Page } from "../ui/Page";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { failed } from "../ui/toast";
 import { ProviderForm } from "./ProviderForm";
 import { providersQuery, replaceOne, type Provider, type Rule } from "./providers";
 import { useProvidersText } from "./strings";
@@ -56,17 +55,14 @@ export function Providers() {
 function One(props: { provider: Provider; all: Provider[]; edit: () => void }) {
   const t = useProvidersText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { id, name, issuer, redirect_uri: redirect, mapping } = props.provider;
 
   async function remove() {
     const question = { title: t("remove", { name }), lost: t("remove.lost", { name }), action: t("remove.action") };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await replaceOne(props.all, id);
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   return (

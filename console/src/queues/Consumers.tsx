@@ -1,14 +1,15 @@
-import { ActionIcon, Button, Group, NumberInput, Paper, SegmentedControl, Select, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Button, Group, NumberInput, Paper, SegmentedControl, Select, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Pencil, Plus, Trash2, Users } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { Facts, type Fact } from "../ui/Facts";
 import { FormModal } from "../ui/FormModal";
+import { RowAction } from "../ui/RowAction";
 import { Empty } from "../ui/states";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { queuesQuery, stale, type Consumer, type Queue } from "./api";
 import { useQueuesText } from "./strings";
 
@@ -16,26 +17,23 @@ const scriptOf = ({ script, script_name: other }: Consumer) => script ?? other ?
 
 export function Consumers(props: { account: string; queue: Queue }) {
   const t = useQueuesText();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, queue } = props;
   const [editing, setEditing] = useState<Consumer | "new">();
 
   async function remove(consumer: Consumer) {
     const name = scriptOf(consumer) || t("kind.http_pull");
-    const yes = await confirm({
+    const question = {
       title: t("consumer.delete.title", { name }),
       lost: t("consumer.delete.lost"),
       action: t("consumer.delete.action"),
-    });
-    if (!yes) return;
-    try {
+    };
+    await asked(question, async () => {
       const path = "/client/v4/accounts/{account}/queues/{queue}/consumers/{consumer}";
       await body(api.DELETE(path, { params: { path: { account, queue: queue.queue_id, consumer: consumer.consumer_id } } }));
       done(t("consumer.deleted"));
       await stale(account);
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const add = (
@@ -77,9 +75,7 @@ export function Consumers(props: { account: string; queue: Queue }) {
                   <Button variant="default" leftSection={<Pencil size={13} />} onClick={() => setEditing(consumer)}>
                     {t("edit")}
                   </Button>
-                  <ActionIcon variant="subtle" color="gray" aria-label={t("consumer.delete.action")} onClick={() => void remove(consumer)}>
-                    <Trash2 size={15} />
-                  </ActionIcon>
+                  <RowAction icon={Trash2} label={t("consumer.delete.action")} onClick={() => void remove(consumer)} />
                 </Group>
               </Group>
               <Facts facts={facts} />

@@ -1,4 +1,4 @@
-import { Badge, Button, Tabs } from "@mantine/core";
+import { Badge, Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { Pause, Play } from "lucide-react";
@@ -9,7 +9,7 @@ import { Facts } from "../ui/Facts";
 import { ago, bytes, count } from "../ui/format";
 import { Page } from "../ui/Page";
 import { Loaded } from "../ui/states";
-import { useTab } from "../ui/tab";
+import { Tabbed } from "../ui/Tabbed";
 import { done, failed } from "../ui/toast";
 import { change, metricsQuery, queueQuery } from "./api";
 import { Consumers } from "./Consumers";
@@ -23,7 +23,6 @@ export function Detail() {
   const { queue = "" } = useParams({ strict: false });
   const about = useQuery(queueQuery(account, queue));
   const metrics = useQuery(metricsQuery(account, queue));
-  const [tab, setTab] = useTab(["messages", "consumers", "settings"]);
   const paused = about.data?.settings.delivery_paused;
   const name = about.data?.queue_name ?? queue;
 
@@ -62,22 +61,17 @@ export function Detail() {
                 [t("delivery"), data.settings.delivery_paused ? t("delivery.off") : t("delivery.on")],
               ]}
             />
-            <Tabs value={tab} onChange={setTab}>
-              <Tabs.List mb="md">
-                <Tabs.Tab value="messages">{t("tab.messages")}</Tabs.Tab>
-                <Tabs.Tab value="consumers">{t("tab.consumers")}</Tabs.Tab>
-                <Tabs.Tab value="settings">{t("tab.settings")}</Tabs.Tab>
-              </Tabs.List>
-              <Tabs.Panel value="messages">
-                <Messages account={account} queue={data} waiting={metrics.data?.backlog_count ?? 0} />
-              </Tabs.Panel>
-              <Tabs.Panel value="consumers">
-                <Consumers account={account} queue={data} />
-              </Tabs.Panel>
-              <Tabs.Panel value="settings">
-                <Settings key={data.modified_on} account={account} queue={data} />
-              </Tabs.Panel>
-            </Tabs>
+            <Tabbed
+              parts={[
+                {
+                  id: "messages",
+                  label: t("tab.messages"),
+                  show: () => <Messages account={account} queue={data} waiting={metrics.data?.backlog_count ?? 0} />,
+                },
+                { id: "consumers", label: t("tab.consumers"), show: () => <Consumers account={account} queue={data} /> },
+                { id: "settings", label: t("tab.settings"), show: () => <Settings key={data.modified_on} account={account} queue={data} /> },
+              ]}
+            />
           </>
         )}
       </Loaded>

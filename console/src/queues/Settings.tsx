@@ -1,6 +1,7 @@
 import { Button, NumberInput, Stack, TextInput } from "@mantine/core";
 import { useState } from "react";
 
+import { useSending } from "../ui/sending";
 import { Failure } from "../ui/states";
 import { done } from "../ui/toast";
 import { change, type Queue } from "./api";
@@ -12,23 +13,15 @@ export function Settings(props: { account: string; queue: Queue }) {
   const [name, setName] = useState(queue.queue_name);
   const [delay, setDelay] = useState<number | string>(queue.settings.delivery_delay);
   const [retention, setRetention] = useState<number | string>(queue.settings.message_retention_period);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  async function store() {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, send } = useSending();
+  const store = () =>
+    send(async () => {
       await change(account, queue.queue_id, {
         ...(name === queue.queue_name ? {} : { queue_name: name.trim() }),
         settings: { delivery_delay: Number(delay), message_retention_period: Number(retention) },
       });
       done(t("settings.saved"));
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
   return (
     <form
       onSubmit={(event) => {

@@ -4,14 +4,14 @@ import { useQuery } from "@tanstack/react-query";
 import { Download, Trash2 } from "lucide-react";
 import { useEffect, useState } from "react";
 
-import { useConfirm } from "../ui/confirm";
+import { useAsked } from "../ui/confirm";
 import { hex, imageType, textOf } from "../ui/content";
 import { Facts, type Fact } from "../ui/Facts";
 import { bytes, moment } from "../ui/format";
 import { Shown } from "../ui/Shown";
 import { Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
-import { done, failed } from "../ui/toast";
+import { done } from "../ui/toast";
 import { download } from "../ui/transfer";
 import { contentQuery, place, removeObjects, type R2Object } from "./api";
 import { useR2Text } from "./strings";
@@ -44,27 +44,24 @@ export function ObjectDrawer(props: Place & { object: R2Object | undefined; onCl
 
 function Details(props: Place & { object: R2Object; onClose: () => void; onGone: () => void }) {
   const t = useR2Text();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, bucket, object } = props;
   const name = object.key.split("/").at(-1) ?? object.key;
   const http = Object.entries(object.http_metadata);
   const own = Object.entries(object.custom_metadata);
 
   async function remove() {
-    const yes = await confirm({
+    const question = {
       title: t("deleteOne.title", { name }),
       lost: t("deleteOne.lost", { size: bytes(object.size) }),
       action: t("deleteOne.action"),
-    });
-    if (!yes) return;
-    try {
+    };
+    await asked(question, async () => {
       await removeObjects(account, bucket, [object.key]);
       done(t("deletedMany", { count: 1 }));
       props.onGone();
       props.onClose();
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const facts: Fact[] = [

@@ -9,7 +9,7 @@ import { api, body } from "../api/client";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
 import { Commands } from "../ui/Commands";
-import { useConfirm } from "../ui/confirm";
+import { useAsked, useConfirm } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { Drop, type Dropped } from "../ui/Drop";
 import { FormModal } from "../ui/FormModal";
@@ -35,6 +35,7 @@ export function Objects() {
   const account = useAccount();
   const navigate = useNavigate();
   const confirm = useConfirm();
+  const asked = useAsked();
   const { bucket = "" } = useParams({ strict: false });
   const { in: folder = "" } = useSearch({ strict: false }) as { in?: string };
   const [typed, setTyped] = useState("");
@@ -138,20 +139,17 @@ export function Objects() {
   async function removeChosen() {
     const keys = [...chosen];
     const names = keys.slice(0, NAMED).join(", ") + (keys.length > NAMED ? " …" : "");
-    const yes = await confirm({
+    const question = {
       title: t("deleteMany.title", { count: keys.length }),
       lost: t("deleteMany.lost", { names }),
       action: t("deleteSelected", { count: keys.length }),
-    });
-    if (!yes) return;
-    try {
+    };
+    await asked(question, async () => {
       await removeObjects(account, bucket, keys);
       done(t("deletedMany", { count: keys.length }));
       setChosen(new Set());
       stale();
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   async function publish(enabled: boolean) {

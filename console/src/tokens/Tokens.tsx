@@ -1,5 +1,5 @@
-import { ActionIcon, Badge, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
-import { EllipsisVertical, KeyRound, Plus } from "lucide-react";
+import { Badge, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
+import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
 
 import { useAccount } from "../app/account";
@@ -9,6 +9,7 @@ import { DataTable, type Column } from "../ui/DataTable";
 import { ago, moment } from "../ui/format";
 import { Once } from "../ui/Once";
 import { Page } from "../ui/Page";
+import { RowMenu } from "../ui/RowMenu";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
 import { done, failed } from "../ui/toast";
@@ -176,47 +177,40 @@ function Actions(props: { owner: Owner; token: Token; edit: () => void; onValue:
       done(t(to === "active" ? "enabled" : "disabled", { name }));
     });
   return (
-    <Menu position="bottom-end" width={180}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={t("menu", { name })}>
-          <EllipsisVertical size={16} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item onClick={props.edit}>{words("edit")}</Menu.Item>
-        <Menu.Item
-          onClick={() =>
-            void act(async () => props.onValue({ name, value: await roll(owner, id) }), {
-              title: t("roll.title", { name }),
-              lost: t("roll.lost"),
-              action: t("roll"),
-            })
-          }
-        >
-          {t("roll")}
-        </Menu.Item>
-        {status === "disabled" ? (
-          <Menu.Item onClick={() => void become("active")}>{t("enable")}</Menu.Item>
-        ) : (
-          <Menu.Item onClick={() => void become("disabled")}>{t("disable")}</Menu.Item>
-        )}
-        <Menu.Divider />
-        <Menu.Item
-          color="red"
-          onClick={() =>
-            void act(
-              async () => {
-                await revoke(owner, id);
-                done(t("revoked", { name }));
-              },
-              { title: t("revoke.title", { name }), lost: t("revoke.lost", { name }), action: t("revoke") },
-            )
-          }
-        >
-          {t("revoke")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <RowMenu label={t("menu", { name })}>
+      <Menu.Item onClick={props.edit}>{words("edit")}</Menu.Item>
+      <Menu.Item
+        onClick={() =>
+          void act(async () => props.onValue({ name, value: await roll(owner, id) }), {
+            title: t("roll.title", { name }),
+            lost: t("roll.lost"),
+            action: t("roll"),
+          })
+        }
+      >
+        {t("roll")}
+      </Menu.Item>
+      {status === "disabled" ? (
+        <Menu.Item onClick={() => void become("active")}>{t("enable")}</Menu.Item>
+      ) : (
+        <Menu.Item onClick={() => void become("disabled")}>{t("disable")}</Menu.Item>
+      )}
+      <Menu.Divider />
+      <Menu.Item
+        color="red"
+        onClick={() =>
+          void act(
+            async () => {
+              await revoke(owner, id);
+              done(t("revoked", { name }));
+            },
+            { title: t("revoke.title", { name }), lost: t("revoke.lost", { name }), action: t("revoke") },
+          )
+        }
+      >
+        {t("revoke")}
+      </Menu.Item>
+    </RowMenu>
   );
 }
 

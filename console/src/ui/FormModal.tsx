@@ -1,7 +1,8 @@
 // A form in a window: its fields, what the server said against them, and two buttons.
 import { Button, Group, Modal, Stack, Text } from "@mantine/core";
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
+import { useSending } from "./sending";
 import { Failure } from "./states";
 import { useWords } from "./strings";
 
@@ -19,24 +20,11 @@ export function FormModal(props: {
   children: ReactNode;
 }) {
   const t = useWords();
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send, forget } = useSending();
   const close = () => {
-    setError(undefined);
+    forget();
     props.onClose();
   };
-  async function send() {
-    setBusy(true);
-    setError(undefined);
-    try {
-      await props.submit();
-      close();
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
   return (
     <Modal
       opened={props.opened}
@@ -53,7 +41,7 @@ export function FormModal(props: {
         onSubmit={(event) => {
           event.preventDefault();
           event.stopPropagation();
-          if (!busy && props.ready !== false) void send();
+          if (props.ready !== false) void send(props.submit).then((well) => well && close());
         }}
       >
         <Stack>

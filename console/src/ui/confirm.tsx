@@ -3,6 +3,7 @@ import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { createContext, useCallback, useContext, useMemo, useState, type ReactNode } from "react";
 
 import { useWords } from "./strings";
+import { failed } from "./toast";
 
 export interface Question {
   title: string;
@@ -23,6 +24,22 @@ const Context = createContext<Ask>(() => Promise.resolve(false));
 /** `const confirm = useConfirm(); if (await confirm({ … })) …` */
 export function useConfirm(): Ask {
   return useContext(Context);
+}
+
+/** Asks; after a yes it is done, and what went wrong is shown. `await asked({ … }, async () => { … })` */
+export function useAsked() {
+  const ask = useConfirm();
+  return useCallback(
+    async (question: Question, act: () => Promise<unknown>) => {
+      if (!(await ask(question))) return;
+      try {
+        await act();
+      } catch (error) {
+        failed(error);
+      }
+    },
+    [ask],
+  );
 }
 
 export function ConfirmProvider(props: { children: ReactNode }) {

@@ -76,7 +76,8 @@ export function Loading(props: { rows?: number }) {
   );
 }
 
-interface Asked<T> {
+/** As much of a query as its page draws. */
+export interface Asked<T> {
   data: T | undefined;
   error: unknown;
   isPending: boolean;

@@ -1,7 +1,7 @@
-import { ActionIcon, Badge, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
+import { Badge, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { EllipsisVertical, Plus, Users as Icon } from "lucide-react";
+import { Plus, Users as Icon } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
@@ -11,6 +11,7 @@ import { DataTable, type Column } from "../ui/DataTable";
 import { ago, moment } from "../ui/format";
 import { Once } from "../ui/Once";
 import { Page } from "../ui/Page";
+import { RowMenu } from "../ui/RowMenu";
 import { Empty, Loaded } from "../ui/states";
 import { useWords } from "../ui/strings";
 import { done, failed } from "../ui/toast";
@@ -162,58 +163,51 @@ function Actions(props: { user: User; onLink: (link: Link) => void }) {
     mild,
   });
   return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" aria-label={t("menu", { email })}>
-          <EllipsisVertical size={16} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Item onClick={() => void act(() => link(body(api.POST("/api/users/{user}/invitation", { params }))), "")}>
-          {t("invite")}
+    <RowMenu label={t("menu", { email })}>
+      <Menu.Item onClick={() => void act(() => link(body(api.POST("/api/users/{user}/invitation", { params }))), "")}>
+        {t("invite")}
+      </Menu.Item>
+      <Menu.Item
+        onClick={() => void act(() => link(body(api.POST("/api/users/{user}/reset", { params }))), "", asked("reset"))}
+      >
+        {t("reset")}
+      </Menu.Item>
+      {operator ? (
+        <Menu.Item onClick={() => void act(() => change({ is_operator: false }), t("changed"), asked("endOperator"))}>
+          {t("endOperator")}
         </Menu.Item>
+      ) : (
         <Menu.Item
-          onClick={() => void act(() => link(body(api.POST("/api/users/{user}/reset", { params }))), "", asked("reset"))}
+          onClick={() => void act(() => change({ is_operator: true }), t("changed"), asked("makeOperator", true))}
         >
-          {t("reset")}
+          {t("makeOperator")}
         </Menu.Item>
-        {operator ? (
-          <Menu.Item onClick={() => void act(() => change({ is_operator: false }), t("changed"), asked("endOperator"))}>
-            {t("endOperator")}
-          </Menu.Item>
-        ) : (
-          <Menu.Item
-            onClick={() => void act(() => change({ is_operator: true }), t("changed"), asked("makeOperator", true))}
-          >
-            {t("makeOperator")}
-          </Menu.Item>
-        )}
-        {suspended ? (
-          <Menu.Item onClick={() => void act(() => change({ suspended: false }), t("resumed", { email }))}>
-            {t("resume")}
-          </Menu.Item>
-        ) : (
-          <Menu.Item
-            onClick={() => void act(() => change({ suspended: true }), t("suspended", { email }), asked("suspend"))}
-          >
-            {t("suspend")}
-          </Menu.Item>
-        )}
-        <Menu.Divider />
+      )}
+      {suspended ? (
+        <Menu.Item onClick={() => void act(() => change({ suspended: false }), t("resumed", { email }))}>
+          {t("resume")}
+        </Menu.Item>
+      ) : (
         <Menu.Item
-          color="red"
-          onClick={() =>
-            void act(() => body(api.DELETE("/api/users/{user}", { params })), t("removed", { email }), {
-              title: t("remove.title", { email }),
-              lost: t("remove.lost", { email }),
-              action: t("remove"),
-              typed: email,
-            })
-          }
+          onClick={() => void act(() => change({ suspended: true }), t("suspended", { email }), asked("suspend"))}
         >
-          {t("remove")}
+          {t("suspend")}
         </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+      )}
+      <Menu.Divider />
+      <Menu.Item
+        color="red"
+        onClick={() =>
+          void act(() => body(api.DELETE("/api/users/{user}", { params })), t("removed", { email }), {
+            title: t("remove.title", { email }),
+            lost: t("remove.lost", { email }),
+            action: t("remove"),
+            typed: email,
+          })
+        }
+      >
+        {t("remove")}
+      </Menu.Item>
+    </RowMenu>
   );
 }

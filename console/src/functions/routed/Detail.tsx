@@ -1,23 +1,20 @@
-import { Button, Group, Stack, Tabs, Text } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useParams } from "@tanstack/react-router";
-import { Trash2 } from "lucide-react";
+import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { api, body, type Schema } from "../../api/client";
 import { useAccount } from "../../app/account";
-import { Commands } from "../../ui/Commands";
-import { useConfirm } from "../../ui/confirm";
 import { Editor } from "../../ui/editor";
 import { Facts } from "../../ui/Facts";
 import { count, duration } from "../../ui/format";
-import { Page } from "../../ui/Page";
+import { useSending } from "../../ui/sending";
 import { Failure, Loaded } from "../../ui/states";
-import { useTab } from "../../ui/tab";
-import { done, failed } from "../../ui/toast";
+import { done } from "../../ui/toast";
 import { TestPanel } from "../../workers/edit/TestPanel";
 import { routedOneQuery, routedStatsQuery, stale } from "../api";
 import classes from "../Desk.module.css";
+import { FunctionPage } from "../FunctionPage";
 import { useFunctionsText } from "../strings";
 import { FieldsForm, fieldsOf, sent } from "./fields";
 
@@ -26,63 +23,22 @@ type Known = Schema<"NexoFunctionWithCode">;
 export function Detail() {
   const t = useFunctionsText();
   const account = useAccount();
-  const navigate = useNavigate();
-  const confirm = useConfirm();
   const { id = "" } = useParams({ strict: false });
-  const about = useQuery(routedOneQuery(account, id));
-  const [tab, setTab] = useTab(["code", "stats", "settings"]);
-
-  async function remove(name: string) {
-    const yes = await confirm({ title: t("delete.title", { name }), lost: t("delete.lost"), action: t("delete.action"), typed: name });
-    if (!yes) return;
-    try {
-      await body(api.DELETE("/api/functions/{id}", { params: { path: { id } } }));
-      done(t("deleted", { name }));
-      await navigate({ to: "/a/$account/functions", params: { account } });
-      await stale(account);
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  const known = about.data;
-  const url = known === undefined ? "" : `${window.location.origin}/fn${known.route}`;
+  const urlOf = (known: Known | undefined) => (known === undefined ? "" : `${window.location.origin}/fn${known.route}`);
   return (
-    <Page
-      wide
-      title={known?.name ?? t("title")}
-      crumbs={[{ label: t("title"), to: `/a/${account}/functions` }]}
-      {...(known === undefined ? {} : { text: <code>{url}</code> })}
-      actions={
-        known !== undefined && (
-          <Button variant="subtle" color="var(--bad)" leftSection={<Trash2 size={13} />} onClick={() => void remove(known.name)}>
-            {t("delete")}
-          </Button>
-        )
-      }
-    >
-      <Loaded query={about}>
-        {(data) => (
-          <Tabs value={tab} onChange={setTab}>
-            <Tabs.List mb="md">
-              <Tabs.Tab value="code">{t("tab.code")}</Tabs.Tab>
-              <Tabs.Tab value="stats">{t("tab.stats")}</Tabs.Tab>
-              <Tabs.Tab value="settings">{t("tab.settings")}</Tabs.Tab>
-            </Tabs.List>
-            <Tabs.Panel value="code">
-              <Code account={account} known={data} />
-            </Tabs.Panel>
-            <Tabs.Panel value="stats">
-              <Stats account={account} id={id} />
-            </Tabs.Panel>
-            <Tabs.Panel value="settings">
-              <Settings key={data.updated_at} account={account} known={data} />
-            </Tabs.Panel>
-          </Tabs>
-        )}
-      </Loaded>
-      <Commands lines={[`curl ${url}`, `npx wrangler tail ${known?.name ?? ""}`]} />
-    </Page>
+    <FunctionPage
+      account={account}
+      about={routedOneQuery(account, id)}
+      nameOf={({ name }) => name}
+      text={(known) => <code>{urlOf(known)}</code>}
+      parts={(known) => [
+        { id: "code", label: t("tab.code"), show: () => <Code account={account} known={known} /> },
+        { id: "stats", label: t("tab.stats"), show: () => <Stats account={account} id={id} /> },
+        { id: "settings", label: t("tab.settings"), show: () => <Settings key={known.updated_at} account={account} known={known} /> },
+      ]}
+      end={() => body(api.DELETE("/api/functions/{id}", { params: { path: { id } } }))}
+      commands={(known) => [`curl ${urlOf(known)}`, `npx wrangler tail ${known?.name ?? ""}`]}
+    />
   );
 }
 
@@ -92,22 +48,13 @@ interface One {
 }
 
 function useStore({ account, known }: One, said: string) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
-  async function store(part: { code?: string; route?: string; methods?: string[]; env?: Record<string, string> }) {
-    if (busy) return;
-    setBusy(true);
-    setError(undefined);
-    try {
+  const { busy, error, send } = useSending();
+  const store = (part: { code?: string; route?: string; methods?: string[]; env?: Record<string, string> }) =>
+    send(async () => {
       await body(api.PUT("/api/functions/{id}", { params: { path: { id: known.id } }, body: part }));
       done(said);
       await stale(account);
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
   return { busy, error, store };
 }
 

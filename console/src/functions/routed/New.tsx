@@ -6,6 +6,7 @@ import { api, body } from "../../api/client";
 import { useAccount } from "../../app/account";
 import { Commands } from "../../ui/Commands";
 import { Editor } from "../../ui/editor";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
 import { stale } from "../api";
@@ -20,30 +21,22 @@ export function NewRouted() {
   const [name, setName] = useState("");
   const [code, setCode] = useState(ROUTED);
   const [fields, setFields] = useState(FRESH);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send } = useSending();
   const ready = name.trim() !== "" && code.trim() !== "";
 
-  async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const create = () =>
+    send(async () => {
       const made = await body(api.POST("/api/functions", { body: { name: name.trim(), code, ...sent(fields) } }));
       done(t("created", { name: made.name }));
       await stale(account);
       await navigate({ to: "/a/$account/functions/routed/$id", params: { account, id: made.id } });
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
 
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready && !busy) void create();
+        if (ready) void create();
       }}
     >
       <Stack>

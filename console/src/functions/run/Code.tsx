@@ -3,6 +3,7 @@ import { useState } from "react";
 
 import { api, body } from "../../api/client";
 import { Editor } from "../../ui/editor";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
 import { stale } from "../api";
@@ -16,31 +17,24 @@ export function Code(props: { account: string; known: Known }) {
   const t = useFunctionsText();
   const { account, known } = props;
   const [code, setCode] = useState(known.code);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send } = useSending();
   const changed = code !== known.code;
 
-  async function store() {
-    if (!changed || busy) return;
-    setBusy(true);
-    setError(undefined);
-    try {
+  function store() {
+    if (!changed) return;
+    void send(async () => {
       const path = { id: known.id };
       const typed = known.language === "typescript" ? { language: "typescript" as const } : {};
       await body(api.PUT("/api/v1/functions/{id}", { params: { path }, body: { code, ...typed } }));
       done(t("saved", { name: known.name }));
       await stale(account);
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
     <div className={classes.desk}>
       <Stack gap="sm" className={classes.code}>
-        <Editor label={t("code")} language={languageOf(runtimeOf(known))} value={code} onChange={setCode} height="27rem" onSubmit={() => void store()} />
+        <Editor label={t("code")} language={languageOf(runtimeOf(known))} value={code} onChange={setCode} height="27rem" onSubmit={store} />
         {error !== undefined && <Failure error={error} />}
         {known.warnings.length > 0 && !changed && (
           <Alert color="yellow" variant="light">
@@ -50,7 +44,7 @@ export function Code(props: { account: string; known: Known }) {
           </Alert>
         )}
         <Group>
-          <Button onClick={() => void store()} loading={busy} disabled={!changed || code.trim() === ""}>
+          <Button onClick={store} loading={busy} disabled={!changed || code.trim() === ""}>
             {t("save")}
           </Button>
           <Text c="dimmed" fz="sm" role="status">

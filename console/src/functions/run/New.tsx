@@ -7,6 +7,7 @@ import { useAccount } from "../../app/account";
 import { Commands } from "../../ui/Commands";
 import { useConfirm } from "../../ui/confirm";
 import { Editor, type EditorLanguage } from "../../ui/editor";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
 import { stale } from "../api";
@@ -29,8 +30,7 @@ export function NewRun() {
   const [template, setTemplate] = useState<Template>("hello");
   const [code, setCode] = useState(TEMPLATES.nodejs.hello);
   const [fields, setFields] = useState(FRESH);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send } = useSending();
 
   async function begin(next: Runtime, from: Template) {
     const written = code !== TEMPLATES[runtime][template] && code.trim() !== "";
@@ -43,10 +43,8 @@ export function NewRun() {
     setCode(TEMPLATES[next][from]);
   }
 
-  async function create() {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const create = () =>
+    send(async () => {
       const made = await body(
         api.POST("/api/v1/functions", {
           body: { name: name.trim(), runtime, code, ...sent(runtime, fields) },
@@ -55,19 +53,14 @@ export function NewRun() {
       done(t("created", { name: made.name }));
       await stale(account);
       await navigate({ to: "/a/$account/functions/run/$id", params: { account, id: made.id } });
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
 
   const ready = name.trim() !== "" && code.trim() !== "" && !dependenciesBad(runtime, fields.dependencies);
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready && !busy) void create();
+        if (ready) void create();
       }}
     >
       <Stack>

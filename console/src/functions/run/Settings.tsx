@@ -2,6 +2,7 @@ import { Button, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { api, body } from "../../api/client";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
 import { stale } from "../api";
@@ -14,14 +15,11 @@ export function Settings(props: { account: string; known: Known }) {
   const { account, known } = props;
   const [name, setName] = useState(known.name);
   const [fields, setFields] = useState(fieldsOf({ ...known, dependencies: dependenciesOf(known) }));
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send } = useSending();
   const runtime = runtimeOf(known);
 
-  async function store() {
-    setBusy(true);
-    setError(undefined);
-    try {
+  const store = () =>
+    send(async () => {
       const path = { id: known.id };
       // What is installed stays locked as it is unless other packages are asked for.
       const { dependencies, ...rest } = sent(runtime, fields);
@@ -29,18 +27,13 @@ export function Settings(props: { account: string; known: Known }) {
       await body(api.PUT("/api/v1/functions/{id}", { params: { path }, body: { name: name.trim(), ...rest, ...others } }));
       done(t("settingsSaved"));
       await stale(account);
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
 
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (!busy) void store();
+        void store();
       }}
     >
       <Stack maw={640}>

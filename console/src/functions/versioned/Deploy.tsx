@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, body } from "../../api/client";
 import { Editor } from "../../ui/editor";
 import { Pairs, pairsOf, recordOf } from "../../ui/Pairs";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
 import { stale } from "../api";
@@ -33,16 +34,13 @@ export function Deploy(props: {
   const [alias, setAlias] = useState("");
   const [idle, setIdle] = useState<number | string>(begin.idleTimeout ?? "");
   const [env, setEnv] = useState(pairsOf(begin.env));
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>();
+  const { busy, error, send } = useSending();
   const called = props.name ?? name.trim();
   const ready = called !== "" && code.trim() !== "";
 
-  async function deploy() {
-    if (!ready || busy) return;
-    setBusy(true);
-    setError(undefined);
-    try {
+  function deploy() {
+    if (!ready) return;
+    void send(async () => {
       const made = await body(
         api.POST("/api/deploy/{name}", {
           params: { path: { name: called } },
@@ -61,18 +59,14 @@ export function Deploy(props: {
       props.onChanged?.(false);
       await stale(account);
       props.onDone(made.funcName);
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void deploy();
+        deploy();
       }}
     >
       <Stack>
@@ -88,7 +82,7 @@ export function Deploy(props: {
             props.onChanged?.(text !== begin.code);
           }}
           height="18rem"
-          onSubmit={() => void deploy()}
+          onSubmit={deploy}
         />
         <Group align="flex-start" grow>
           <TextInput label={t("version")} description={t("version.text")} value={version} onChange={(event) => setVersion(event.currentTarget.value)} spellCheck={false} autoComplete="off" />

@@ -1,11 +1,12 @@
-import { Anchor, Badge, Button, Group, Menu, ActionIcon, Text } from "@mantine/core";
-import { Ellipsis, Moon, Trash2, Undo2 } from "lucide-react";
+import { Anchor, Badge, Button, Group, Menu, Text } from "@mantine/core";
+import { Moon, Trash2, Undo2 } from "lucide-react";
 import { useMemo } from "react";
 
 import { api, body, type Schema } from "../../api/client";
 import { useConfirm } from "../../ui/confirm";
 import { DataTable, type Column } from "../../ui/DataTable";
 import { ago } from "../../ui/format";
+import { RowMenu } from "../../ui/RowMenu";
 import { useWords } from "../../ui/strings";
 import { done, failed } from "../../ui/toast";
 import { stale } from "../api";
@@ -98,23 +99,16 @@ export function Versions(props: { account: string; known: Known }) {
                 {t("rollback")}
               </Button>
             )}
-            <Menu position="bottom-end">
-              <Menu.Target>
-                <ActionIcon variant="subtle" color="gray" aria-label={`${w("actions")} ${row.version}`}>
-                  <Ellipsis size={15} />
-                </ActionIcon>
-              </Menu.Target>
-              <Menu.Dropdown>
-                <Menu.Item leftSection={<Moon size={14} />} onClick={() => void stop(row.version)}>
-                  {t("stop")}
+            <RowMenu label={`${w("actions")} ${row.version}`}>
+              <Menu.Item leftSection={<Moon size={14} />} onClick={() => void stop(row.version)}>
+                {t("stop")}
+              </Menu.Item>
+              {!row.latest && (
+                <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row.version)}>
+                  {t("version.delete.action")}
                 </Menu.Item>
-                {!row.latest && (
-                  <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row.version)}>
-                    {t("version.delete.action")}
-                  </Menu.Item>
-                )}
-              </Menu.Dropdown>
-            </Menu>
+              )}
+            </RowMenu>
           </Group>
         ),
       },

@@ -1,13 +1,15 @@
-import { ActionIcon, Badge, Button, Group, Modal, Paper, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, Modal, Paper, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { KeySquare, Plus, Trash2 } from "lucide-react";
 import { useState, type FormEvent } from "react";
 
 import { api, body, result, type Schema } from "../../api/client";
 import { Commands, Snippet } from "../../ui/Commands";
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
 import { ago, moment } from "../../ui/format";
 import { Section } from "../../ui/Page";
+import { RowAction } from "../../ui/RowAction";
+import { useSending } from "../../ui/sending";
 import { Empty, Failure, Loaded } from "../../ui/states";
 import { useWords } from "../../ui/strings";
 import { done, failed } from "../../ui/toast";
@@ -68,7 +70,7 @@ export function Access() {
 function Tokens(props: { one: One }) {
   const t = useWorkersText();
   const { one } = props;
-  const confirm = useConfirm();
+  const asked = useAsked();
   const [making, setMaking] = useState(false);
   const tokens = useQuery({
     queryKey: oneKey(one, "tokens"),
@@ -76,13 +78,10 @@ function Tokens(props: { one: One }) {
   });
 
   async function revoke({ id, name }: Schema<"AccessToken">) {
-    if (!(await confirm({ title: t("token.revoke", { name }), lost: t("token.revoke.lost"), action: t("token.revoke.do") }))) return;
-    try {
+    await asked({ title: t("token.revoke", { name }), lost: t("token.revoke.lost"), action: t("token.revoke.do") }, async () => {
       await body(api.DELETE(`${TOKENS}/{token}`, { params: { path: { ...one, token: id } } }));
       await tokens.refetch();
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   return (
@@ -112,11 +111,7 @@ function Tokens(props: { one: One }) {
                     </Text>
                   </Group>
                 ),
-                actions: (
-                  <ActionIcon variant="subtle" color="gray" aria-label={`${t("token.revoke.do")} ${token.name}`} onClick={() => void revoke(token)}>
-                    <Trash2 size={14} />
-                  </ActionIcon>
-                ),
+                actions: <RowAction icon={Trash2} label={`${t("token.revoke.do")} ${token.name}`} onClick={() => void revoke(token)} />,
               }))}
             />
           )
@@ -144,23 +139,16 @@ function Make(props: { one: One; onClose: () => void }) {
   const [name, setName] = useState("");
   const [lasts, setLasts] = useState<Lasts>("never");
   const [made, setMade] = useState<string>();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+  const { busy, error, send } = useSending();
 
-  async function make(event: FormEvent) {
+  function make(event: FormEvent) {
     event.preventDefault();
-    setBusy(true);
-    setError(undefined);
     const days = DAYS[lasts];
     const expires = days === 0 ? {} : { expires_on: new Date(Date.now() + days * 86_400_000).toISOString() };
-    try {
+    void send(async () => {
       const token = await result(api.POST(TOKENS, { params: { path: props.one }, body: { name, ...expires } }));
       setMade(token.token);
-    } catch (fault) {
-      setError(fault);
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
@@ -174,7 +162,7 @@ function Make(props: { one: One; onClose: () => void }) {
           </Group>
         </Stack>
       ) : (
-        <form onSubmit={(event) => void make(event)}>
+        <form onSubmit={make}>
           <Stack>
             {error !== undefined && <Failure error={error} />}
             <TextInput label={t("name")} value={name} onChange={(event) => setName(event.currentTarget.value)} required withAsterisk={false} data-autofocus />

@@ -5,11 +5,11 @@ import { useState } from "react";
 
 import { api, result, type Schema } from "../../api/client";
 import { Commands } from "../../ui/Commands";
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
 import { ago, brief, moment } from "../../ui/format";
 import { Section } from "../../ui/Page";
 import { Empty, Loaded } from "../../ui/states";
-import { done, failed } from "../../ui/toast";
+import { done } from "../../ui/toast";
 import { changed, deploymentsQuery, subdomainQuery, useOne, versionsQuery, WRANGLER, type One } from "../one";
 import { useWorkersText } from "../strings";
 import classes from "./Deployments.module.css";
@@ -32,7 +32,7 @@ export async function deploy(one: One, versions: Deployment["versions"], message
 export function Deployments() {
   const t = useWorkersText();
   const one = useOne();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const deployments = useQuery(deploymentsQuery(one));
   const versions = useQuery(versionsQuery(one));
   const { data: subdomain } = useQuery(subdomainQuery(one));
@@ -57,13 +57,10 @@ export function Deployments() {
       action: t("rollback"),
       mild: true,
     };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await deploy(one, to.versions, t("rollback.message", { version: names }));
       done(t("rollback.done", { version: names }));
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   async function all(version: Version) {
@@ -73,13 +70,10 @@ export function Deployments() {
       action: t("deploy"),
       mild: true,
     };
-    if (!(await confirm(question))) return;
-    try {
+    await asked(question, async () => {
       await deploy(one, [{ version_id: version.id, percentage: 100 }], "");
       done(t("deployed", { version: `v${version.number}` }));
-    } catch (error) {
-      failed(error);
-    }
+    });
   }
 
   const served = new Set(active?.versions.map(({ version_id: id }) => id));

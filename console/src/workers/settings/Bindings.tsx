@@ -1,14 +1,16 @@
-import { ActionIcon, Badge, Button, Group, Modal, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Badge, Button, Group, Select, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Cable, Plus, Trash2 } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
 import { key } from "../../api/query";
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
+import { FormModal } from "../../ui/FormModal";
 import { Section } from "../../ui/Page";
-import { Empty, Failure } from "../../ui/states";
+import { RowAction } from "../../ui/RowAction";
+import { Empty } from "../../ui/states";
 import { useWords } from "../../ui/strings";
-import { done, failed } from "../../ui/toast";
+import { done } from "../../ui/toast";
 import type { One } from "../one";
 import { useWorkersText } from "../strings";
 import { changeBindings, type Binding, type WorkerSettings } from "./change";
@@ -21,19 +23,15 @@ const OWN_LISTS = new Set(["plain_text", "json", "secret_text"]);
 export function Bindings(props: { one: One; settings: WorkerSettings }) {
   const t = useWorkersText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const [adding, setAdding] = useState(false);
   const bindings = props.settings.bindings.filter(({ type }) => !OWN_LISTS.has(type));
 
-  async function remove({ name }: Binding) {
-    if (!(await confirm({ title: t("binding.remove", { name }), lost: t("binding.remove.lost"), action: words("delete") }))) return;
-    try {
+  const remove = ({ name }: Binding) =>
+    asked({ title: t("binding.remove", { name }), lost: t("binding.remove.lost"), action: words("delete") }, async () => {
       await changeBindings(props.one, props.settings, { remove: [name] });
       done(words("saved"));
-    } catch (error) {
-      failed(error);
-    }
-  }
+    });
 
   return (
     <Section
@@ -57,11 +55,7 @@ export function Bindings(props: { one: One; settings: WorkerSettings }) {
                 <span className="cut mono">{boundTo(binding)}</span>
               </Group>
             ),
-            actions: (
-              <ActionIcon variant="subtle" color="gray" aria-label={`${words("delete")} ${binding.name}`} onClick={() => void remove(binding)}>
-                <Trash2 size={14} />
-              </ActionIcon>
-            ),
+            actions: <RowAction icon={Trash2} label={`${words("delete")} ${binding.name}`} onClick={() => void remove(binding)} />,
           }))}
         />
       )}
@@ -77,68 +71,48 @@ function Add(props: { one: One; settings: WorkerSettings; onClose: () => void })
   const [kind, setKind] = useState<Kind>("kv_namespace");
   const [name, setName] = useState("");
   const [target, setTarget] = useState<string | null>(null);
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const found = useQuery({ queryKey: key(account, "targets", kind), queryFn: () => targets(account, kind) });
 
-  async function add(event: FormEvent) {
-    event.preventDefault();
-    if (target === null) return;
-    setBusy(true);
-    setError(undefined);
-    try {
-      await changeBindings(props.one, props.settings, { add: [{ name, type: kind, [MEMBER[kind]]: target }] });
-      done(words("saved"));
-      props.onClose();
-    } catch (fault) {
-      setError(fault);
-      setBusy(false);
-    }
-  }
-
   return (
-    <Modal opened onClose={props.onClose} title={<Text fw={600}>{t("binding.add")}</Text>} closeButtonProps={{ "aria-label": words("close") }}>
-      <form onSubmit={(event) => void add(event)}>
-        <Stack>
-          {error !== undefined && <Failure error={error} />}
-          <Select
-            label={t("binding.kind")}
-            data={KINDS.map((value) => ({ value, label: t(`kind.${value}`) }))}
-            value={kind}
-            onChange={(value) => {
-              setKind((value ?? kind) as Kind);
-              setTarget(null);
-            }}
-            allowDeselect={false}
-          />
-          <Select
-            label={t("binding.to")}
-            data={found.data ?? []}
-            value={target}
-            onChange={setTarget}
-            searchable
-            placeholder={found.isPending ? words("loading") : undefined}
-            nothingFoundMessage={t("binding.nothing")}
-            error={found.error !== null ? t("binding.failed") : undefined}
-          />
-          <TextInput
-            label={t("binding.name")}
-            description={t("binding.name.text", { name: name === "" ? "NAME" : name })}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            required
-            withAsterisk={false}
-          />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={props.onClose}>
-              {words("cancel")}
-            </Button>
-            <Button type="submit" loading={busy} disabled={target === null}>
-              {t("saveDeploy")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <FormModal
+      opened
+      onClose={props.onClose}
+      title={t("binding.add")}
+      action={t("saveDeploy")}
+      ready={target !== null}
+      submit={async () => {
+        await changeBindings(props.one, props.settings, { add: [{ name, type: kind, [MEMBER[kind]]: target }] });
+        done(words("saved"));
+      }}
+    >
+      <Select
+        label={t("binding.kind")}
+        data={KINDS.map((value) => ({ value, label: t(`kind.${value}`) }))}
+        value={kind}
+        onChange={(value) => {
+          setKind((value ?? kind) as Kind);
+          setTarget(null);
+        }}
+        allowDeselect={false}
+      />
+      <Select
+        label={t("binding.to")}
+        data={found.data ?? []}
+        value={target}
+        onChange={setTarget}
+        searchable
+        placeholder={found.isPending ? words("loading") : undefined}
+        nothingFoundMessage={t("binding.nothing")}
+        error={found.error !== null ? t("binding.failed") : undefined}
+      />
+      <TextInput
+        label={t("binding.name")}
+        description={t("binding.name.text", { name: name === "" ? "NAME" : name })}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        required
+        withAsterisk={false}
+      />
+    </FormModal>
   );
 }

@@ -1,7 +1,8 @@
 import { Button, Group, NumberInput, Paper, Stack, TagsInput, TextInput } from "@mantine/core";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
 import { Section } from "../../ui/Page";
+import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { useWords } from "../../ui/strings";
 import { done } from "../../ui/toast";
@@ -18,14 +19,10 @@ export function Limits(props: { one: One; settings: WorkerSettings }) {
   const [memory, setMemory] = useState<number | string>(settings.limits?.memory_mb ?? "");
   const [date, setDate] = useState(settings.compatibility_date ?? "");
   const [flags, setFlags] = useState(settings.compatibility_flags ?? []);
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
+  const { busy, error, send } = useSending();
 
-  async function save(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
-    setError(undefined);
-    try {
+  const save = () =>
+    send(async () => {
       await changeSettings(props.one, {
         limits: {
           ...settings.limits,
@@ -36,17 +33,17 @@ export function Limits(props: { one: One; settings: WorkerSettings }) {
         compatibility_flags: flags,
       });
       done(words("saved"));
-    } catch (fault) {
-      setError(fault);
-    } finally {
-      setBusy(false);
-    }
-  }
+    });
 
   return (
     <Section title={t("limits")} text={t("limits.text")}>
       <Paper p="md">
-        <form onSubmit={(event) => void save(event)}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void save();
+          }}
+        >
           <Stack>
             {error !== undefined && <Failure error={error} />}
             <Group grow align="flex-start" preventGrowOverflow={false}>

@@ -1,12 +1,15 @@
-import { ActionIcon, Button, Group, Modal, SegmentedControl, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { Pencil, Plus, Trash2, Variable } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
+import { isJson } from "../../ui/content";
+import { FormModal } from "../../ui/FormModal";
 import { Section } from "../../ui/Page";
-import { Empty, Failure } from "../../ui/states";
+import { RowAction } from "../../ui/RowAction";
+import { Empty } from "../../ui/states";
 import { useWords } from "../../ui/strings";
-import { done, failed } from "../../ui/toast";
+import { done } from "../../ui/toast";
 import type { One } from "../one";
 import { useWorkersText } from "../strings";
 import { changeBindings, type Binding, type WorkerSettings } from "./change";
@@ -19,19 +22,15 @@ const shown = (binding: Binding) =>
 export function Variables(props: { one: One; settings: WorkerSettings }) {
   const t = useWorkersText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const [editing, setEditing] = useState<Binding | "new">();
   const variables = props.settings.bindings.filter(({ type }) => type === "plain_text" || type === "json");
 
-  async function remove({ name }: Binding) {
-    if (!(await confirm({ title: t("var.remove", { name }), lost: t("var.remove.lost"), action: words("delete") }))) return;
-    try {
+  const remove = ({ name }: Binding) =>
+    asked({ title: t("var.remove", { name }), lost: t("var.remove.lost"), action: words("delete") }, async () => {
       await changeBindings(props.one, props.settings, { remove: [name] });
       done(words("saved"));
-    } catch (error) {
-      failed(error);
-    }
-  }
+    });
 
   return (
     <Section
@@ -52,12 +51,8 @@ export function Variables(props: { one: One; settings: WorkerSettings }) {
             value: <code>{shown(variable)}</code>,
             actions: (
               <>
-                <ActionIcon variant="subtle" color="gray" aria-label={`${words("edit")} ${variable.name}`} onClick={() => setEditing(variable)}>
-                  <Pencil size={14} />
-                </ActionIcon>
-                <ActionIcon variant="subtle" color="gray" aria-label={`${words("delete")} ${variable.name}`} onClick={() => void remove(variable)}>
-                  <Trash2 size={14} />
-                </ActionIcon>
+                <RowAction icon={Pencil} label={`${words("edit")} ${variable.name}`} onClick={() => setEditing(variable)} />
+                <RowAction icon={Trash2} label={`${words("delete")} ${variable.name}`} onClick={() => void remove(variable)} />
               </>
             ),
           }))}
@@ -77,89 +72,53 @@ function Edit(props: { one: One; settings: WorkerSettings; variable: Binding | u
   const [name, setName] = useState(variable?.name ?? "");
   const [kind, setKind] = useState(variable?.type ?? "plain_text");
   const [text, setText] = useState(variable === undefined ? "" : shown(variable));
-  const [error, setError] = useState<unknown>();
-  const [wrong, setWrong] = useState(false);
-  const [busy, setBusy] = useState(false);
-
-  async function save(event: FormEvent) {
-    event.preventDefault();
-    let binding: Binding;
-    try {
-      binding =
-        kind === "json"
-          ? { name, type: "json", json: JSON.parse(text) as unknown }
-          : { name, type: "plain_text", text };
-    } catch {
-      setWrong(true);
-      return;
-    }
-    setBusy(true);
-    setError(undefined);
-    try {
-      await changeBindings(props.one, props.settings, { add: [binding] });
-      done(words("saved"));
-      props.onClose();
-    } catch (fault) {
-      setError(fault);
-      setBusy(false);
-    }
-  }
-
+  const wrong = kind === "json" && !isJson(text);
   return (
-    <Modal
+    <FormModal
       opened
       onClose={props.onClose}
-      title={<Text fw={600}>{variable === undefined ? t("var.add") : variable.name}</Text>}
-      closeButtonProps={{ "aria-label": words("close") }}
+      title={variable === undefined ? t("var.add") : variable.name}
+      action={t("saveDeploy")}
+      ready={!wrong}
+      submit={async () => {
+        const binding: Binding =
+          kind === "json" ? { name, type: "json", json: JSON.parse(text) as unknown } : { name, type: "plain_text", text };
+        await changeBindings(props.one, props.settings, { add: [binding] });
+        done(words("saved"));
+      }}
     >
-      <form onSubmit={(event) => void save(event)}>
-        <Stack>
-          {error !== undefined && <Failure error={error} />}
-          <TextInput
-            label={t("name")}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            disabled={variable !== undefined}
-            required
-            withAsterisk={false}
-            className="mono"
-            data-autofocus={variable === undefined || undefined}
-          />
-          <SegmentedControl
-            size="xs"
-            aria-label={t("var.kind")}
-            value={kind}
-            onChange={setKind}
-            data={[
-              { value: "plain_text", label: t("var.text") },
-              { value: "json", label: "JSON" },
-            ]}
-          />
-          <Textarea
-            label={t("var.value")}
-            value={text}
-            onChange={(event) => {
-              setText(event.currentTarget.value);
-              setWrong(false);
-            }}
-            error={wrong ? t("var.notJson") : undefined}
-            autosize
-            minRows={2}
-            maxRows={14}
-            spellCheck={false}
-            styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
-            data-autofocus={variable !== undefined || undefined}
-          />
-          <Group justify="flex-end">
-            <Button variant="default" onClick={props.onClose}>
-              {words("cancel")}
-            </Button>
-            <Button type="submit" loading={busy}>
-              {t("saveDeploy")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+      <TextInput
+        label={t("name")}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        disabled={variable !== undefined}
+        required
+        withAsterisk={false}
+        className="mono"
+        data-autofocus={variable === undefined || undefined}
+      />
+      <SegmentedControl
+        size="xs"
+        aria-label={t("var.kind")}
+        value={kind}
+        onChange={setKind}
+        data={[
+          { value: "plain_text", label: t("var.text") },
+          { value: "json", label: "JSON" },
+        ]}
+      />
+      <Textarea
+        label={t("var.value")}
+        value={text}
+        onChange={(event) => setText(event.currentTarget.value)}
+        error={wrong && text !== "" ? t("var.notJson") : undefined}
+        autosize
+        minRows={2}
+        maxRows={14}
+        spellCheck={false}
+        styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }}
+        data-autofocus={variable !== undefined || undefined}
+      />
+    </FormModal>
   );
 }

@@ -1,18 +1,20 @@
-import { ActionIcon, Badge, Button, Group, Text, TextInput } from "@mantine/core";
+import { Badge, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { AlarmClock, Play, Trash2 } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
 import { api, result } from "../../api/client";
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
 import { ago, duration } from "../../ui/format";
 import { Section } from "../../ui/Page";
-import { Empty, Failure, Loaded } from "../../ui/states";
+import { RowAction } from "../../ui/RowAction";
+import { Empty, Loaded } from "../../ui/states";
 import { useWords } from "../../ui/strings";
 import { done, failed } from "../../ui/toast";
 import { changed, oneKey, type One } from "../one";
 import { Rows } from "../settings/Rows";
 import { useWorkersText } from "../strings";
+import { Add } from "./Add";
 
 const SCHEDULES = "/client/v4/accounts/{account}/workers/scripts/{worker}/schedules";
 const RUNS = "/client/v4/accounts/{account}/workers/scripts/{worker}/hearth/scheduled";
@@ -21,10 +23,8 @@ const RUNS = "/client/v4/accounts/{account}/workers/scripts/{worker}/hearth/sche
 export function Crons(props: { one: One }) {
   const t = useWorkersText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { one } = props;
-  const [cron, setCron] = useState("");
-  const [error, setError] = useState<unknown>();
   const [running, setRunning] = useState<string>();
   const schedules = useQuery({
     queryKey: oneKey(one, "schedules"),
@@ -42,21 +42,10 @@ export function Crons(props: { one: One }) {
     done(words("saved"));
   }
 
-  async function add(event: FormEvent) {
-    event.preventDefault();
-    setError(undefined);
-    try {
-      await replace([...crons, cron.trim()]);
-      setCron("");
-    } catch (fault) {
-      setError(fault);
-    }
-  }
-
-  async function remove(which: string) {
-    if (!(await confirm({ title: t("cron.remove", { name: which }), lost: t("cron.remove.lost"), action: words("delete") }))) return;
-    await replace(crons.filter((each) => each !== which)).catch(failed);
-  }
+  const remove = (which: string) =>
+    asked({ title: t("cron.remove", { name: which }), lost: t("cron.remove.lost"), action: words("delete") }, () =>
+      replace(crons.filter((each) => each !== which)),
+    );
 
   async function run(which: string) {
     setRunning(which);
@@ -96,12 +85,8 @@ export function Crons(props: { one: One }) {
                     ),
                   actions: (
                     <>
-                      <ActionIcon variant="subtle" color="gray" aria-label={`${t("cron.run")} ${each}`} loading={running === each} onClick={() => void run(each)}>
-                        <Play size={14} />
-                      </ActionIcon>
-                      <ActionIcon variant="subtle" color="gray" aria-label={`${words("delete")} ${each}`} onClick={() => void remove(each)}>
-                        <Trash2 size={14} />
-                      </ActionIcon>
+                      <RowAction icon={Play} label={`${t("cron.run")} ${each}`} loading={running === each} onClick={() => void run(each)} />
+                      <RowAction icon={Trash2} label={`${words("delete")} ${each}`} onClick={() => void remove(each)} />
                     </>
                   ),
                 };
@@ -110,24 +95,7 @@ export function Crons(props: { one: One }) {
           )
         }
       </Loaded>
-      <form onSubmit={(event) => void add(event)}>
-        <Group mt="sm" align="flex-end" gap="xs">
-          <TextInput
-            label={t("cron.add")}
-            placeholder="*/15 * * * *"
-            value={cron}
-            onChange={(event) => setCron(event.currentTarget.value)}
-            required
-            withAsterisk={false}
-            flex="1 1 16rem"
-            maw={420}
-          />
-          <Button type="submit" size="sm" variant="default" disabled={schedules.data === undefined}>
-            {words("add")}
-          </Button>
-        </Group>
-        {error !== undefined && <Failure error={error} />}
-      </form>
+      <Add label={t("cron.add")} placeholder="*/15 * * * *" ready={schedules.data !== undefined} add={(cron) => replace([...crons, cron])} />
     </Section>
   );
 }

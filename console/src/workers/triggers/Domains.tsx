@@ -1,17 +1,18 @@
-import { ActionIcon, Anchor, Button, Group, TextInput } from "@mantine/core";
+import { Anchor } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Globe, Trash2 } from "lucide-react";
-import { useState, type FormEvent } from "react";
 
 import { all, api, body, result, type Schema } from "../../api/client";
-import { useConfirm } from "../../ui/confirm";
+import { useAsked } from "../../ui/confirm";
 import { Section } from "../../ui/Page";
-import { Empty, Failure, Loaded } from "../../ui/states";
+import { RowAction } from "../../ui/RowAction";
+import { Empty, Loaded } from "../../ui/states";
 import { useWords } from "../../ui/strings";
-import { done, failed } from "../../ui/toast";
+import { done } from "../../ui/toast";
 import { changed, oneKey, type One } from "../one";
 import { Rows } from "../settings/Rows";
 import { useWorkersText } from "../strings";
+import { Add } from "./Add";
 
 const PATH = "/client/v4/accounts/{account}/workers/domains";
 
@@ -19,38 +20,24 @@ const PATH = "/client/v4/accounts/{account}/workers/domains";
 export function Domains(props: { one: One }) {
   const t = useWorkersText();
   const words = useWords();
-  const confirm = useConfirm();
+  const asked = useAsked();
   const { account, worker } = props.one;
-  const [hostname, setHostname] = useState("");
-  const [error, setError] = useState<unknown>();
   const domains = useQuery({
     queryKey: oneKey(props.one, "domains"),
     queryFn: () => all((query) => api.GET(PATH, { params: { path: { account }, query: { ...query, service: worker } } })),
   });
 
-  async function add(event: FormEvent) {
-    event.preventDefault();
-    setError(undefined);
-    try {
-      const wanted = { hostname: hostname.trim(), service: worker };
-      await result(api.PUT(PATH, { params: { path: { account } }, body: wanted }));
-      await changed(props.one);
-      setHostname("");
-      done(words("saved"));
-    } catch (fault) {
-      setError(fault);
-    }
+  async function add(hostname: string) {
+    await result(api.PUT(PATH, { params: { path: { account } }, body: { hostname, service: worker } }));
+    await changed(props.one);
+    done(words("saved"));
   }
 
-  async function remove({ id, hostname: name }: Schema<"Domain">) {
-    if (!(await confirm({ title: t("domain.remove", { name }), lost: t("route.remove.lost"), action: words("delete") }))) return;
-    try {
+  const remove = ({ id, hostname: name }: Schema<"Domain">) =>
+    asked({ title: t("domain.remove", { name }), lost: t("route.remove.lost"), action: words("delete") }, async () => {
       await body(api.DELETE(`${PATH}/{domain}`, { params: { path: { account, domain: id } } }));
       await changed(props.one);
-    } catch (fault) {
-      failed(fault);
-    }
-  }
+    });
 
   return (
     <Section title={t("domains")} text={t("domains.text")}>
@@ -67,34 +54,13 @@ export function Domains(props: { one: One }) {
                     {domain.zone_name}
                   </Anchor>
                 ),
-                actions: (
-                  <ActionIcon variant="subtle" color="gray" aria-label={`${words("delete")} ${domain.hostname}`} onClick={() => void remove(domain)}>
-                    <Trash2 size={14} />
-                  </ActionIcon>
-                ),
+                actions: <RowAction icon={Trash2} label={`${words("delete")} ${domain.hostname}`} onClick={() => void remove(domain)} />,
               }))}
             />
           )
         }
       </Loaded>
-      <form onSubmit={(event) => void add(event)}>
-        <Group mt="sm" align="flex-end" gap="xs">
-          <TextInput
-            label={t("domain.add")}
-            placeholder="app.example.com"
-            value={hostname}
-            onChange={(event) => setHostname(event.currentTarget.value)}
-            required
-            withAsterisk={false}
-            flex="1 1 16rem"
-            maw={420}
-          />
-          <Button type="submit" size="sm" variant="default">
-            {words("add")}
-          </Button>
-        </Group>
-        {error !== undefined && <Failure error={error} />}
-      </form>
+      <Add label={t("domain.add")} placeholder="app.example.com" ready add={add} />
     </Section>
   );
 }
