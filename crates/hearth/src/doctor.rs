@@ -1,5 +1,6 @@
 //! `hearth doctor`: what this machine offers, and how to get the rest.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hearth_functions::{Places, Toolchains};
@@ -34,14 +35,20 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Joins what each part found. `runtime` is where workerd is.
-    pub fn new(report: Report, runtime: Result<&Path, &anyhow::Error>, toolchains: &Toolchains) -> Self {
+    /// Joins what each part found. `runtime` is where workerd is; a data folder that is not there yet is not looked at.
+    pub fn new(
+        report: Report,
+        runtime: Result<&Path, &anyhow::Error>,
+        toolchains: &Toolchains,
+        data_dir: &Path,
+    ) -> Self {
         let tier = report.tier;
         let mut findings = report.findings;
         findings.push(match runtime {
             Ok(path) => found("runtime", format!("{} at {}", runtime::PINNED, path.display())),
             Err(error) => missing("runtime", error.root_cause().to_string(), error.to_string()),
         });
+        findings.extend(std::fs::metadata(data_dir).ok().map(|folder| private(data_dir, folder.mode())));
         for of in &toolchains.findings {
             let name = match of.runtime {
                 FunctionRuntime::Nodejs => "functions: nodejs",
@@ -78,6 +85,17 @@ fn missing(name: &'static str, detail: String, remedy: String) -> Finding {
     Finding { name, ok: false, detail, remedy }
 }
 
+/// Whether other users of the machine are kept out of the data folder. They may walk through it, as workers' processes do
+/// where they have no root of their own.
+fn private(folder: &Path, mode: u32) -> Finding {
+    const NAME: &str = "data folder";
+    if mode & 0o006 == 0 {
+        return found(NAME, format!("{} is closed to other users of this machine", folder.display()));
+    }
+    let remedy = format!("`chmod o-rw {}` closes it; Hearth makes new ones so.", folder.display());
+    missing(NAME, "other users of this machine can look into it".to_owned(), remedy)
+}
+
 fn toolchain(name: &'static str, of: &Result<String, String>) -> Finding {
     match of {
         Ok(detail) => found(name, detail.clone()),
@@ -93,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let report = hearth_jail::examine();
     let runtime = runtime::find(args.runtime.as_deref(), &args.data_dir);
     let toolchains = Toolchains::find(&Places::default());
-    let examined = Examination::new(report, runtime.as_deref(), &toolchains);
+    let examined = Examination::new(report, runtime.as_deref(), &toolchains, &args.data_dir);
     if args.json {
         println!("{:#}", json!({ "tier": examined.tier.to_string(), "findings": examined.listed() }));
         return Ok(());
@@ -121,12 +139,21 @@ mod tests {
         let toolchains = Toolchains::find(&places);
         let report = Report { tier: Tier::Reduced, findings: Vec::new() };
         let why = anyhow::anyhow!("No such file").context("Run `make setup`.");
-        let examined = Examination::new(report, Err(&why), &toolchains);
+        let examined = Examination::new(report, Err(&why), &toolchains, Path::new("/nonexistent"));
         let listed = examined.listed();
         let told = |name: &str| listed.iter().find(|finding| finding["name"] == name).cloned().unwrap();
         assert_eq!(told("runtime")["remedy"], "Run `make setup`.");
         assert_eq!(told("runtime")["detail"], "No such file");
         assert!(told("functions: go")["remedy"].as_str().unwrap().contains("/nonexistent"));
         assert_eq!(told("functions")["ok"], false);
+        assert!(!listed.iter().any(|finding| finding["name"] == "data folder"));
+    }
+
+    #[test]
+    fn a_data_folder_that_others_can_read_is_told() {
+        let folder = Path::new("/var/lib/hearth");
+        assert!(private(folder, 0o40711).ok);
+        let open = private(folder, 0o40755);
+        assert!(!open.ok && open.remedy.contains("chmod o-rw /var/lib/hearth"), "{open:?}");
     }
 }

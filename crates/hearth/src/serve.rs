@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -92,7 +93,12 @@ pub fn run(args: Args) -> Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let settings = Settings::load(&args)?;
-    std::fs::create_dir_all(&settings.data_dir)
+    // Other users of the machine have no business in it. Processes of workers walk through where they have no root of their
+    // own.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(&settings.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", settings.data_dir.display()))?;
     let user = hearth_jail::settle(&settings.data_dir, hearth_jail::DEFAULT_UID)
         .with_context(|| format!("the data folder {} cannot be used", settings.data_dir.display()))?;
@@ -115,7 +121,7 @@ pub fn run(args: Args) -> Result<()> {
     let found = jail.runtime.clone();
     let (jailer, report) = hearth_jail::start(jail).context("the jailer cannot start")?;
     announce(&report, settings.require_isolation)?;
-    let examined = Examination::new(report, Ok(&found), &toolchains);
+    let examined = Examination::new(report, Ok(&found), &toolchains, &settings.data_dir);
     hearth_jail::drop_privileges(user).context("privileges cannot be given up")?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

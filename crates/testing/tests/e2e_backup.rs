@@ -1,6 +1,8 @@
 //! `hearth backup` of a server that runs, and `hearth restore`.
 
+use std::fs::DirEntry;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use hearth_testing::{Form, Hearth};
 use serde_json::{Value, json};
@@ -50,6 +52,20 @@ async fn resources(hearth: &Hearth) -> Vec<Value> {
     ]
 }
 
+/// What other users of the machine can read in the data folder, but for what processes of workers share.
+fn open_to_others(data: &Path) -> Vec<String> {
+    const SHARED: [&str; 5] = ["d1", "d1-transfers", "do", "functions", "run"];
+    let name = |entry: &DirEntry| entry.file_name().into_string().expect("names are ours");
+    let open = |entry: &DirEntry| entry.metadata().expect("it is there").permissions().mode() & 0o044 != 0;
+    let entries = std::fs::read_dir(data)
+        .expect("the data folder is there")
+        .map(|entry| entry.expect("it can be read"));
+    entries
+        .filter(|entry| open(entry) && !SHARED.contains(&&*name(entry)))
+        .map(|entry| name(&entry))
+        .collect()
+}
+
 fn expected(build: &str, told: &str, rows: &[&str]) -> Value {
     json!({ "build": build, "secret": "s3cret", "kv": told, "small": told, "large": LARGE, "rows": rows })
 }
@@ -70,6 +86,7 @@ async fn everything_comes_back_from_a_backup_of_a_running_server() {
     assert!(said.contains("written"), "{said}");
     let mode = archive.metadata().expect("the archive is there").permissions().mode();
     assert_eq!(mode & 0o077, 0, "others may read every secret");
+    assert_eq!(open_to_others(&hearth.data()), Vec::<String>::new(), "others may read tenants' data");
 
     deploy(&hearth, "second", &resources).await;
     let after = expected("second", "after", &["before", "after"]);

@@ -73,6 +73,9 @@ pub const CACHE_FOLDER: &str = "cache";
 /// Where D1's data lies in the data folder.
 pub const D1_FOLDER: &str = "d1";
 
+/// Where what D1's databases were lies in the data folder.
+pub const D1_HISTORY_FOLDER: &str = "d1-history";
+
 /// Where what was built of functions lies in the data folder, and what is remembered of their calls.
 const FUNCTIONS_FOLDER: &str = "functions";
 

@@ -1,9 +1,11 @@
 //! What the data folder keeps, opened.
 
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hearth_analytics::Analytics;
 use hearth_assets::Contents;
 use hearth_cache::Cache;
@@ -17,9 +19,20 @@ use hearth_r2::R2;
 use hearth_space::Space;
 use hearth_store::Store;
 
-use super::{ANALYTICS_FOLDER, ASSETS_FOLDER, KV_FOLDER, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER, configs};
+use super::{
+    ANALYTICS_FOLDER, ASSETS_FOLDER, AUDIT, CACHE_FOLDER, D1_HISTORY_FOLDER, KV_FOLDER, LOGS_FOLDER, MINUTES,
+    OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER, configs,
+};
 use crate::settings::Settings;
 use crate::wiring::{self, Backup, BucketEvents, Databases};
+
+/// Folders that only the server itself looks into. Objects, databases and what was built of functions are not among them:
+/// processes with users of their own work there.
+const CLOSED: [&str; 7] =
+    [ANALYTICS_FOLDER, CACHE_FOLDER, D1_HISTORY_FOLDER, KV_FOLDER, LOGS_FOLDER, QUEUES_FOLDER, R2_FOLDER];
+
+/// Databases that lie in the data folder itself.
+const CLOSED_FILES: [&str; 2] = [AUDIT, MINUTES];
 
 /// One of each store. They know the space that they may still take, and buckets tell queues what happens in them.
 pub(super) struct State {
@@ -52,6 +65,7 @@ impl State {
         run_dir: &Path,
     ) -> Result<(Self, Keeper)> {
         let data_dir = settings.data_dir.clone();
+        close(&data_dir).with_context(|| format!("closing {} to others", data_dir.display()))?;
         let space = configs::space(settings)?;
         wiring::space::register(&space, &store).await?;
         let kv = hearth_kv::Config::new(data_dir.join(KV_FOLDER));
@@ -105,4 +119,18 @@ impl State {
     pub(super) fn d1(&self) -> D1 {
         self.databases.d1()
     }
+}
+
+/// Keeps other users of the machine, and workers where they have no root of their own, out of what is there.
+fn close(data_dir: &Path) -> std::io::Result<()> {
+    for folder in CLOSED.map(|name| data_dir.join(name)) {
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    }
+    for file in CLOSED_FILES.map(|name| data_dir.join(name)) {
+        // Empty, it is a database without tables; SQLite gives its other files the same rights.
+        fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! API → every store: one archive of everything, while it is in use.
 
+use std::fs::DirBuilder;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -72,7 +74,7 @@ impl Backup {
     /// nobody refers to does no harm.
     async fn snapshot(&self) -> Result<TempDir> {
         let staging = self.data_dir.join(STAGING);
-        std::fs::create_dir_all(&staging)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&staging)?;
         let folder = tempfile::tempdir_in(&staging)?;
         let data = folder.path().join("data");
         // What the metadata's copy refers to is not removed before its turn comes.

@@ -21,7 +21,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
-use crate::assemble::D1_FOLDER;
+use crate::assemble::{D1_FOLDER, D1_HISTORY_FOLDER};
 
 /// The subcommand of an engine.
 pub const ENGINE: &str = "d1-engine";
@@ -62,7 +62,7 @@ impl Databases {
     /// What was counted of their queries cannot be read.
     pub fn open(data_dir: &Path, space: Space, jailer: Jailer, run_dir: PathBuf) -> io::Result<Self> {
         let history = History::new(HistoryConfig {
-            folder: data_dir.join("d1-history"),
+            folder: data_dir.join(D1_HISTORY_FOLDER),
             limits: hearth_d1::history::Limits::default(),
             every: KEEP_EVERY,
         });
