@@ -54,7 +54,7 @@ async fn resources(hearth: &Hearth) -> Vec<Value> {
 
 /// What other users of the machine can read in the data folder, but for what processes of workers share.
 fn open_to_others(data: &Path) -> Vec<String> {
-    const SHARED: [&str; 5] = ["d1", "d1-transfers", "do", "functions", "run"];
+    const SHARED: [&str; 2] = ["do", "run"];
     let name = |entry: &DirEntry| entry.file_name().into_string().expect("names are ours");
     let open = |entry: &DirEntry| entry.metadata().expect("it is there").permissions().mode() & 0o044 != 0;
     let entries = std::fs::read_dir(data)

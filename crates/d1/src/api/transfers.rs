@@ -1,7 +1,9 @@
 //! Files on their way: those that are uploaded to be imported, those that were exported to be downloaded. Each belongs
 //! to a job, which a client asks about until it is done.
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,7 +144,7 @@ impl Transfers {
     pub fn new(config: TransferConfig) -> io::Result<Self> {
         match std::fs::remove_dir_all(&config.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => std::fs::create_dir_all(&config.folder)?,
+            _ => DirBuilder::new().recursive(true).mode(0o700).create(&config.folder)?,
         }
         let room = Semaphore::new(config.at_once);
         Ok(Self { config, jobs: Mutex::default(), room })

@@ -5,7 +5,9 @@
 //! together. It is written down now and then: after a crash the last minutes are missing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -228,9 +230,11 @@ pub fn hour_of(time: SystemTime) -> u32 {
 }
 
 fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
-    let draft = file.with_extension("tmp");
-    std::fs::write(&draft, text)?;
-    std::fs::rename(draft, file)
+    let path = file.with_extension("tmp");
+    // Queries are tenants' own.
+    let mut draft = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+    draft.write_all(text)?;
+    std::fs::rename(path, file)
 }
 
 #[cfg(test)]

@@ -20,16 +20,25 @@ use hearth_space::Space;
 use hearth_store::Store;
 
 use super::{
-    ANALYTICS_FOLDER, ASSETS_FOLDER, AUDIT, CACHE_FOLDER, D1_HISTORY_FOLDER, KV_FOLDER, LOGS_FOLDER, MINUTES,
-    OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER, configs,
+    ANALYTICS_FOLDER, ASSETS_FOLDER, AUDIT, CACHE_FOLDER, D1_FOLDER, D1_HISTORY_FOLDER, FUNCTIONS_FOLDER,
+    KV_FOLDER, LOGS_FOLDER, MINUTES, OBJECTS_FOLDER, QUEUES_FOLDER, R2_FOLDER, configs,
 };
 use crate::settings::Settings;
 use crate::wiring::{self, Backup, BucketEvents, Databases};
 
-/// Folders that only the server itself looks into. Objects, databases and what was built of functions are not among them:
-/// processes with users of their own work there.
-const CLOSED: [&str; 7] =
-    [ANALYTICS_FOLDER, CACHE_FOLDER, D1_HISTORY_FOLDER, KV_FOLDER, LOGS_FOLDER, QUEUES_FOLDER, R2_FOLDER];
+/// Folders that only the server itself looks into; what of them a process needs, it is shown. Objects are not among them: in
+/// the reduced tier processes with users of their own go there by themselves.
+const CLOSED: [&str; 9] = [
+    ANALYTICS_FOLDER,
+    CACHE_FOLDER,
+    D1_FOLDER,
+    D1_HISTORY_FOLDER,
+    FUNCTIONS_FOLDER,
+    KV_FOLDER,
+    LOGS_FOLDER,
+    QUEUES_FOLDER,
+    R2_FOLDER,
+];
 
 /// Databases that lie in the data folder itself.
 const CLOSED_FILES: [&str; 2] = [AUDIT, MINUTES];
