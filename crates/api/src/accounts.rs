@@ -8,6 +8,7 @@ use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::ApiError;
 use crate::json::Json;
+use crate::runtime::Change;
 use crate::state::Api;
 use crate::view;
 
@@ -34,8 +35,9 @@ pub(crate) async fn put(
     Ok(Reply::new(view::account(&api.store().rename_account(&account.id, &name).await?)))
 }
 
-/// `DELETE accounts/:account`: one that has nothing any more.
+/// `DELETE accounts/:account`: one that has nothing any more. What is left of it on the disk goes with it.
 pub(crate) async fn delete(State(api): State<Api>, InAccount(account): InAccount) -> Result<Reply, ApiError> {
     api.store().delete_account(&account.id).await?;
+    api.changed(Change::AccountGone).await;
     Ok(Reply::new(json!({"id": account.id})))
 }

@@ -60,6 +60,8 @@ pub enum Change {
     Egress,
     /// What an account may have at most.
     Quotas,
+    /// An account was deleted, which had no worker and no resource any more.
+    AccountGone,
     /// An account's host label: all its workers have other hosts now.
     Accounts,
 }

@@ -83,7 +83,7 @@ const FUNCTIONS_FOLDER: &str = "functions";
 pub const QUEUES_FOLDER: &str = "queues";
 
 /// Where workers' logs lie in the data folder.
-const LOGS_FOLDER: &str = "observe";
+pub const LOGS_FOLDER: &str = "observe";
 
 /// Where R2's data lies in the data folder.
 pub const R2_FOLDER: &str = "r2";
@@ -131,6 +131,7 @@ impl Server {
         own.extend(s3_listener.as_ref().map(TcpListener::local_addr).transpose()?);
         let store = Store::open(&settings.data_dir).await?;
         let default_account = bootstrap(&store, &settings.data_dir).await?;
+        wiring::departed::remove(&settings.data_dir, &store).await;
         store.set_default_quotas(settings.quotas());
 
         let table = Arc::new(RouteTable::new(
@@ -217,6 +218,7 @@ impl Server {
             objects: state.objects.clone(),
             space: state.space.clone(),
             lanes: Lanes::default(),
+            data_dir: settings.data_dir.clone(),
         });
         let alarmed = wiring::Alarmed { table: Arc::clone(&table), supervisor: supervisor.clone() };
         tokio::spawn(keeper.keep(Arc::new(alarmed), closing.clone()));
@@ -335,7 +337,11 @@ impl Server {
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.analytics.clone().keep_cleaning()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(meters.clone().keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.r2.clone().keep_sweeping()));
-        tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(store.clone(), assets)));
+        tokio::spawn(closing.clone().run_until_cancelled_owned(collect_garbage(
+            store.clone(),
+            assets,
+            settings.data_dir.clone(),
+        )));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.hub.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(access.keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.databases.upkeep(d1)));

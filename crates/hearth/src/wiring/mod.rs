@@ -8,6 +8,7 @@ mod cache;
 mod calls;
 mod code;
 mod databases;
+pub mod departed;
 mod dialects;
 mod functions;
 mod internal;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use tokio::sync::Mutex;
 
 use super::Attach;
 use super::services::parse_policy;
-use super::{dialects, quotas};
+use super::{departed, dialects, quotas};
 
 /// Locks for changes of one worker at a time; workers share them by hash.
 const LANES: usize = 64;
@@ -38,6 +39,7 @@ pub struct Platform {
     pub objects: Objects,
     pub space: Space,
     pub lanes: Lanes,
+    pub data_dir: PathBuf,
 }
 
 /// In which changes of one worker take turns.
@@ -117,6 +119,7 @@ impl Platform {
             Change::Domains => self.table.set_domains(self.store.published_domains().await?),
             Change::Egress => self.reload_egress().await?,
             Change::Quotas => quotas::apply(&self.store, &self.space, &self.table, &self.supervisor).await?,
+            Change::AccountGone => departed::remove(&self.data_dir, &self.store).await,
             Change::Accounts => {
                 for worker in self.store.published().await?.workers {
                     self.table.upsert_worker(worker);
