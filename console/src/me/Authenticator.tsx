@@ -39,6 +39,18 @@ export function Authenticator({ own }: { own: Schema<"SigninAccount"> }) {
     }
   }
 
+  async function renew() {
+    if (!(await confirm({ title: t("codes.renew"), lost: t("codes.lost"), action: t("codes.renew") }))) return;
+    try {
+      const made = await confirmed((password) => body(api.POST("/api/account/recovery-codes", said(password))));
+      if (made === null) return;
+      setCodes(made.recovery_codes);
+      await changed();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
   async function remove() {
     if (!(await confirm({ title: t("totp"), lost: t("totp.lost"), action: t("totp.remove") }))) return;
     try {
@@ -60,9 +72,14 @@ export function Authenticator({ own }: { own: Schema<"SigninAccount"> }) {
       actions={
         <>
           {own.two_factor && (
-            <Button variant="default" onClick={() => void remove()}>
-              {t("totp.remove")}
-            </Button>
+            <>
+              <Button variant="default" onClick={() => void renew()}>
+                {t("codes.renew")}
+              </Button>
+              <Button variant="default" onClick={() => void remove()}>
+                {t("totp.remove")}
+              </Button>
+            </>
           )}
           <Button variant={own.two_factor ? "default" : "filled"} onClick={() => void begin()}>
             {own.two_factor ? t("totp.again") : t("totp.setUp")}

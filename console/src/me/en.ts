@@ -32,6 +32,8 @@ export const en = {
   "totp.removed": "The authenticator app is no longer asked for.",
   codes: "Recovery codes",
   "codes.warning": "Each of these signs you in once when your phone is not at hand. They are not shown again: keep them somewhere safe.",
+  "codes.renew": "New recovery codes",
+  "codes.lost": "The codes that you have now sign you in no more.",
   "codes.kept": "I have kept them",
   again: "Say your password again",
   "again.text": "It is a while ago that you signed in.",

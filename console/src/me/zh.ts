@@ -34,6 +34,8 @@ export const zh: Translated<typeof en> = {
   "totp.removed": "不再要求身份验证器验证码。",
   codes: "恢复码",
   "codes.warning": "手机不在身边时，每个恢复码可登录一次。之后不再显示，请妥善保存。",
+  "codes.renew": "重新生成恢复码",
+  "codes.lost": "现有的恢复码将不能再用于登录。",
   "codes.kept": "我已保存",
   again: "请再次输入密码",
   "again.text": "您登录已有一段时间。",

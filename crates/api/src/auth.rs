@@ -12,9 +12,8 @@ use hearth_model::{AccountId, Area, Grants, On, Right, ThingKind};
 use hearth_store::{
     Account, Entity, Principal, Shown, StoreError, TokenId, TokenOwner, User, UserId, Zone, ZoneId,
 };
-use http::HeaderMap;
-use http::header;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
 
 use crate::error::{ApiError, code};
 use crate::params::Params;
@@ -286,17 +285,30 @@ pub(crate) async fn caller(api: &Api, parts: &Parts) -> Result<Caller, ApiError>
     match shown {
         Shown::Good(principal) => Ok(Caller::new(*principal, source)),
         Shown::Elsewhere => Err(ApiError::elsewhere(from)),
-        Shown::Nobody if !api.config().require_token && !is_foreign_page(&parts.headers) => Ok(Caller {
+        Shown::Nobody if api.is_local_caller(&parts.headers) => Ok(Caller {
             who: Who::Local,
             email: "dev@localhost".to_owned(),
             grants: Grants::everything(),
             source,
         }),
+        Shown::Nobody if !api.config().require_token && shows_token(&parts.headers) => {
+            let text = format!(
+                "Authentication error: this token is good for nothing here. Under --dev show none, or `{NO_TOKEN}` where a \
+                 client wants one."
+            );
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, code::AUTHENTICATION, text))
+        }
         Shown::Nobody => Err(ApiError::unauthenticated()),
     }
 }
 
 impl Api {
+    /// Whether a call that shows nothing that is known is made by somebody at this machine, under `--dev`. Whoever shows a
+    /// token is judged by that; a cookie may be left over from another server on the same host.
+    fn is_local_caller(&self, headers: &HeaderMap) -> bool {
+        !self.config().require_token && !shows_token(headers) && !is_foreign_page(headers)
+    }
+
     /// An account that a path names.
     pub(crate) async fn existing(&self, text: &str) -> Result<Account, ApiError> {
         let id: AccountId = text.parse().map_err(|_| unknown_account(text))?;
@@ -328,6 +340,17 @@ fn token(headers: &HeaderMap) -> Option<&str> {
             .filter(|token| !token.is_empty());
     }
     text("x-auth-key").map(str::trim).filter(|token| !token.is_empty())
+}
+
+/// What those show who have no token, to a client that wants one.
+const NO_TOKEN: &str = "none";
+
+/// Whether a call shows a token, of whatever kind.
+fn shows_token(headers: &HeaderMap) -> bool {
+    match token(headers) {
+        Some(token) => token != NO_TOKEN,
+        None => headers.contains_key(header::AUTHORIZATION) || headers.contains_key("x-auth-key"),
+    }
 }
 
 fn source(headers: &HeaderMap) -> &'static str {

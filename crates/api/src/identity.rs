@@ -1,7 +1,7 @@
 //! Who am I: tokens, users, accounts and memberships (wrangler-api.md 1.8).
 
 use axum::extract::State;
-use hearth_store::{Account, Listing, UserChanges};
+use hearth_store::{Account, Listing, UserChanges, UserId};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -38,11 +38,14 @@ fn verified(caller: &Caller) -> Reply {
 
 /// `GET /user`.
 pub(crate) async fn user(State(api): State<Api>, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, name) = match caller.user() {
-        Some(user) => (user.as_str().to_owned(), api.store().user(user).await?.name),
-        None => (caller.token().map_or_else(String::new, ToString::to_string), String::new()),
+    let (id, name, two_factor) = match caller.user() {
+        Some(user) => {
+            let name = api.store().user(user).await?.name;
+            (user.as_str().to_owned(), name, api.two_factor(user).await?)
+        }
+        None => (caller.token().map_or_else(String::new, ToString::to_string), String::new(), false),
     };
-    Ok(Reply::new(view::user(&id, &caller.email, &name)))
+    Ok(Reply::new(view::user(&id, &caller.email, &name, two_factor)))
 }
 
 /// `GET /accounts`.
@@ -80,7 +83,16 @@ pub(crate) async fn patch_user(
     let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
     let name = (!names.is_empty()).then(|| names.join(" "));
     let user = api.store().update_user(user, UserChanges { name, ..UserChanges::default() }).await?;
-    Ok(Reply::new(view::user(user.id.as_str(), &user.email, &user.name)))
+    let two_factor = api.two_factor(&user.id).await?;
+    Ok(Reply::new(view::user(user.id.as_str(), &user.email, &user.name, two_factor)))
+}
+
+impl Api {
+    /// Whether a person who gives their password is asked for a second factor.
+    pub(crate) async fn two_factor(&self, user: &UserId) -> Result<bool, ApiError> {
+        let facts = self.store().signin_facts(std::slice::from_ref(user)).await?;
+        Ok(facts.get(user).is_some_and(|facts| facts.totp))
+    }
 }
 
 /// The accounts in which a caller has anything.

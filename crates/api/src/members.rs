@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use hearth_model::{AccountId, Area, Level, Right, Role};
-use hearth_store::{Account, Membership, MembershipId, User};
+use hearth_store::{Account, Membership, MembershipId, User, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -75,7 +75,10 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<Reply, ApiError> {
     let members = api.store().members(&account.id).await?;
-    let shown = members.iter().map(|(membership, user)| view(membership, user)).collect();
+    let users: Vec<UserId> = members.iter().map(|(_, user)| user.id.clone()).collect();
+    let facts = api.store().signin_facts(&users).await?;
+    let asked = |user: &User| facts.get(&user.id).is_some_and(|facts| facts.totp);
+    let shown = members.iter().map(|(membership, user)| view(membership, user, asked(user))).collect();
     let (items, info) = PageQuery::from_query(&query).window(PER_PAGE).cut(shown);
     Ok(Reply::page(items, info))
 }
@@ -90,7 +93,7 @@ pub(crate) async fn post(
     let role = one_role(&new.roles, new.policies.as_deref())?;
     check_gives(&caller, role, &account.id)?;
     let (membership, user) = api.store().add_member(&account.id, &new.email, role).await?;
-    Ok(Reply::new(view(&membership, &user)))
+    Ok(Reply::new(view(&membership, &user, api.two_factor(&user.id).await?)))
 }
 
 /// `GET accounts/:account/members/:member`.
@@ -100,7 +103,7 @@ pub(crate) async fn get(
     params: Params,
 ) -> Result<Reply, ApiError> {
     let (membership, user) = find(&api, &account, &params).await?;
-    Ok(Reply::new(view(&membership, &user)))
+    Ok(Reply::new(view(&membership, &user, api.two_factor(&user.id).await?)))
 }
 
 /// `PUT accounts/:account/members/:member`.
@@ -117,7 +120,7 @@ pub(crate) async fn put(
     check_gives(&caller, role, &account.id)?;
     api.store().set_role(&account.id, &membership.id, role).await?;
     membership.role = role;
-    Ok(Reply::new(view(&membership, &user)))
+    Ok(Reply::new(view(&membership, &user, api.two_factor(&user.id).await?)))
 }
 
 /// `DELETE accounts/:account/members/:member`.
@@ -273,8 +276,8 @@ fn permissions(role: Role) -> Value {
     Value::Object(all.collect::<Map<String, Value>>())
 }
 
-fn view(membership: &Membership, user: &User) -> Value {
-    let shown = view::user(user.id.as_str(), &user.email, &user.name);
+fn view(membership: &Membership, user: &User, two_factor: bool) -> Value {
+    let shown = view::user(user.id.as_str(), &user.email, &user.name, two_factor);
     json!({
         "id": membership.id,
         "email": user.email,
@@ -284,7 +287,7 @@ fn view(membership: &Membership, user: &User) -> Value {
             "email": user.email,
             "first_name": shown["first_name"],
             "last_name": shown["last_name"],
-            "two_factor_authentication_enabled": false,
+            "two_factor_authentication_enabled": two_factor,
         },
         "roles": [role_view(membership.role)],
         "policies": [],

@@ -176,8 +176,8 @@ pub(crate) fn account(account: &Account) -> Value {
     })
 }
 
-/// A person, as they see themselves.
-pub(crate) fn user(id: &str, email: &str, name: &str) -> Value {
+/// A person, as they see themselves; `two_factor`: whether they are asked for a second factor.
+pub(crate) fn user(id: &str, email: &str, name: &str, two_factor: bool) -> Value {
     json!({
         "id": id,
         "email": email,
@@ -187,7 +187,7 @@ pub(crate) fn user(id: &str, email: &str, name: &str) -> Value {
         "telephone": null,
         "country": null,
         "zipcode": null,
-        "two_factor_authentication_enabled": false,
+        "two_factor_authentication_enabled": two_factor,
         "two_factor_authentication_locked": false,
         "suspended": false,
     })

@@ -42,7 +42,8 @@ pub struct Entry {
 /// Who makes a call, and from where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// `user`, `account` (a token), `system` (a local caller under `--dev`) or `unknown`.
+    /// `user`, `account` (a token), `system` (a local caller under `--dev`, or single sign-on by the groups of a person) or
+    /// `unknown`.
     pub kind: String,
     /// A person's id, where it is a person.
     pub id: Option<String>,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::IntoResponse;
 use hearth_api::session::Peer;
-use hearth_api::{Api, ApiError, PREFIX};
+use hearth_api::{Api, ApiError, Consequence, Consequences, PREFIX};
 use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body::Body as _;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::entry::{Entry, Outcome};
+use crate::entry::{Actor, Entry, Outcome};
 use crate::flood::Flood;
 use crate::log::Log;
 use crate::redact::redact;
@@ -56,6 +56,7 @@ struct Inner {
     api: Api,
     log: Log,
     paths: matchit::Router<HashMap<Method, Known>>,
+    by_id: HashMap<String, Known>,
     flood: Mutex<Flood>,
     began: Instant,
 }
@@ -67,6 +68,7 @@ impl Recorder {
     /// When two of them clash, which a router of the same would not take either.
     pub fn new(api: Api, log: Log, operations: Vec<Known>) -> Result<Self, matchit::InsertError> {
         let mut by_path: HashMap<String, HashMap<Method, Known>> = HashMap::new();
+        let by_id = operations.iter().map(|known| (known.id.clone(), known.clone())).collect();
         for known in operations {
             by_path.entry(known.path.clone()).or_default().insert(known.method.clone(), known);
         }
@@ -75,7 +77,7 @@ impl Recorder {
             paths.insert(path, methods)?;
         }
         let flood = Mutex::new(Flood::default());
-        Ok(Self(Arc::new(Inner { api, log, paths, flood, began: Instant::now() })))
+        Ok(Self(Arc::new(Inner { api, log, paths, by_id, flood, began: Instant::now() })))
     }
 
     /// The API, and what is written down of its calls.
@@ -163,7 +165,8 @@ impl Inner {
         };
         let response = send(&inner, request).await;
         let status = response.status().as_u16();
-        let (response, answered) = open(response).await;
+        let (mut response, answered) = open(response).await;
+        let consequences = response.extensions_mut().remove::<Consequences>().unwrap_or_default();
         let done = Outcome::of(status) == Outcome::Done;
         // A list shows what else there is, not what was made.
         let kind = kind_of(&seen.known.path);
@@ -204,6 +207,8 @@ impl Inner {
             named if is_data => named,
             named => made().or(named),
         };
+        let beside: Vec<Entry> =
+            consequences.0.into_iter().filter_map(|one| self.entry_of(one, &actor)).collect();
         let entry = Entry {
             id: Uuid::now_v7(),
             at: Timestamp::now().as_microsecond(),
@@ -222,7 +227,40 @@ impl Inner {
             after: after.map(redact),
         };
         self.keep(entry, caller.is_some(), is_data).await;
+        for entry in beside {
+            self.log.add(entry).await;
+        }
         response
+    }
+
+    /// What is written down of a change that a call has made beside what it was made for: as if the server had called.
+    fn entry_of(&self, change: Consequence, visitor: &Actor) -> Option<Entry> {
+        let known = self.by_id.get(change.operation)?;
+        let account = change.account.as_ref().map(ToString::to_string).unwrap_or_default();
+        let path = known.path.split('/').map(|part| match part {
+            "{account}" => account.as_str(),
+            part if part.starts_with('{') => change.resource.as_str(),
+            part => part,
+        });
+        let (id, email) = change.person;
+        let actor = Actor { kind: "system".to_owned(), id: Some(id), email: Some(email), ..visitor.clone() };
+        Some(Entry {
+            id: Uuid::now_v7(),
+            at: Timestamp::now().as_microsecond(),
+            account: change.account.clone(),
+            actor,
+            operation: known.id.clone(),
+            title: known.title.clone(),
+            product: known.product.clone(),
+            method: known.method.to_string(),
+            path: path.collect::<Vec<_>>().join("/"),
+            resource_type: kind_of(&known.path),
+            resource_id: Some(change.resource.clone()),
+            status: 200,
+            code: None,
+            before: change.before.map(redact),
+            after: change.after.map(redact),
+        })
     }
 
     async fn keep(&self, entry: Entry, is_known: bool, is_data: bool) {

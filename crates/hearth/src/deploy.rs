@@ -85,7 +85,7 @@ fn run_wrangler(wrangler: &Path, dir: &Path, client: &Client, account: &str) -> 
         .current_dir(dir)
         .env("CLOUDFLARE_API_BASE_URL", client.base())
         .env("CLOUDFLARE_ACCOUNT_ID", account);
-    // Wrangler wants one where `--dev` does not.
+    // Wrangler wants one where `--dev` does not, which takes this word for none.
     command.env("CLOUDFLARE_API_TOKEN", client.token().unwrap_or("none"));
     let status = command.status().with_context(|| format!("{} does not start", wrangler.display()))?;
     if !status.success() {

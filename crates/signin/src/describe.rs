@@ -326,6 +326,12 @@ fn account(section: &mut Section<'_>) {
             .gives(object().has("recovery_codes", array(string()).about("Not shown again."))),
     );
     section.add(
+        post("/api/account/recovery-codes", "Renew own recovery codes")
+            .about("Those before are worth nothing any more.")
+            .may_take(confirmation())
+            .gives(object().has("recovery_codes", array(string()).about("Not shown again."))),
+    );
+    section.add(
         delete("/api/account/totp", "Remove own authenticator").may_take(confirmation()).gives_nothing(),
     );
 }

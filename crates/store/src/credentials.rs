@@ -151,17 +151,23 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        sqlx::query("DELETE FROM recovery_codes WHERE user = ?")
+        put_recovery_codes(&mut transaction, user, codes).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Puts other recovery codes in the place of those that a person has. Returns false where no authenticator is in use, for
+    /// which they could stand.
+    pub async fn renew_recovery_codes(&self, user: &UserId, codes: &[[u8; 32]]) -> Result<bool> {
+        let mut transaction = self.write().await?;
+        let used: i64 = sqlx::query_scalar("SELECT count(*) FROM totp WHERE user = ? AND confirmed = 1")
             .bind(user.as_str())
-            .execute(&mut *transaction)
+            .fetch_one(&mut *transaction)
             .await?;
-        for code in codes {
-            sqlx::query("INSERT INTO recovery_codes (user, digest) VALUES (?, ?)")
-                .bind(user.as_str())
-                .bind(code.as_slice())
-                .execute(&mut *transaction)
-                .await?;
+        if used == 0 {
+            return Ok(false);
         }
+        put_recovery_codes(&mut transaction, user, codes).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -285,6 +291,25 @@ fn sealed_for(user: &UserId) -> String {
     format!("user:{user}")
 }
 
+async fn put_recovery_codes(
+    connection: &mut SqliteConnection,
+    user: &UserId,
+    codes: &[[u8; 32]],
+) -> Result<()> {
+    sqlx::query("DELETE FROM recovery_codes WHERE user = ?")
+        .bind(user.as_str())
+        .execute(&mut *connection)
+        .await?;
+    for code in codes {
+        sqlx::query("INSERT INTO recovery_codes (user, digest) VALUES (?, ?)")
+            .bind(user.as_str())
+            .bind(code.as_slice())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 async fn put_password(
     connection: &mut SqliteConnection,
     user: &User,
@@ -350,7 +375,12 @@ mod tests {
     #[tokio::test]
     async fn codes_are_spent_once() {
         let (_folder, store, ann) = opened().await;
+        assert!(!store.renew_recovery_codes(&ann.id, &[[9; 32]]).await.unwrap(), "they stand for nothing");
         store.begin_totp(&ann.id, "SECRET").await.unwrap();
+        assert!(
+            !store.renew_recovery_codes(&ann.id, &[[9; 32]]).await.unwrap(),
+            "nor before it is confirmed"
+        );
         assert!(!store.totp(&ann.id).await.unwrap().unwrap().confirmed);
         store.begin_totp(&ann.id, "OTHER").await.unwrap();
         assert!(store.confirm_totp(&ann.id, 7, &[[1; 32], [2; 32]]).await.unwrap());

@@ -206,7 +206,14 @@ async fn guessing_is_throttled_and_tells_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_factor_is_asked_for_and_spent_once() {
     let hearth = Hearth::start().await;
-    let mut ann = person(&hearth, "ann@corp.test", &[]).await;
+    let mut ann = person(&hearth, "ann@corp.test", &["--role", "viewer"]).await;
+    // What Cloudflare's endpoints say of it: of herself, and to those who look at members.
+    let two_factor = async |ann: &mut Browser<'_>| {
+        let own = ann.call("GET", "/client/v4/user", None).await.json();
+        let members = hearth.api("GET", "/accounts/:a/members", None).await;
+        let member = members.result()[0]["user"]["two_factor_authentication_enabled"].clone();
+        (own["result"]["two_factor_authentication_enabled"].clone(), member)
+    };
     let begun = ann.call("POST", "/api/account/totp", None).await.json();
     let totp = authenticator(&begun["secret"]);
     assert!(
@@ -220,6 +227,12 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
         "not asked for before it is confirmed"
     );
     assert_eq!(ann.call("PUT", "/api/account/totp", Some(json!({"code": "000000"}))).await.status, 401);
+    assert_eq!(two_factor(&mut ann).await, (json!(false), json!(false)));
+    assert_eq!(
+        ann.call("POST", "/api/account/recovery-codes", None).await.status,
+        409,
+        "they stand for nothing"
+    );
     let now = || jiff::Timestamp::now().as_second().unsigned_abs();
     // The codes of the past and of the coming step are taken too; each only once, and none before one that was taken.
     let code = |ahead: u64| totp.generate(now() - 30 + 30 * ahead).to_string();
@@ -228,6 +241,7 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
     let recovery: Vec<String> =
         serde_json::from_value(confirmed.json()["recovery_codes"].clone()).expect("codes are texts");
     assert_eq!(recovery.len(), 10);
+    assert_eq!(two_factor(&mut ann).await, (json!(true), json!(true)));
 
     let first = by_password(&mut phone, "ann@corp.test", PASSWORD).await;
     assert_eq!((first.status, first.headers.get("set-cookie")), (202, None));
@@ -269,6 +283,21 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
     let tried_out = phone.call("POST", path, second(&ticket, "recovery", &recovery[1])).await;
     assert_eq!((tried_out.status, tried_out.json()["error"]["code"].clone()), (401, json!("wrong_ticket")));
     assert_eq!(ann.call("GET", "/api/account", None).await.json()["recovery_codes"], 9);
+    // Others in their place, for who says the password; those before are worth nothing.
+    let renewal = "/api/account/recovery-codes";
+    let wrong = Some(json!({"password": "wrong password"}));
+    assert_eq!(ann.call("POST", renewal, wrong).await.status, 401);
+    let renewed = ann.call("POST", renewal, Some(json!({"password": PASSWORD}))).await.json();
+    let renewed: Vec<String> = serde_json::from_value(renewed["recovery_codes"].clone()).expect("codes");
+    assert_eq!(ann.call("GET", "/api/account", None).await.json()["recovery_codes"], 10);
+    let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+    for (code, status) in [(&recovery[1], 401), (&renewed[0], 200)] {
+        assert_eq!(
+            phone.call("POST", path, second(&ticket, "recovery", code)).await.status,
+            status,
+            "{code}"
+        );
+    }
 
     assert_eq!(
         ann.call("DELETE", "/api/account/totp", Some(json!({"password": "wrong password"}))).await.status,

@@ -159,6 +159,36 @@ async fn people_come_by_single_sign_on() {
         |entry: &&Value| entry["actor"]["email"] == "ann@corp.test" && entry["action"]["result"] == true;
     assert!(came.iter().any(ann_came), "{came:?}");
     assert!(came.iter().any(|entry| entry["metadata"]["outcome"] == "refused"), "{came:?}");
+    // What groups gave and took is written down as what it is, of whom and by which provider.
+    provider.get("/groups/ann/none", &BTreeMap::new()).await;
+    assert_eq!(sign_in(&provider, &mut ann, "ann", "/").await.status, 403);
+    let log = hearth.api("GET", "/installation/audit_logs?per_page=1000", None).await;
+    let own = hearth.api("GET", "/accounts/:a/audit_logs?per_page=1000", None).await;
+    let changed = |log: &hearth_testing::Envelope| -> Vec<Value> {
+        let by_system = |entry: &&Value| entry["actor"]["type"] == "system";
+        let all: Vec<&Value> = log.result().as_array().expect("a list").iter().filter(by_system).collect();
+        let told = |entry: &&Value| {
+            assert_eq!(entry["actor"]["email"], "ann@corp.test", "{entry}");
+            let (old, new) = (&entry["oldValueJson"], &entry["newValueJson"]);
+            assert!(new.is_null() || new["single_sign_on"] == "corp", "{entry}");
+            json!([entry["action"]["type"], old["role"], new["role"], new["is_operator"]])
+        };
+        let mut told: Vec<Value> = all.iter().map(told).collect();
+        told.reverse();
+        told
+    };
+    let roles = [
+        json!(["addMember", null, "developer", null]),
+        json!(["updateMember", "developer", "admin", null]),
+        json!(["removeMember", "admin", null, null]),
+    ];
+    assert_eq!(changed(&own), roles);
+    let people = [
+        json!(["addPerson", null, null, false]),
+        json!(["changePerson", null, null, true]),
+        json!(["changePerson", null, null, false]),
+    ];
+    assert_eq!(changed(&log), people);
     let people = operator.call("GET", "/api/users", None).await.json();
     assert_eq!(people["total"], 2, "nobody was made known who was not let in: {people}");
 }

@@ -142,7 +142,16 @@ async fn local_callers_need_no_token_under_dev_and_web_pages_do() {
         hearth.send(request.body(Body::empty()).unwrap())
     };
     call("x-nothing", "").await.result();
-    call("authorization", "Bearer whatever").await.result();
+    call("authorization", "Bearer none").await.result();
+    // What is shown counts, though nothing would have had to be.
+    for (name, value) in [
+        ("authorization", "Bearer whatever"),
+        ("authorization", "Basic YTpi"),
+        ("authorization", "nonsense"),
+        ("x-auth-key", "whatever"),
+    ] {
+        assert_eq!(call(name, value).await.code(), 10000, "{name}: {value}");
+    }
     call("origin", "http://localhost:8787").await.result();
     assert_eq!(call("origin", "http://evil.example").await.code(), 10000);
     assert_eq!(call("sec-fetch-site", "cross-site").await.code(), 10000);

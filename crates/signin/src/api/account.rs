@@ -81,13 +81,35 @@ pub async fn confirm_totp(
     signin.attempt_code(&own.user.id)?;
     let now = Timestamp::now().as_second().unsigned_abs();
     let step = totp::step_of(&begun.secret, &code, now).ok_or_else(Refusal::wrong_code)?;
-    let codes = recovery::new_codes();
-    let digests: Vec<[u8; 32]> = codes.iter().map(|code| recovery::digest(code)).collect();
+    let (codes, digests) = new_codes();
     if !signin.store().confirm_totp(&own.user.id, step, &digests).await? {
         return Err(nothing());
     }
     signin.forgive_code(&own.user.id);
     Ok(Json(json!({"recovery_codes": codes})))
+}
+
+/// `POST /api/account/recovery-codes`: others, which are not shown again. Those before are worth nothing any more.
+pub async fn renew_recovery_codes(
+    State(signin): State<Signin>,
+    peer: Peer,
+    own: Own,
+    MaybeBody(Confirmation { password }): MaybeBody<Confirmation>,
+) -> Result<Json<Value>, Refusal> {
+    own.confirm(&signin, peer, password).await?;
+    let (codes, digests) = new_codes();
+    if !signin.store().renew_recovery_codes(&own.user.id, &digests).await? {
+        let text = "Recovery codes stand for an authenticator, and none is in use.";
+        return Err(Refusal::new(StatusCode::CONFLICT, "conflict", text));
+    }
+    Ok(Json(json!({"recovery_codes": codes})))
+}
+
+/// Recovery codes, and what is kept of them.
+fn new_codes() -> (Vec<String>, Vec<[u8; 32]>) {
+    let codes = recovery::new_codes();
+    let digests = codes.iter().map(|code| recovery::digest(code)).collect();
+    (codes, digests)
 }
 
 /// `DELETE /api/account/totp`.

@@ -134,6 +134,7 @@ impl Signin {
             Operation::new(post.clone(), "/api/account/totp", account::begin_totp, self),
             Operation::new(put.clone(), "/api/account/totp", account::confirm_totp, self),
             Operation::new(delete.clone(), "/api/account/totp", account::remove_totp, self),
+            Operation::new(post.clone(), "/api/account/recovery-codes", account::renew_recovery_codes, self),
             Operation::new(get.clone(), "/api/account/passkeys", passkeys::list, self),
             Operation::new(post.clone(), "/api/account/passkeys/options", passkeys::creation_options, self),
             Operation::new(post.clone(), "/api/account/passkeys", passkeys::add, self),

@@ -3,11 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hearth_api::session::{Peer, cookie, set_cookie};
-use hearth_api::{Params, Query};
+use hearth_api::{Consequence, Consequences, Params, Query};
 use hearth_store::{Entity, Signed, StoreError, User, UserChanges};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rand::Rng;
 use rand::distr::Alphanumeric;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::{Signin, Visitor};
@@ -76,13 +77,21 @@ pub async fn callback(
     query: Query,
 ) -> Response {
     let visitor = Visitor { peer, headers };
-    match back(&signin, &visitor, params.get("provider"), &query).await {
-        Ok(response) => response,
-        Err(failed) => failed.page(),
-    }
+    let mut changes = Vec::new();
+    let answered = back(&signin, &visitor, params.get("provider"), &query, &mut changes).await;
+    let mut response = answered.unwrap_or_else(Failed::page);
+    response.extensions_mut().insert(Consequences(changes));
+    response
 }
 
-async fn back(signin: &Signin, visitor: &Visitor, id: &str, query: &Query) -> Result<Response, Failed> {
+/// What was changed on the way stays changed, whatever comes of it.
+async fn back(
+    signin: &Signin,
+    visitor: &Visitor,
+    id: &str,
+    query: &Query,
+    changes: &mut Vec<Consequence>,
+) -> Result<Response, Failed> {
     let state = query.get("state").unwrap_or_default();
     let pending = signin.0.pending.lock().take(state, signin.now()).ok_or_else(Failed::stale)?;
     let browser = cookie(&visitor.headers, COOKIE).unwrap_or_default();
@@ -97,7 +106,7 @@ async fn back(signin: &Signin, visitor: &Visitor, id: &str, query: &Query) -> Re
     let brought = Brought { code: query.get("code").unwrap_or_default(), issuer: query.get("iss") };
     let known = signin.0.oidc.identify(&settings, secret.as_deref(), &pending.begun, &brought).await;
     let known = known.map_err(Failed::provider)?;
-    let user = signin.admit(id, &settings, &known).await?;
+    let user = signin.admit(id, &settings, &known, changes).await?;
     signin.forgive_network(visitor.peer.ip);
     let (_, secret) = signin.begin(Signed::User(user), visitor, known.groups).await?;
     let session = set_cookie(&secret, visitor.peer.https);
@@ -117,13 +126,19 @@ impl Signin {
     }
 
     /// Lets somebody in whom a provider knows, and makes of them what their groups say.
-    async fn admit(&self, id: &str, settings: &Settings, known: &Known) -> Result<User, Failed> {
+    async fn admit(
+        &self,
+        id: &str,
+        settings: &Settings,
+        known: &Known,
+        changes: &mut Vec<Consequence>,
+    ) -> Result<User, Failed> {
         let decision = decide(&settings.mapping, &known.groups);
         let linked = self.store().identified(id, &known.subject).await?;
         if !decision.admitted {
             // What the groups gave before, they take.
             if let Some(user) = &linked {
-                self.apply(user, &decision).await?;
+                self.apply(id, user, &decision, changes).await?;
             }
             return Err(Failed::refused(
                 "No group of yours has been let in here. Ask who runs this installation.",
@@ -131,18 +146,24 @@ impl Signin {
         }
         let user = match linked {
             Some(user) => user,
-            None => self.first_seen(settings, known).await?,
+            None => self.first_seen(id, settings, known, changes).await?,
         };
         if user.suspended {
             return Err(Failed::refused("You are suspended here. Ask who runs this installation."));
         }
         self.store().identify(id, &known.subject, &user.id).await?;
-        self.apply(&user, &decision).await?;
+        self.apply(id, &user, &decision, changes).await?;
         Ok(self.store().user(&user.id).await?)
     }
 
     /// Who somebody is whom the provider has not signed in before: by their address, if its word on that is good.
-    async fn first_seen(&self, settings: &Settings, known: &Known) -> Result<User, Failed> {
+    async fn first_seen(
+        &self,
+        provider: &str,
+        settings: &Settings,
+        known: &Known,
+        changes: &mut Vec<Consequence>,
+    ) -> Result<User, Failed> {
         let is_good = known.email_verified || settings.trusts_email;
         let Some(email) = known.email.as_deref().filter(|_| is_good) else {
             let text = "The provider does not say that your address is verified.";
@@ -150,45 +171,91 @@ impl Signin {
         };
         match self.store().user_by_email(email).await? {
             Some(user) => Ok(user),
-            None => Ok(self.store().create_user(email, &known.name, false).await?),
+            None => {
+                let user = self.store().create_user(email, &known.name, false).await?;
+                changes.push(Consequence {
+                    resource: user.id.to_string(),
+                    after: Some(of_person(&user.email, user.is_operator, provider)),
+                    ..change("addPerson", &user)
+                });
+                Ok(user)
+            }
         }
     }
 
     /// Makes of a person what was decided. The last who owns an account, or answers for the installation, stays that.
-    async fn apply(&self, user: &User, decision: &Decision) -> Result<(), Failed> {
+    async fn apply(
+        &self,
+        provider: &str,
+        user: &User,
+        decision: &Decision,
+        changes: &mut Vec<Consequence>,
+    ) -> Result<(), Failed> {
         if let Some(is_operator) = decision.operator.filter(|operator| *operator != user.is_operator) {
-            let changes = UserChanges { is_operator: Some(is_operator), ..UserChanges::default() };
-            unless_last(self.store().update_user(&user.id, changes).await.map(drop))?;
+            let wanted = UserChanges { is_operator: Some(is_operator), ..UserChanges::default() };
+            if unless_last(self.store().update_user(&user.id, wanted).await)?.is_some() {
+                changes.push(Consequence {
+                    resource: user.id.to_string(),
+                    before: Some(json!({ "email": user.email, "is_operator": user.is_operator })),
+                    after: Some(of_person(&user.email, is_operator, provider)),
+                    ..change("changePerson", user)
+                });
+            }
         }
         let present = self.store().memberships(&user.id).await?;
         for (account, role) in &decision.roles {
             let membership = present.iter().map(|(own, _)| own).find(|own| own.account == *account);
-            let done = match (membership, role) {
-                (None, Some(role)) => self.store().add_member(account, &user.email, *role).await.map(drop),
-                (Some(own), Some(role)) if own.role != *role => {
-                    self.store().set_role(account, &own.id, *role).await.map(drop)
+            let store = self.store();
+            let (operation, done) = match (membership, role) {
+                (None, Some(role)) => {
+                    let added = store.add_member(account, &user.email, *role).await;
+                    ("addMember", added.map(|(membership, _)| membership.id))
                 }
-                (Some(own), None) => self.store().remove_member(account, &own.id).await.map(drop),
-                _ => Ok(()),
+                (Some(own), Some(role)) if own.role != *role => {
+                    ("updateMember", store.set_role(account, &own.id, *role).await.map(|()| own.id.clone()))
+                }
+                (Some(own), None) => {
+                    ("removeMember", store.remove_member(account, &own.id).await.map(|()| own.id.clone()))
+                }
+                _ => continue,
             };
-            unless_last(done)?;
+            let Some(id) = unless_last(done)? else { continue };
+            changes.push(Consequence {
+                account: Some(account.clone()),
+                resource: id.to_string(),
+                before: membership.map(|own| json!({ "email": user.email, "role": own.role })),
+                after: role
+                    .map(|role| json!({ "email": user.email, "role": role, "single_sign_on": provider })),
+                ..change(operation, user)
+            });
         }
         Ok(())
     }
 }
 
-/// What a rule asks for that cannot be: somebody has to stay, or the account is gone.
-fn unless_last(done: Result<(), StoreError>) -> Result<(), StoreError> {
+/// A change that is made because of a person, without what it is.
+fn change(operation: &'static str, user: &User) -> Consequence {
+    let person = (user.id.to_string(), user.email.clone());
+    Consequence { operation, account: None, resource: String::new(), before: None, after: None, person }
+}
+
+/// What the audit log shows of a person whom a provider has changed.
+fn of_person(email: &str, is_operator: bool, provider: &str) -> Value {
+    json!({ "email": email, "is_operator": is_operator, "single_sign_on": provider })
+}
+
+/// None for what a rule asks for that cannot be: somebody has to stay, or the account is gone.
+fn unless_last<T>(done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match done {
         Err(error @ StoreError::Conflict { .. }) => {
             tracing::warn!(%error, "what a person's groups say was left undone");
-            Ok(())
+            Ok(None)
         }
         Err(error) if error.is_not_found(Entity::Account) => {
             tracing::warn!(%error, "a rule of single sign-on speaks of an account that is gone");
-            Ok(())
+            Ok(None)
         }
-        other => other,
+        other => other.map(Some),
     }
 }
 
