@@ -73,6 +73,34 @@ test("a host asks for a service token that was made here, until it is open again
   assert.deepEqual(app.policies[0].exclude, [{ ip: { ip: "10.0.0.0/8" } }]);
   await hearth.look(`/a/${hearth.account}/access`, "access", (shown) => shown.getByText("Administration").waitFor());
 
+  // A group is made, and a policy asks it.
+  await page.getByRole("button", { name: "Create group" }).click();
+  const group = page.getByRole("dialog");
+  await group.getByLabel("Name").fill("Office");
+  await group.getByRole("combobox", { name: "Rule" }).click();
+  assert.equal(await page.getByRole("option", { name: "Group", exact: true }).count(), 0, "groups do not name one another");
+  await page.getByRole("option", { name: "Network" }).click();
+  await group.getByLabel("Value").fill("127.0.0.0/8");
+  await group.getByRole("button", { name: "Save group" }).click();
+  await page.getByRole("heading", { level: 3, name: "Office" }).waitFor();
+  await page.getByRole("button", { name: "Edit Administration" }).click();
+  const third = page.getByRole("dialog");
+  await third.getByRole("combobox", { name: "Decision" }).click();
+  await page.getByRole("option", { name: "Let in without asking" }).click();
+  const include = third.getByRole("group", { name: "Whom it is about: any of" });
+  await include.getByRole("combobox", { name: "Rule" }).click();
+  await page.getByRole("option", { name: "Group", exact: true }).click();
+  await include.getByRole("combobox", { name: "Value" }).click();
+  await page.getByRole("option", { name: "Office" }).click();
+  await third.getByRole("button", { name: "Save application" }).click();
+  await third.waitFor({ state: "hidden" });
+  assert.equal(await visit(), 200, "the office is let in without asking");
+  await page.getByRole("button", { name: "Edit Office" }).click();
+  await page.getByRole("dialog").getByLabel("Value").fill("192.0.2.0/24");
+  await page.getByRole("dialog").getByRole("button", { name: "Save group" }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+  assert.equal(await visit(), 403, "and elsewhere is no office");
+
   await page.getByRole("button", { name: "Delete Administration" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete application" }).click();
   await page.getByRole("heading", { name: "Everybody reaches every host" }).waitFor();

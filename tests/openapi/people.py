@@ -110,9 +110,12 @@ def signin(api):
     password["password"] = "another horse"
     secret = own.ok("beginOwnAuthenticator", json={})["secret"]
     own.no("confirmOwnAuthenticator", 401, json={"code": "000000"})
-    codes = own.ok("confirmOwnAuthenticator", json={"code": code_of(secret)})["recovery_codes"]
+    own.no("renewOwnRecoveryCodes", 409)
+    before = own.ok("confirmOwnAuthenticator", json={"code": code_of(secret)})["recovery_codes"]
+    codes = own.ok("renewOwnRecoveryCodes", json={"password": "another horse"})["recovery_codes"]
     ticket = other.ok("signInByPassword", json=password)["ticket"]
     other.no("signInBySecondFactor", 401, json={"ticket": ticket, "totp": code_of(secret)})
+    other.no("signInBySecondFactor", 401, json={"ticket": ticket, "recovery": before[0]})
     other.ok("signInBySecondFactor", json={"ticket": ticket, "recovery": codes[0]})
     other.ok("removeOwnAuthenticator", json={"password": "another horse"})
     key = Authenticator(api.base)
@@ -224,7 +227,14 @@ def access(api):
     api.ok("listAccessPolicies")
     api.ok("updateAccessPolicy", json={**policy, "session_duration": "1h"}, **shared)
     assert api.ok("showAccessPolicy", **shared)["app_count"] == 0
-    api.no("createAccessPolicy", 400, json={**policy, "include": [{"geo": {"country_code": "DE"}}]})
+    api.no("createAccessPolicy", 400, json={**policy, "include": [{"certificate": {}}]})
+    group = {"group": api.ok("createAccessGroup", json={"name": "staff", "include": [{"email_domain": {"domain": "a.test"}}]})["id"]}
+    api.ok("listAccessGroups")
+    api.ok("updateAccessGroup", json={"name": "staff", "include": everyone}, **group)
+    assert api.ok("showAccessGroup", **group)["include"] == everyone
+    api.no("createAccessGroup", 400, json={"name": "nested", "include": [{"group": {"id": group["group"]}}]})
+    api.ok("updateAccessPolicy", json={**policy, "include": [{"group": {"id": group["group"]}}]}, **shared)
+    api.no("deleteAccessGroup", 400, **group)
     services = {"name": "services", "decision": "non_identity", "include": [{"service_token": {"token_id": made["id"]}}]}
     new = {"name": "guarded", "domain": "guarded.localhost/admin", "session_duration": "12h", "policies": [shared["policy"], services]}
     app = {"app": api.ok("createAccessApplication", json=new)["id"]}
@@ -251,6 +261,13 @@ def access(api):
     api.ok("deleteAccessApplication", **app)
     api.no("showAccessApplication", 404, **app)
     api.ok("deleteAccessPolicy", **shared)
+    api.ok("deleteAccessGroup", **group)
+    api.no("showAccessGroup", 404, **group)
+    assert api.ok("updateAccessKeyRotation", json={"key_rotation_interval_days": 30})["days_until_next_rotation"] == 30
+    api.no("updateAccessKeyRotation", 400, json={"key_rotation_interval_days": 20})
+    before = api.ok("showAccessKeyRotation")["last_key_rotation_at"]
+    assert api.ok("rotateAccessKeys")["last_key_rotation_at"] > before
+    assert len(api.ok("showAccessKeys")["keys"]) == 2
     api.ok("deleteServiceToken", **one)
 
 

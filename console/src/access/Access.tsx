@@ -11,7 +11,8 @@ import { useWords } from "../ui/strings";
 import { done } from "../ui/toast";
 import { removeApp, signOutOf, useApps, type App, type Rule } from "./access";
 import { AppForm } from "./AppForm";
-import { kindOf, valueOf } from "./rules";
+import { Groups } from "./Groups";
+import { RuleText } from "./RuleText";
 import { ServiceTokens } from "./ServiceTokens";
 import { useAccessText } from "./strings";
 
@@ -45,6 +46,7 @@ export function Access() {
           }
         </Loaded>
       </Section>
+      <Groups account={account} />
       <ServiceTokens account={account} />
       <Commands
         lines={[
@@ -115,18 +117,5 @@ function One(props: { account: string; app: App; edit: () => void }) {
         ))}
       </Stack>
     </Paper>
-  );
-}
-
-function RuleText({ rule }: { rule: Rule }) {
-  const t = useAccessText();
-  const kind = kindOf(rule);
-  return (
-    <Text span mr="sm">
-      {kind === undefined ? t("rule.other") : t(`rule.${kind}`)}{" "}
-      <Text span c="dimmed" className="mono">
-        {valueOf(rule)}
-      </Text>
-    </Text>
   );
 }

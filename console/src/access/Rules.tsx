@@ -2,12 +2,12 @@ import { ActionIcon, Button, Group, Select, Stack, Text, TextInput } from "@mant
 import { Plus, Trash2 } from "lucide-react";
 
 import { useAccount } from "../app/account";
-import { useServiceTokens, type Rule } from "./access";
+import { useGroups, useServiceTokens, type Rule } from "./access";
 import { KINDS, kindOf, ruleOf, takesValue, valueOf, type Kind } from "./rules";
 import { useAccessText } from "./strings";
 
 /** Rules of which any, all or none has to hold. */
-export function Rules(props: { label: string; rules: Rule[]; change: (rules: Rule[]) => void }) {
+export function Rules(props: { label: string; rules: Rule[]; kinds?: readonly Kind[]; change: (rules: Rule[]) => void }) {
   const t = useAccessText();
   const { rules, change } = props;
   const put = (at: number, rule: Rule) => change(rules.map((one, index) => (index === at ? rule : one)));
@@ -33,6 +33,7 @@ export function Rules(props: { label: string; rules: Rule[]; change: (rules: Rul
           key={at}
           number={at + 1}
           rule={rule}
+          kinds={props.kinds ?? KINDS}
           change={(to) => put(at, to)}
           remove={() => change(rules.filter((_, index) => index !== at))}
         />
@@ -41,36 +42,49 @@ export function Rules(props: { label: string; rules: Rule[]; change: (rules: Rul
   );
 }
 
-function OneRule(props: { number: number; rule: Rule; change: (rule: Rule) => void; remove: () => void }) {
+interface OneProps {
+  number: number;
+  rule: Rule;
+  kinds: readonly Kind[];
+  change: (rule: Rule) => void;
+  remove: () => void;
+}
+
+function OneRule(props: OneProps) {
   const t = useAccessText();
   const account = useAccount();
   const { data: tokens = [] } = useServiceTokens(account);
+  const { data: groups = [] } = useGroups(account);
+  // Kinds whose value is one of what there is.
+  const known = { service_token: tokens, group: groups };
   const kind = kindOf(props.rule);
   const value = valueOf(props.rule);
+  const choice = kind === "service_token" || kind === "group" ? known[kind] : undefined;
   return (
     <Group gap="xs" wrap="nowrap">
       <Select
         aria-label={t("rule.kind")}
-        data={KINDS.map((one) => ({ value: one, label: t(`rule.${one}`) }))}
+        data={props.kinds.map((one) => ({ value: one, label: t(`rule.${one}`) }))}
         value={kind ?? null}
         placeholder={t("rule.other")}
         onChange={(to) => props.change(ruleOf((to ?? "email") as Kind, ""))}
         allowDeselect={false}
         style={{ flex: 1 }}
       />
-      {kind === "service_token" && (
+      {kind !== undefined && choice !== undefined && (
         <Select
           aria-label={t("rule.value")}
-          data={tokens.map(({ id, name }) => ({ value: id, label: name }))}
+          data={choice.map(({ id, name }) => ({ value: id, label: name }))}
           value={value === "" ? null : value}
           onChange={(to) => props.change(ruleOf(kind, to ?? ""))}
           allowDeselect={false}
           style={{ flex: 1 }}
         />
       )}
-      {kind !== undefined && kind !== "service_token" && takesValue(kind) && (
+      {kind !== undefined && choice === undefined && takesValue(kind) && (
         <TextInput
           aria-label={t("rule.value")}
+          placeholder={kind === "geo" ? "DE" : undefined}
           value={value}
           onChange={(event) => props.change(ruleOf(kind, event.currentTarget.value))}
           spellCheck={false}

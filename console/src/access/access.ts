@@ -1,4 +1,4 @@
-// Applications of Access and their service tokens, in Cloudflare's shapes.
+// Applications of Access, their groups and service tokens, in Cloudflare's shapes.
 import { useQuery } from "@tanstack/react-query";
 
 import { api, result } from "../api/client";
@@ -6,6 +6,8 @@ import { key, queries } from "../api/query";
 
 const APPS = "/client/v4/accounts/{account}/access/apps";
 const APP = "/client/v4/accounts/{account}/access/apps/{app}";
+const GROUPS = "/client/v4/accounts/{account}/access/groups";
+const GROUP = "/client/v4/accounts/{account}/access/groups/{group}";
 const TOKENS = "/client/v4/accounts/{account}/access/service_tokens";
 const TOKEN = "/client/v4/accounts/{account}/access/service_tokens/{token}";
 
@@ -21,6 +23,9 @@ export interface Policy {
   require: Rule[];
   exclude: Rule[];
 }
+
+/** Rules that have a name. */
+export type NewGroup = Omit<Policy, "decision">;
 
 export interface NewApp {
   name: string;
@@ -43,6 +48,14 @@ export function useServiceTokens(account: string) {
   });
 }
 
+export function useGroups(account: string) {
+  return useQuery({
+    queryKey: key(account, "access", "groups"),
+    queryFn: () => result(api.GET(GROUPS, { params: { path: { account } } })),
+  });
+}
+
+export type AccessGroup = NonNullable<ReturnType<typeof useGroups>["data"]>[number];
 export type App = NonNullable<ReturnType<typeof useApps>["data"]>[number];
 export type ServiceToken = NonNullable<ReturnType<typeof useServiceTokens>["data"]>[number];
 
@@ -67,6 +80,15 @@ export function removeApp(account: string, app: string): Promise<unknown> {
 export function signOutOf(account: string, app: string): Promise<unknown> {
   const path = "/client/v4/accounts/{account}/access/apps/{app}/revoke_tokens";
   return after(account, result(api.POST(path, { params: { path: { account, app } } })));
+}
+
+export function putGroup(account: string, body: NewGroup, group?: string): Promise<unknown> {
+  if (group === undefined) return after(account, result(api.POST(GROUPS, { params: { path: { account } }, body })));
+  return after(account, result(api.PUT(GROUP, { params: { path: { account, group } }, body })));
+}
+
+export function removeGroup(account: string, group: string): Promise<unknown> {
+  return after(account, result(api.DELETE(GROUP, { params: { path: { account, group } } })));
 }
 
 export interface Secret {

@@ -6,17 +6,24 @@ export const KINDS = [
   "email",
   "email_domain",
   "ip",
+  "geo",
+  "group",
   "oidc",
   "any_valid_service_token",
   "service_token",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
+/** Groups do not name one another. */
+export const KINDS_OF_GROUPS = KINDS.filter((kind) => kind !== "group");
+
 /** Where a kind has its value. */
 const MEMBERS: Partial<Record<Kind, string>> = {
   email: "email",
   email_domain: "domain",
   ip: "ip",
+  geo: "country_code",
+  group: "id",
   oidc: "claim_value",
   service_token: "token_id",
 };

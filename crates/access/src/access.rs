@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rand::RngCore;
 
 use crate::codes::Codes;
-use crate::keys::{Key, Keys, generate};
+use crate::keys::{Key, Keys, USUAL_DAYS, generate};
 use crate::table::{App, Table};
 use crate::{api, login};
 
@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Tokens of services that are kept: signing takes a while.
 const MOST_MINTED: usize = 10_000;
+
+/// Keys at a time: what they signed is good for a month, and each is shown to whoever verifies.
+const MOST_KEYS: usize = 50;
 
 /// How Access is set.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct Config {
     pub base_domains: Vec<Hostname>,
     /// Hosts that are the control host's.
     pub control_hosts: Vec<Hostname>,
+    /// Whether it is known in which country an address is.
+    pub countries: bool,
 }
 
 /// Access. Clones are the same.
@@ -111,7 +116,7 @@ impl Access {
         // One at a time: what is stored last is what holds.
         let _turn = self.0.changing.lock().await;
         let store = self.0.api.store();
-        let table = Table::new(store.access(None).await?, &self.0.config.base_domains);
+        let table = Table::new(store.access(None).await?, &self.0.config);
         if !table.is_empty() {
             self.0.people.store(Arc::new(store.access_people().await?));
             self.renew().await?;
@@ -123,18 +128,42 @@ impl Access {
     /// Reads the keys, and makes a new one when it is time to.
     async fn renew(&self) -> Result<(), StoreError> {
         let store = self.0.api.store();
-        let now = Timestamp::now();
         if self.0.keys.load().0.is_empty() {
             self.0.keys.store(Arc::new(read(store.access_keys().await?)?));
         }
-        if !self.0.keys.load().due(now) {
+        let days = self.rotation().await?;
+        if !self.0.keys.load().due(days, Timestamp::now()) {
             return Ok(());
         }
+        self.add_key().await
+    }
+
+    /// How many days a key signs.
+    pub(crate) async fn rotation(&self) -> Result<u32, StoreError> {
+        Ok(self.0.api.store().access_rotation().await?.unwrap_or(USUAL_DAYS))
+    }
+
+    /// Has another key sign from now on. False: as many as there may be are still needed.
+    pub(crate) async fn rotate(&self) -> Result<bool, StoreError> {
+        let _turn = self.0.changing.lock().await;
+        let stored = self.0.api.store().access_keys().await?;
+        if stored.len() >= MOST_KEYS {
+            return Ok(false);
+        }
+        self.add_key().await?;
+        Ok(true)
+    }
+
+    async fn add_key(&self) -> Result<(), StoreError> {
+        let store = self.0.api.store();
+        let now = Timestamp::now();
         let made = tokio::task::spawn_blocking(generate).await;
         let private = made.map_err(std::io::Error::other).flatten().map_err(unreadable)?;
         let key = AccessKey { id: hex::encode(rand::random::<[u8; 32]>()), private, created_on: now };
-        store.add_access_key(&key, Keys::horizon(now)).await?;
+        store.add_access_key(&key, Keys::ended(now)).await?;
         self.0.keys.store(Arc::new(read(store.access_keys().await?)?));
+        // What services are shown from now on is signed with it.
+        self.0.minted.lock().clear();
         tracing::info!(key = key.id, "a key of access was made");
         Ok(())
     }

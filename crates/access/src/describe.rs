@@ -11,6 +11,7 @@ pub fn describe(document: &mut Document) {
     let mut section = document.section("Access applications", about, Family::cloudflare());
     section.segment("app", "The application's id");
     section.segment("policy", "The policy's id");
+    section.segment("group", "The group's id");
     section.segment("token", "The service token's id");
     const APPS: &str = "/accounts/{account}/access/apps";
     let gone = || object().has("id", string());
@@ -39,6 +40,31 @@ pub fn describe(document: &mut Document) {
     section.add(get(&shared, "Show Access policy").gives(policy()));
     section.add(put(&shared, "Update Access policy").takes(new_policy()).gives(policy()));
     section.add(delete(&shared, "Delete Access policy").gives(gone()));
+    const GROUPS: &str = "/accounts/{account}/access/groups";
+    section.add(get(GROUPS, "List Access groups").gives(array(group())));
+    section.add(post(GROUPS, "Create Access group").takes(new_group()).gives(group()));
+    let one = format!("{GROUPS}/{{group}}");
+    section.add(get(&one, "Show Access group").gives(group()));
+    section.add(put(&one, "Update Access group").takes(new_group()).gives(group()));
+    section.add(delete(&one, "Delete Access group").gives(gone()));
+    const KEYS: &str = "/accounts/{account}/access/keys";
+    section.add(
+        get(KEYS, "Show Access key rotation")
+            .about("The keys are the installation's, whichever account is named.")
+            .gives(rotation()),
+    );
+    let days = || integer().about("Days that a key signs, from 21 to 365.");
+    section.add(
+        put(KEYS, "Update Access key rotation")
+            .about("For the installation's operators.")
+            .takes(object().has("key_rotation_interval_days", days()))
+            .gives(rotation()),
+    );
+    section.add(
+        post(format!("{KEYS}/rotate"), "Rotate Access keys")
+            .about("For the installation's operators. What was signed before is good until it ends.")
+            .gives(rotation()),
+    );
     const TOKENS: &str = "/accounts/{account}/access/service_tokens";
     section.add(get(TOKENS, "List service tokens").gives(array(token())));
     section.add(post(TOKENS, "Create service token").takes(new_token()).gives(with_secret()));
@@ -77,9 +103,37 @@ pub fn describe(document: &mut Document) {
 
 fn rules() -> Schema {
     array(any()).about(
-        "`everyone`, `email`, `email_domain`, `ip`, `oidc` (of the claim `groups`), `any_valid_service_token`, \
-         `service_token`.",
+        "`everyone`, `email`, `email_domain`, `ip`, `geo`, `group`, `oidc` (of the claim `groups`), \
+         `any_valid_service_token`, `service_token`.",
     )
+}
+
+fn new_group() -> Schema {
+    object()
+        .has("name", string())
+        .has("include", rules().about("Any rule of policies but `group`."))
+        .may("exclude", rules())
+        .may("require", rules())
+}
+
+fn group() -> Schema {
+    object()
+        .has("id", string())
+        .has("uid", string())
+        .has("name", string())
+        .has("include", rules())
+        .has("exclude", rules())
+        .has("require", rules())
+        .has("is_default", array(any()))
+        .has("created_at", time())
+        .has("updated_at", time())
+}
+
+fn rotation() -> Schema {
+    object()
+        .has("key_rotation_interval_days", integer())
+        .has("days_until_next_rotation", integer())
+        .has("last_key_rotation_at", time().or_null())
 }
 
 fn decision() -> Schema {

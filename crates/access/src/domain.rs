@@ -62,6 +62,11 @@ impl Domain {
         behind == rest && fits(pattern, label)
     }
 
+    /// Whether it is at the control host, which is always called `localhost` too.
+    pub(crate) fn is_at(&self, control: &[Hostname]) -> bool {
+        self.host == "localhost" || control.iter().any(|host| host.as_str() == self.host)
+    }
+
     /// Whether a reading of a path lies in it.
     pub(crate) fn encloses(&self, reading: &[String]) -> bool {
         reading.len() >= self.path.len()

@@ -26,6 +26,9 @@ use crate::table::{App, Before, Place, Token};
 const ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 const EMAIL: HeaderName = HeaderName::from_static("cf-access-authenticated-user-email");
 
+/// Where the pages of Access are, on every host that it stands before.
+const PAGES: &str = "/cdn-cgi/access/";
+
 /// How long somebody may take to sign in, in seconds.
 const SIGN_IN: i64 = 600;
 
@@ -40,6 +43,8 @@ pub(crate) struct State {
     /// Path and query that were asked for.
     pub target: String,
     pub cookie_path: String,
+    /// Where the client was.
+    pub country: String,
     /// SHA-256 of what the browser holds, in hex.
     pub nonce: String,
     pub exp: i64,
@@ -61,11 +66,22 @@ impl Guard for Access {
     fn check(&self, asked: &Asked<'_>, account: &AccountId) -> Verdict {
         let table = self.0.table.load();
         let path = asked.uri.path();
-        let place = Place { account, host: asked.host, path, key: asked.key, prefix: asked.prefix };
+        let place = Place {
+            account,
+            host: asked.host,
+            path,
+            key: asked.key,
+            prefix: asked.prefix,
+            control: asked.control,
+        };
         let before = table.before(&place);
         if before.is_empty() {
             // Where something else of the host is protected, its cookie is no affair of this worker's.
-            return match table.stands_before(asked.host, asked.key) || asked.prefix > 0 {
+            let protected = match asked.control {
+                true => table.stands_before_control(),
+                false => table.stands_before(asked.host, asked.key) || asked.prefix > 0,
+            };
+            return match protected {
                 true => Verdict::Pass(Vec::new()),
                 false => Verdict::Open,
             };
@@ -84,7 +100,13 @@ impl Guard for Access {
 
     fn page(&self, asked: &Asked<'_>) -> Option<Response<ControlBody>> {
         let table = self.0.table.load();
-        if !table.stands_before(asked.host, asked.key) && asked.prefix == 0 {
+        if asked.control {
+            let back =
+                ["authorized", "logout"].iter().any(|page| asked.uri.path() == format!("{PAGES}{page}"));
+            if !back || !table.stands_before_control() {
+                return None;
+            }
+        } else if !table.stands_before(asked.host, asked.key) && asked.prefix == 0 {
             return None;
         }
         let read = matches!(*asked.method, Method::GET | Method::HEAD);
@@ -92,7 +114,7 @@ impl Guard for Access {
             Some("certs") if read => json_answer(StatusCode::OK, self.0.keys.load().public()),
             Some("authorized") if read => self.authorized(asked),
             Some("get-identity") if read => self.identity(asked),
-            Some("logout") => logout(asked, &table.cookie_paths(asked.host, asked.key)),
+            Some("logout") => logout(asked, &table.cookie_paths(asked.host, asked.key, asked.control)),
             _ => answer(page(StatusCode::NOT_FOUND, asked.headers, "Not found", "There is nothing here.")),
         })
     }
@@ -118,7 +140,8 @@ impl Access {
             self.known(asked.headers, |claims| claims.aud.iter().any(|aud| *aud == app.aud), app.revoked);
         let person =
             known.as_ref().map(|known| Person { email: &known.email, groups: &known.claims.custom.groups });
-        let facts = Facts { ip: asked.ip, person, token: service.map(|token| token.id.as_str()) };
+        let token = service.map(|token| token.id.as_str());
+        let facts = Facts { ip: asked.ip, country: asked.country, person, token };
         match decide(app.policies.iter(), &facts) {
             Outcome::Bypass => Ok(Vec::new()),
             Outcome::Service => Ok(self.of_token(app, service, asked)),
@@ -205,6 +228,7 @@ impl Access {
             https: asked.https,
             target: target.clone(),
             cookie_path: before.cookie_path.clone(),
+            country: asked.country.to_owned(),
             nonce: hex::encode(digest(&nonce)),
             exp: Timestamp::now().as_second() + SIGN_IN,
         };

@@ -12,10 +12,10 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How long a key signs, as Cloudflare's.
-pub(crate) const SIGNS: SignedDuration = SignedDuration::from_hours(42 * 24);
+/// How many days a key signs where nobody says, as Cloudflare's.
+pub(crate) const USUAL_DAYS: u32 = 42;
 
-/// How long what it signed is good for after that: as long as any session.
+/// How long what a key signed is good for after it has signed last: as long as any session.
 pub(crate) const OVERLAP: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// Bits of a key, as Cloudflare's.
@@ -104,14 +104,21 @@ pub(crate) fn generate() -> io::Result<String> {
 }
 
 impl Keys {
-    /// Whether there is to be a new key.
-    pub(crate) fn due(&self, now: Timestamp) -> bool {
-        self.0.first().is_none_or(|newest| now.duration_since(newest.created_on) >= SIGNS)
+    /// Whether there is to be a new key, where one signs for `days`.
+    pub(crate) fn due(&self, days: u32, now: Timestamp) -> bool {
+        self.0.first().is_none_or(|newest| now.duration_since(newest.created_on) >= time(days))
     }
 
-    /// When a key must have been made to be of use.
-    pub(crate) fn horizon(now: Timestamp) -> Timestamp {
-        now.saturating_sub(SIGNS + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH)
+    /// When another key must have followed one, for nothing that it signed to be good any more.
+    pub(crate) fn ended(now: Timestamp) -> Timestamp {
+        now.saturating_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The days until there is to be a new key, begun ones among them.
+    pub(crate) fn days_left(&self, days: u32, now: Timestamp) -> i64 {
+        let Some(newest) = self.0.first() else { return 0 };
+        let left = time(days) - now.duration_since(newest.created_on);
+        (left.as_secs().max(0) + DAY - 1) / DAY
     }
 
     /// The public halves, as `/cdn-cgi/access/certs` shows them.
@@ -148,6 +155,13 @@ impl Keys {
         let good = claims.kind == KIND && claims.iss == issuer && claims.nbf <= now && now < claims.exp;
         good.then_some(claims)
     }
+}
+
+/// Seconds of a day.
+const DAY: i64 = 24 * 3600;
+
+fn time(days: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(days) * DAY)
 }
 
 #[cfg(test)]
@@ -209,7 +223,13 @@ mod tests {
     #[test]
     fn keys_are_followed_by_others_before_they_are_forgotten() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        assert!(Keys::default().due(now));
-        assert!(Keys::horizon(now) < now - SIGNS, "what has just ceased to sign is still known");
+        assert!(Keys::default().due(USUAL_DAYS, now));
+        assert_eq!(Keys::default().days_left(USUAL_DAYS, now), 0);
+        let made = now - time(21);
+        let keys = Keys(vec![Key::open("k".into(), made, &generate().unwrap()).unwrap()]);
+        assert_eq!((keys.due(21, now), keys.due(22, now)), (true, false));
+        assert_eq!((keys.days_left(21, now), keys.days_left(22, now)), (0, 1));
+        assert_eq!(keys.days_left(22, now - SignedDuration::from_secs(1)), 2, "a day that has begun");
+        assert!(Keys::ended(now) <= now - SignedDuration::from_hours(730), "a session lasts as long");
     }
 }

@@ -74,7 +74,8 @@ async fn login(
         return shown(StatusCode::NOT_FOUND, &headers, "That did not work", text);
     };
     let person = Person { email: &user.email, groups: &groups };
-    let facts = Facts { ip: peer.ip, person: Some(person), token: None };
+    // The application asks again, where the country is known.
+    let facts = Facts { ip: peer.ip, country: &state.country, person: Some(person), token: None };
     if !matches!(decide(app.policies.iter(), &facts), Outcome::Allow | Outcome::Bypass) {
         let usual = format!("You are signed in as {}, and have no access to {}.", user.email, app.name);
         let text = app.deny_message.as_deref().unwrap_or(&usual);

@@ -7,10 +7,11 @@ use hearth_model::{AccountId, Hostname};
 use hearth_store::AccessRecords;
 use serde_json::Value;
 
+use crate::access::Config;
 use crate::domain::Domain;
 use crate::duration;
 use crate::path::readings;
-use crate::policy::Policy;
+use crate::policy::{Known, Policy, Rules};
 
 /// How long a session lasts where an application does not say, in seconds: 24 hours, as on Cloudflare.
 pub(crate) const SESSION: i64 = 24 * 3600;
@@ -57,6 +58,8 @@ pub(crate) struct Place<'a> {
     pub key: Option<&'a str>,
     /// How many bytes of the path name the worker.
     pub prefix: usize,
+    /// Whether the host is the control host.
+    pub control: bool,
 }
 
 /// An application that a request has to pass.
@@ -74,24 +77,42 @@ pub(crate) struct Table {
     wildcards: Vec<Entry>,
     /// By the name below a base domain: they stand before all that leads to that worker.
     keys: HashMap<String, Vec<Entry>>,
+    /// Those at the control host, which has many names.
+    control: Vec<Entry>,
     by_aud: HashMap<String, Arc<App>>,
     by_client: HashMap<String, Token>,
     bases: Vec<Hostname>,
 }
 
 impl Table {
-    pub(crate) fn new(records: AccessRecords, bases: &[Hostname]) -> Self {
-        let mut table = Self { bases: bases.to_vec(), ..Self::default() };
+    /// Of what is stored.
+    pub(crate) fn new(records: AccessRecords, config: &Config) -> Self {
+        let countries = config.countries;
+        let mut table = Self { bases: config.base_domains.clone(), ..Self::default() };
+        let groups: HashMap<&str, (&AccountId, Arc<Rules>)> = records
+            .groups
+            .iter()
+            .filter_map(|group| {
+                let read = Rules::read(&group.document, &Known { group: &|_| None, countries });
+                let read = read.inspect_err(|error| {
+                    tracing::error!(group = group.id, error, "a stored access group cannot be read");
+                });
+                Some((group.id.as_str(), (&group.account, Arc::new(read.ok()?))))
+            })
+            .collect();
         let policies: HashMap<&str, Policy> = records
             .policies
             .iter()
-            .filter_map(|policy| match Policy::read(&policy.document) {
-                Ok(read) => Some((policy.id.as_str(), read)),
-                Err(error) => {
-                    // It lets nobody in: an application without policies is closed.
+            .filter_map(|policy| {
+                let group = |id: &str| {
+                    let (account, rules) = groups.get(id)?;
+                    (**account == policy.account).then(|| Arc::clone(rules))
+                };
+                let read = Policy::read(&policy.document, &Known { group: &group, countries });
+                let read = read.inspect_err(|error| {
                     tracing::error!(policy = policy.id, error, "a stored access policy cannot be read");
-                    None
-                }
+                });
+                Some((policy.id.as_str(), read.ok()?))
             })
             .collect();
         for stored in &records.apps {
@@ -105,15 +126,21 @@ impl Table {
                 revoked: stored.revoked_on.as_second(),
                 passes_preflight: document["options_preflight_bypass"] == true,
                 deny_message: text("custom_deny_message"),
+                // One that cannot be read may be the one that keeps somebody out: then nobody gets in.
                 policies: stored
                     .policies
                     .iter()
-                    .filter_map(|id| policies.get(id.as_str()).cloned())
-                    .collect(),
+                    .map(|id| policies.get(id.as_str()).cloned())
+                    .collect::<Option<_>>()
+                    .unwrap_or_default(),
             });
             table.by_aud.insert(stored.aud.clone(), Arc::clone(&app));
             for domain in domains(document) {
-                table.place(domain, &app);
+                if domain.is_at(&config.control_hosts) {
+                    table.control.push((domain, Arc::clone(&app)));
+                } else {
+                    table.place(domain, &app);
+                }
             }
         }
         for token in records.tokens {
@@ -158,77 +185,111 @@ impl Table {
 
     /// Whether any application stands before a host or a worker, whatever the path.
     pub(crate) fn stands_before(&self, host: &str, key: Option<&str>) -> bool {
-        self.hosts.contains_key(host)
-            || self.wildcards.iter().any(|(domain, _)| domain.names(host))
-            || key.is_some_and(|key| self.has_key(key))
+        let of_worker = |key| !self.of_worker(key).is_empty() || !self.of_preview(host, key).is_empty();
+        !self.at(host).is_empty() || key.is_some_and(of_worker)
+    }
+
+    /// Whether any application stands before paths of the control host.
+    pub(crate) fn stands_before_control(&self) -> bool {
+        !self.control.is_empty()
     }
 
     /// Where cookies of the applications of a host or a worker are sent.
-    pub(crate) fn cookie_paths(&self, host: &str, key: Option<&str>) -> Vec<String> {
-        let at_host = self.hosts.get(host).into_iter().flatten();
-        let wild = self.wildcards.iter().filter(|(domain, _)| domain.names(host));
-        let own = key.and_then(|key| self.keys.get(key)).into_iter().flatten();
-        let mut paths: Vec<String> =
-            at_host.chain(wild).chain(own).map(|(domain, _)| domain.plain_path()).collect();
+    pub(crate) fn cookie_paths(&self, host: &str, key: Option<&str>, control: bool) -> Vec<String> {
+        let mut entries = self.at(host);
+        if let Some(key) = key {
+            entries.extend(self.of_worker(key));
+            entries.extend(self.of_preview(host, key));
+        }
+        entries.extend(self.control.iter().filter(|_| control));
+        let mut paths: Vec<String> = entries.iter().map(|(domain, _)| domain.plain_path()).collect();
         paths.push("/".to_owned());
         paths.sort();
         paths.dedup();
         paths
     }
 
-    fn has_key(&self, key: &str) -> bool {
-        self.keys.contains_key(key) || !self.own_wildcards(key).is_empty()
+    /// The applications at a host.
+    fn at(&self, host: &str) -> Vec<&Entry> {
+        let mut found: Vec<&Entry> = self.hosts.get(host).into_iter().flatten().collect();
+        found.extend(self.wildcards.iter().filter(|(domain, _)| domain.names(host)));
+        found
     }
 
-    /// The wildcards that name a worker's own host.
-    fn own_wildcards(&self, key: &str) -> Vec<&Entry> {
-        if self.wildcards.is_empty() {
-            return Vec::new();
+    /// The applications at a worker's own hosts below the base domains.
+    fn of_worker(&self, key: &str) -> Vec<&Entry> {
+        let mut found: Vec<&Entry> = self.keys.get(key).into_iter().flatten().collect();
+        if !self.wildcards.is_empty() {
+            let own: Vec<String> = self.bases.iter().map(|base| format!("{key}.{base}")).collect();
+            let names = |(domain, _): &&Entry| own.iter().any(|host| domain.names(host));
+            found.extend(self.wildcards.iter().filter(names));
         }
-        let own: Vec<String> = self.bases.iter().map(|base| format!("{key}.{base}")).collect();
-        self.wildcards.iter().filter(|(domain, _)| own.iter().any(|host| domain.names(host))).collect()
+        found
+    }
+
+    /// The applications that name previews of a worker, where the host is one: a version or an alias of it, which stands
+    /// before the worker's name with a dot or a hyphen, below any base domain.
+    fn of_preview(&self, host: &str, key: &str) -> Vec<&Entry> {
+        let preview = |base| below(host, base)?.strip_suffix(key)?.strip_suffix(['.', '-']);
+        let Some(preview) = self.bases.iter().find_map(preview) else { return Vec::new() };
+        let mut found = Vec::new();
+        for base in &self.bases {
+            let own = format!("{key}.{base}");
+            for behind in [format!("-{own}"), format!(".{own}")] {
+                let all = self.at(&format!("{preview}{behind}"));
+                found.extend(all.into_iter().filter(|(domain, _)| domain.host.ends_with(&behind)));
+            }
+        }
+        found
     }
 
     /// The applications that a request has to pass: for each reading of its path the most specific one, of those that are of
     /// the worker's account. Nearly always one or none.
     pub(crate) fn before(&self, place: &Place<'_>) -> Vec<Before> {
         let mut found: Vec<Before> = Vec::new();
-        let mut note = |entries: &[&Entry], path: &str, prefix: &str| {
-            if entries.is_empty() {
-                return;
-            }
-            for reading in readings(path) {
-                let meant = entries
-                    .iter()
-                    .filter(|(domain, app)| app.account == *place.account && domain.encloses(&reading))
-                    .max_by(|(one, _), (other, _)| one.specificity(other));
-                if let Some((domain, app)) = meant
-                    && !found.iter().any(|before| Arc::ptr_eq(&before.app, app))
-                {
-                    let plain = domain.plain_path();
-                    let below = if prefix.is_empty() || plain != "/" { plain.as_str() } else { "" };
-                    let cookie_path = format!("{prefix}{below}");
-                    found.push(Before { app: Arc::clone(app), cookie_path });
-                }
-            }
-        };
-        let mut at_host: Vec<&Entry> = self.hosts.get(place.host).into_iter().flatten().collect();
-        at_host.extend(self.wildcards.iter().filter(|(domain, _)| domain.names(place.host)));
-        let mut own: Vec<&Entry> = Vec::new();
-        if let Some(key) = place.key {
-            own.extend(self.keys.get(key).into_iter().flatten());
-            own.extend(self.own_wildcards(key));
+        if place.control {
+            let all: Vec<&Entry> = self.control.iter().collect();
+            note(&mut found, place, &[&all], place.path, "");
+            return found;
         }
+        let mut at_host = self.at(place.host);
+        let own = place.key.map(|key| self.of_worker(key)).unwrap_or_default();
         if place.prefix == 0 {
+            // Who has said what holds for previews means these, and not what holds for the worker.
+            let previews = place.key.map(|key| self.of_preview(place.host, key)).unwrap_or_default();
             at_host.extend(own);
-            note(&at_host, place.path, "");
+            note(&mut found, place, &[&previews, &at_host], place.path, "");
         } else {
             // The path means something else to each.
             let (prefix, path) = place.path.split_at_checked(place.prefix).unwrap_or(("", place.path));
-            note(&at_host, place.path, "");
-            note(&own, path, prefix);
+            note(&mut found, place, &[&at_host], place.path, "");
+            note(&mut found, place, &[&own], path, prefix);
         }
         found
+    }
+}
+
+/// Adds for each reading of a path the application that is meant: of the first entries that enclose it, the most specific.
+fn note(found: &mut Vec<Before>, place: &Place<'_>, tiers: &[&[&Entry]], path: &str, prefix: &str) {
+    if tiers.iter().all(|entries| entries.is_empty()) {
+        return;
+    }
+    for reading in readings(path) {
+        let meant = tiers.iter().find_map(|entries| {
+            let enclose =
+                |(domain, app): &&&Entry| app.account == *place.account && domain.encloses(&reading);
+            entries.iter().filter(enclose).max_by(|(one, _), (other, _)| one.specificity(other))
+        });
+        if let Some((domain, app)) = meant
+            && !found.iter().any(|before| Arc::ptr_eq(&before.app, app))
+        {
+            let plain = domain.plain_path();
+            // Browsers send a cookie to its path as that is spelled, letter for letter.
+            let asked = path.get(..plain.len()).filter(|start| start.eq_ignore_ascii_case(&plain));
+            let plain = asked.unwrap_or(&plain);
+            let below = if prefix.is_empty() || plain != "/" { plain } else { "" };
+            found.push(Before { app: Arc::clone(app), cookie_path: format!("{prefix}{below}") });
+        }
     }
 }
 
@@ -244,88 +305,5 @@ pub(crate) fn below<'a>(host: &'a str, base: &Hostname) -> Option<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use hearth_store::AccessApp;
-    use jiff::Timestamp;
-    use serde_json::json;
-
-    use super::*;
-
-    fn account(n: u8) -> AccountId {
-        format!("{n:032x}").parse().unwrap()
-    }
-
-    fn table(apps: &[(&str, u8, &[&str])]) -> Table {
-        let app = |(name, owner, domains): &(&str, u8, &[&str])| AccessApp {
-            id: (*name).into(),
-            account: account(*owner),
-            aud: format!("aud-{name}"),
-            document: json!({ "name": name, "self_hosted_domains": domains }),
-            policies: Vec::new(),
-            created_on: Timestamp::UNIX_EPOCH,
-            updated_on: Timestamp::UNIX_EPOCH,
-            revoked_on: Timestamp::UNIX_EPOCH,
-        };
-        let records = AccessRecords { apps: apps.iter().map(app).collect(), ..AccessRecords::default() };
-        Table::new(records, &["apps.test".parse().unwrap(), "localhost".parse().unwrap()])
-    }
-
-    fn found(table: &Table, host: &str, path: &str, key: Option<&str>, prefix: usize) -> Vec<String> {
-        let account = account(1);
-        let all = table.before(&Place { account: &account, host, path, key, prefix });
-        all.iter().map(|before| format!("{} {}", before.app.name, before.cookie_path)).collect()
-    }
-
-    #[test]
-    fn an_application_stands_before_every_way_to_the_worker_that_its_host_names() {
-        let table = table(&[("all", 1, &["hello.apps.test"]), ("admin", 1, &["other.apps.test/admin"])]);
-        for (host, path, prefix) in [
-            ("hello.apps.test", "/", 0),
-            ("hello.localhost", "/x", 0),
-            ("0123abcd-hello.apps.test", "/", 0),
-            ("beta.hello.localhost", "/", 0),
-        ] {
-            assert_eq!(found(&table, host, path, Some("hello"), prefix), ["all /"], "{host}{path}");
-        }
-        assert_eq!(found(&table, "apps.test", "/hello/x", Some("hello"), 6), ["all /hello"]);
-        assert_eq!(found(&table, "apps.test", "/other/ADMIN/x", Some("other"), 6), ["admin /other/admin"]);
-        assert!(found(&table, "apps.test", "/other/x", Some("other"), 6).is_empty());
-        assert!(found(&table, "third.apps.test", "/admin", Some("third"), 0).is_empty());
-        assert!(found(&table, "custom.test", "/", None, 0).is_empty(), "a host of its own");
-        assert!(table.stands_before("beta.hello.localhost", Some("hello")));
-        assert!(!table.stands_before("third.localhost", Some("third")));
-    }
-
-    #[test]
-    fn wildcards_name_workers_however_they_are_reached() {
-        let table = table(&[("all", 1, &["*.apps.test"]), ("one", 1, &["hello.apps.test"])]);
-        assert_eq!(found(&table, "any.apps.test", "/", Some("any"), 0), ["all /"]);
-        assert_eq!(found(&table, "any.localhost", "/", Some("any"), 0), ["all /"]);
-        assert_eq!(found(&table, "v.any.localhost", "/", Some("any"), 0), ["all /"]);
-        assert_eq!(found(&table, "apps.test", "/any/", Some("any"), 4), ["all /any"]);
-        for host in ["hello.apps.test", "v-hello.apps.test", "hello.localhost"] {
-            assert_eq!(found(&table, host, "/", Some("hello"), 0), ["one /"], "the more specific at {host}");
-        }
-        assert!(table.stands_before("apps.test", Some("any")));
-    }
-
-    #[test]
-    fn the_more_specific_path_counts_and_no_spelling_leads_around_the_other() {
-        let table = table(&[("site", 1, &["a.test"]), ("public", 1, &["a.test/public"])]);
-        assert_eq!(found(&table, "a.test", "/x", None, 0), ["site /"]);
-        assert_eq!(found(&table, "a.test", "/public/x", None, 0), ["public /public"]);
-        let both = found(&table, "a.test", "/public/..%2fsecret", None, 0);
-        assert_eq!(both, ["public /public", "site /"], "it has to pass both");
-        let half = self::table(&[("admin", 1, &["a.test/admin"])]);
-        for path in ["/%61dmin", "//admin", "/x/../admin", "/ADMIN", "/admin%2fx", "/x%2f..%2fadmin"] {
-            assert_eq!(found(&half, "a.test", path, None, 0), ["admin /admin"], "{path}");
-        }
-    }
-
-    #[test]
-    fn nobody_stands_before_what_is_another_accounts() {
-        let table = table(&[("theirs", 2, &["a.test", "hello.apps.test", "*.apps.test"])]);
-        assert!(found(&table, "a.test", "/", None, 0).is_empty());
-        assert!(found(&table, "hello.apps.test", "/", Some("hello"), 0).is_empty());
-    }
-}
+#[path = "table_tests.rs"]
+mod tests;

@@ -32,7 +32,7 @@ pub enum Need {
 }
 
 /// Operations whose need does not follow from their method and [`AREAS`].
-const EXCEPTIONS: [(&str, &str, Need); 32] = [
+const EXCEPTIONS: [(&str, &str, Need); 34] = [
     ("GET", "/accounts/{account}", Need::Account(Area::AccountSettings.read())),
     ("PUT", "/accounts/{account}", Need::Account(Area::AccountSettings.write())),
     ("DELETE", "/accounts/{account}", Need::Account(Area::Ownership.write())),
@@ -42,6 +42,9 @@ const EXCEPTIONS: [(&str, &str, Need); 32] = [
     ("PUT", "/accounts/{account}/hearth/egress", Need::Installation),
     ("PUT", "/accounts/{account}/hearth/quotas", Need::Installation),
     ("PUT", "/accounts/{account}/workers/scripts/{worker}/hearth/egress", Need::Installation),
+    // One set of keys signs for all accounts.
+    ("PUT", "/accounts/{account}/access/keys", Need::Installation),
+    ("POST", "/accounts/{account}/access/keys/rotate", Need::Installation),
     ("POST", "/accounts/{account}/workers/scripts/{worker}/tails", TAIL),
     ("DELETE", "/accounts/{account}/workers/scripts/{worker}/tails/{tail}", TAIL),
     ("POST", "/accounts/{account}/workers/observability/telemetry/query", TELEMETRY),

@@ -144,8 +144,9 @@ impl Gateway {
             request.extensions_mut().insert(client);
             return Ok(self.control.call(request).await.map(Body::boxed));
         }
-        let mut apart = false;
-        let found = if is_control(&host) {
+        let apart = is_control(&host);
+        let mut admission = None;
+        let found = if apart {
             // Debuggers are pages of the browser's own, and show a key that no page of others has.
             let shows_key = request.uri().path().starts_with(inspect::INSPECTOR_PATH);
             if self.config.dev
@@ -154,21 +155,22 @@ impl Gateway {
             {
                 return Err(fail(Failure::Forbidden(why), &request));
             }
+            if guard::is_page(request.uri().path()) {
+                let identity = connection.identity(self, client, &request);
+                let sender = Sender { client, country: &identity.country };
+                if let Some(response) = self.guard_page_of_control(&request, &host, &sender) {
+                    return Ok(response);
+                }
+            }
             let public = self.control.public();
-            let Some(admission) =
-                public.and_then(|paths| paths.admit(request.method(), request.uri().path()))
+            let Some(way) = public.and_then(|paths| paths.find(request.method(), request.uri().path()))
             else {
                 request.extensions_mut().insert(client);
                 return Ok(self.control.call(request).await.map(Body::boxed));
             };
-            match admission.await {
-                Admission::Answer(response) => return Ok(response.map(Body::boxed)),
-                Admission::To(worker, visit) => {
-                    exchange.attend(visit);
-                    apart = true;
-                    self.table.worker(worker).map(|worker| Match { worker, version: None, prefix: 0 })
-                }
-            }
+            admission = Some(way.admission);
+            let worker = way.worker.and_then(|worker| self.table.worker(worker));
+            worker.map(|worker| Match { worker, version: None, prefix: 0 })
         } else {
             if guard::is_page(request.uri().path()) {
                 let identity = connection.identity(self, client, &request);
@@ -183,6 +185,11 @@ impl Gateway {
             }
         };
         let Some(found) = found else {
+            if let Some(admission) = admission
+                && let Admission::Answer(response) = admission.await
+            {
+                return Ok(response.map(Body::boxed));
+            }
             let failure = Failure::UnknownHost(host.as_str().to_owned());
             return Err(fail(failure, &request));
         };
@@ -192,7 +199,7 @@ impl Gateway {
         };
         let identity = connection.identity(self, client, &request);
         let sender = Sender { client, country: &identity.country };
-        let told = match self.look(&request, &host, &found, &sender) {
+        let told = match self.look(&request, &host, &found, &sender, apart) {
             Verdict::Open => Vec::new(),
             Verdict::Answer(response) => return Ok(response.map(Body::boxed)),
             Verdict::Pass(told) => {
@@ -202,6 +209,13 @@ impl Gateway {
         };
         if let Err(failure) = door::admit(&found.worker, request.headers_mut(), None) {
             return Err(fail(failure, &request));
+        }
+        // Who may not enter takes nobody's turn, and is told nothing of what the worker takes.
+        if let Some(admission) = admission {
+            match admission.await {
+                Admission::Answer(response) => return Ok(response.map(Body::boxed)),
+                Admission::Enter(visit) => exchange.attend(visit),
+            }
         }
         if let Some(session) = inspected {
             request.extensions_mut().insert(session);

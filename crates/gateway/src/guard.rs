@@ -23,7 +23,7 @@ pub trait Guard: Send + Sync + 'static {
     /// Looks at a request to a worker.
     fn check(&self, asked: &Asked<'_>, account: &AccountId) -> Verdict;
 
-    /// Answers below `/cdn-cgi/access/`; None: nothing is protected at this host.
+    /// Answers below `/cdn-cgi/access/`; None: nothing is protected at this host, or it is a page of the control host's own.
     fn page(&self, asked: &Asked<'_>) -> Option<Response<ControlBody>>;
 }
 
@@ -44,6 +44,8 @@ pub struct Asked<'a> {
     pub key: Option<&'a str>,
     /// How many bytes of the path name the worker.
     pub prefix: usize,
+    /// Whether the host is the control host, under whichever of its names.
+    pub control: bool,
     /// The client's address.
     pub ip: IpAddr,
     /// Whether the client speaks TLS.
@@ -83,18 +85,21 @@ impl Gateway {
         self.control.guard().filter(|guard| !guard.is_idle())
     }
 
-    /// What becomes of a request to a worker. `host` is the one that the worker was found by.
+    /// What becomes of a request to a worker. `host` is the one that the worker was found by; `control`: it is the control
+    /// host.
     pub(crate) fn look<B>(
         &self,
         request: &Request<B>,
         host: &HostName<'_>,
         found: &Match,
         sender: &Sender<'_>,
+        control: bool,
     ) -> Verdict {
         let Some(guard) = self.guard() else { return Verdict::Open };
         let named = found.prefix > 0 || self.table.is_below_base(host);
         let key = named.then(|| found.worker.host_name());
-        guard.check(&asked(request, host, key, found.prefix, sender), &found.worker.worker.account)
+        let asked = Asked { control, ..asked(request, host, key, found.prefix, sender) };
+        guard.check(&asked, &found.worker.worker.account)
     }
 
     /// The keys, as they are at the control host.
@@ -106,6 +111,17 @@ impl Gateway {
     ) -> Option<Response<Body>> {
         let response = self.guard()?.page(&asked(request, host, None, 1, sender))?;
         Some(response.map(Body::boxed))
+    }
+
+    /// What the guard answers below `/cdn-cgi/access/` of the control host.
+    pub(crate) fn guard_page_of_control<B>(
+        &self,
+        request: &Request<B>,
+        host: &HostName<'_>,
+        sender: &Sender<'_>,
+    ) -> Option<Response<Body>> {
+        let asked = Asked { control: true, ..asked(request, host, None, 0, sender) };
+        Some(self.guard()?.page(&asked)?.map(Body::boxed))
     }
 
     /// What the guard answers below `/cdn-cgi/access/`.
@@ -153,6 +169,7 @@ fn asked<'a, B>(
         host: host.as_str(),
         key,
         prefix,
+        control: false,
         ip: sender.client.ip,
         https: sender.client.https,
         country: sender.country.to_str().unwrap_or("XX"),

@@ -175,7 +175,7 @@ impl Gateway {
         let Some(host) = host_of(request).and_then(HostName::parse) else { return Verdict::Open };
         let country = HeaderValue::from_static("XX");
         let sender = Sender { client: Client { ip: INSIDE, https }, country: &country };
-        self.look(request, &host, found, &sender)
+        self.look(request, &host, found, &sender, false)
     }
 
     /// The keys with which a worker verifies what it is shown, from wherever of this installation it asks for them.

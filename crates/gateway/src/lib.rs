@@ -51,5 +51,5 @@ pub use inspect::{INSPECTOR_PATH, Inspected, Inspections};
 pub use internal::Caller;
 pub use lineage::Nested;
 pub use losses::{Losses, Lost, Ongoing, Sent};
-pub use public::{Admission, PublicPaths, Visit};
+pub use public::{Admission, PublicPaths, Visit, Way};
 pub use table::{Match, RouteTable, Served, TableConfig, Target};

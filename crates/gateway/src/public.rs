@@ -8,14 +8,22 @@ use crate::ControlBody;
 
 /// Says which paths of the control host lead to workers, and lets requests to them in.
 pub trait PublicPaths: Send + Sync + 'static {
-    /// Where a request goes; None: the path is the control host's own. It may wait for its turn.
-    fn admit(&self, method: &Method, path: &str) -> Option<BoxFuture<'static, Admission>>;
+    /// Where a request goes; None: the path is the control host's own.
+    fn find(&self, method: &Method, path: &str) -> Option<Way>;
+}
+
+/// Where a request to such a path goes.
+pub struct Way {
+    /// Whose path it is, also where the worker does not take the request; None: nobody's.
+    pub worker: Option<WorkerId>,
+    /// What becomes of it, once whoever stands before the worker has let it pass. It may wait for its turn.
+    pub admission: BoxFuture<'static, Admission>,
 }
 
 /// What becomes of a request to such a path.
 pub enum Admission {
-    /// It goes to a worker.
-    To(WorkerId, Box<dyn Visit>),
+    /// It goes to the worker.
+    Enter(Box<dyn Visit>),
     /// It gets this.
     Answer(Response<ControlBody>),
 }

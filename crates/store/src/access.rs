@@ -1,5 +1,5 @@
-//! Access at the gateway: applications, their policies, service tokens, and the keys that sign. What documents say is the
-//! affair of `hearth-access`.
+//! Access at the gateway: applications, their policies, groups and service tokens. What documents say is the affair of
+//! `hearth-access`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,11 +9,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::keys::{Keyring, Sealed};
 use crate::{Entity, Result, Store, StoreError, rows};
-
-/// What the private half of a key is sealed as.
-const PRIVATE: &str = "private";
 
 /// A protected application.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +49,21 @@ pub struct AccessPolicy {
     pub updated_on: Timestamp,
 }
 
+/// A group: rules that have a name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessGroup {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What it says.
+    pub document: Value,
+    /// When it was made.
+    pub created_on: Timestamp,
+    /// When it changed last.
+    pub updated_on: Timestamp,
+}
+
 /// A service token, without its secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccessServiceToken {
@@ -76,17 +87,6 @@ pub struct AccessServiceToken {
     pub updated_on: Timestamp,
 }
 
-/// A key that signs.
-#[derive(Clone)]
-pub struct AccessKey {
-    /// Its id, as it stands in what it signed.
-    pub id: String,
-    /// PKCS #8, base64.
-    pub private: String,
-    /// When it was made.
-    pub created_on: Timestamp,
-}
-
 /// Everything but the keys.
 #[derive(Debug, Clone, Default)]
 pub struct AccessRecords {
@@ -94,6 +94,8 @@ pub struct AccessRecords {
     pub apps: Vec<AccessApp>,
     /// Policies, oldest first.
     pub policies: Vec<AccessPolicy>,
+    /// Groups, oldest first.
+    pub groups: Vec<AccessGroup>,
     /// Service tokens, oldest first.
     pub tokens: Vec<AccessServiceToken>,
 }
@@ -121,6 +123,12 @@ impl Store {
         .bind(account)
         .fetch_all(&mut *connection)
         .await?;
+        let groups = sqlx::query(
+            "SELECT * FROM access_groups WHERE ?1 IS NULL OR account = ?1 ORDER BY created_on, id",
+        )
+        .bind(account)
+        .fetch_all(&mut *connection)
+        .await?;
         let tokens = sqlx::query(
             "SELECT * FROM access_tokens WHERE ?1 IS NULL OR account = ?1 ORDER BY created_on, id",
         )
@@ -135,6 +143,7 @@ impl Store {
         Ok(AccessRecords {
             apps: apps.iter().map(app).collect::<Result<_>>()?,
             policies: policies.iter().map(policy_of).collect::<Result<_>>()?,
+            groups: groups.iter().map(group_of).collect::<Result<_>>()?,
             tokens: tokens.iter().map(token_of).collect::<Result<_>>()?,
         })
     }
@@ -197,6 +206,28 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// Writes a group.
+    ///
+    /// # Errors
+    /// Conflict when the id is another account's.
+    pub async fn put_access_group(&self, group: &AccessGroup) -> Result<()> {
+        let mut transaction = self.write().await?;
+        let written = sqlx::query(
+            "INSERT INTO access_groups (id, account, document, created_on, updated_on) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_on = excluded.updated_on
+             WHERE account = excluded.account",
+        )
+        .bind(&group.id)
+        .bind(group.account.as_str())
+        .bind(rows::to_json(&group.document)?)
+        .bind(group.created_on.as_microsecond())
+        .bind(group.updated_on.as_microsecond())
+        .execute(&mut *transaction)
+        .await?;
+        taken(written.rows_affected(), "group")?;
+        Ok(transaction.commit().await?)
+    }
+
     /// Writes a service token.
     ///
     /// # Errors
@@ -234,6 +265,11 @@ impl Store {
         self.delete_access("DELETE FROM access_policies WHERE account = ? AND id = ?", account, id).await
     }
 
+    /// Removes a group. False: there is none.
+    pub async fn delete_access_group(&self, account: &AccountId, id: &str) -> Result<bool> {
+        self.delete_access("DELETE FROM access_groups WHERE account = ? AND id = ?", account, id).await
+    }
+
     /// Removes a service token. False: there is none.
     pub async fn delete_access_token(&self, account: &AccountId, id: &str) -> Result<bool> {
         self.delete_access("DELETE FROM access_tokens WHERE account = ? AND id = ?", account, id).await
@@ -261,58 +297,6 @@ impl Store {
             .await?;
         all.iter().map(|row| Ok((rows::text(row, "id")?, rows::text(row, "email")?))).collect()
     }
-
-    /// The keys that sign, newest first.
-    pub async fn access_keys(&self) -> Result<Vec<AccessKey>> {
-        let all = sqlx::query("SELECT * FROM access_keys ORDER BY created_on DESC, id")
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        let keys = self.keys();
-        let key = |row: &SqliteRow| {
-            let id = rows::text(row, "id")?;
-            let private = keys.open(sealed_for(&id), PRIVATE, &sealed_of(row)?)?;
-            Ok(AccessKey { id, private, created_on: rows::time(row, "created_on")? })
-        };
-        all.iter().map(key).collect()
-    }
-
-    /// Adds a key, and forgets those that were made before `forget`.
-    pub async fn add_access_key(&self, key: &AccessKey, forget: Timestamp) -> Result<()> {
-        let mut transaction = self.write().await?;
-        sqlx::query("DELETE FROM access_keys WHERE created_on < ?")
-            .bind(forget.as_microsecond())
-            .execute(&mut *transaction)
-            .await?;
-        let sealed = self.keys().seal(sealed_for(&key.id), PRIVATE, &key.private)?;
-        sqlx::query("INSERT INTO access_keys (id, key_id, sealed, created_on) VALUES (?, ?, ?, ?)")
-            .bind(&key.id)
-            .bind(sealed.key_id)
-            .bind(sealed.bytes)
-            .bind(key.created_on.as_microsecond())
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
-    }
-}
-
-/// Seals all private keys with the active key; how many had another.
-pub(crate) async fn reseal(connection: &mut SqliteConnection, keys: &Keyring) -> Result<u64> {
-    let all = sqlx::query("SELECT id, key_id, sealed FROM access_keys WHERE key_id <> ?")
-        .bind(keys.active_id())
-        .fetch_all(&mut *connection)
-        .await?;
-    for row in &all {
-        let id = rows::text(row, "id")?;
-        let private = keys.open(sealed_for(&id), PRIVATE, &sealed_of(row)?)?;
-        let sealed = keys.seal(sealed_for(&id), PRIVATE, &private)?;
-        sqlx::query("UPDATE access_keys SET key_id = ?, sealed = ? WHERE id = ?")
-            .bind(sealed.key_id)
-            .bind(sealed.bytes)
-            .bind(id)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(all.len() as u64)
 }
 
 async fn put_policy(connection: &mut SqliteConnection, policy: &AccessPolicy) -> Result<()> {
@@ -363,6 +347,16 @@ fn policy_of(row: &SqliteRow) -> Result<AccessPolicy> {
     })
 }
 
+fn group_of(row: &SqliteRow) -> Result<AccessGroup> {
+    Ok(AccessGroup {
+        id: rows::text(row, "id")?,
+        account: rows::parsed(row, "account")?,
+        document: rows::json(row, "document")?,
+        created_on: rows::time(row, "created_on")?,
+        updated_on: rows::time(row, "updated_on")?,
+    })
+}
+
 fn token_of(row: &SqliteRow) -> Result<AccessServiceToken> {
     let digest: &[u8] = row.try_get("digest")?;
     Ok(AccessServiceToken {
@@ -380,40 +374,9 @@ fn token_of(row: &SqliteRow) -> Result<AccessServiceToken> {
     })
 }
 
-fn sealed_of(row: &SqliteRow) -> Result<Sealed> {
-    Ok(Sealed { key_id: rows::text(row, "key_id")?, bytes: row.try_get("sealed")? })
-}
-
-fn sealed_for(id: &str) -> String {
-    format!("access-key:{id}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn keys_are_sealed_and_outlive_a_new_master_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).await.unwrap();
-        let key = |id: &str, second: i64| AccessKey {
-            id: id.to_owned(),
-            private: format!("private-{id}"),
-            created_on: Timestamp::from_second(second).unwrap(),
-        };
-        let never = Timestamp::UNIX_EPOCH;
-        store.add_access_key(&key("a", 10), never).await.unwrap();
-        store.add_access_key(&key("b", 20), never).await.unwrap();
-        assert_eq!(store.rotate_secrets().await.unwrap(), 2);
-        let found = store.access_keys().await.unwrap();
-        let found: Vec<_> = found.iter().map(|key| (key.id.as_str(), key.private.as_str())).collect();
-        assert_eq!(found, [("b", "private-b"), ("a", "private-a")]);
-        store.add_access_key(&key("c", 30), Timestamp::from_second(20).unwrap()).await.unwrap();
-        assert_eq!(store.access_keys().await.unwrap().len(), 2, "the oldest was forgotten");
-        drop(store);
-        let file = std::fs::read(folder.path().join("hearth.db")).unwrap();
-        assert!(!file.windows(9).any(|piece| piece == b"private-b"));
-    }
 
     #[tokio::test]
     async fn nobody_writes_to_what_is_another_accounts() {

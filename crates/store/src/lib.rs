@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod access_keys;
 mod accounts;
 mod assets;
 mod blobs;
@@ -50,7 +51,8 @@ mod workers;
 mod workflows;
 mod zones;
 
-pub use access::{AccessApp, AccessKey, AccessPolicy, AccessRecords, AccessServiceToken};
+pub use access::{AccessApp, AccessGroup, AccessPolicy, AccessRecords, AccessServiceToken};
+pub use access_keys::AccessKey;
 pub use accounts::{Account, DEFAULT_ACCOUNT};
 pub use assets::{AssetContent, AssetSession, AssetsInUse, ServedAssets};
 pub use credentials::{SigninFacts, Totp};

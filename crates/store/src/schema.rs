@@ -5,7 +5,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{Result, StoreError};
 
 /// Steps in order. A step that was released never changes; a change is another step.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     include_str!("../migrations/0001_init.sql"),
     include_str!("../migrations/0002_resources.sql"),
     include_str!("../migrations/0003_token_policies.sql"),
@@ -21,6 +21,7 @@ const STEPS: [&str; 15] = [
     include_str!("../migrations/0013_tokens.sql"),
     include_str!("../migrations/0014_oauth.sql"),
     include_str!("../migrations/0015_access.sql"),
+    include_str!("../migrations/0016_access_groups.sql"),
 ];
 
 /// Brings the tables up to date. SQLite's `user_version` counts the steps taken, and each is one transaction with

@@ -16,7 +16,7 @@ use crate::cache::ByteLru;
 use crate::keys::{self, Keyring, Sealed};
 use crate::launch::LaunchRow;
 use crate::tokens::Known;
-use crate::{Result, StoreError, access, credentials, folder, projects, providers, rows, schema};
+use crate::{Result, StoreError, access_keys, credentials, folder, projects, providers, rows, schema};
 
 pub(crate) const DATABASE: &str = "hearth.db";
 /// Bytes of code kept in memory for cold starts.
@@ -144,7 +144,7 @@ impl Store {
         let projects = projects::reseal(&mut transaction, &rotated).await?;
         let people = credentials::reseal(&mut transaction, &rotated).await?
             + providers::reseal(&mut transaction, &rotated).await?
-            + access::reseal(&mut transaction, &rotated).await?;
+            + access_keys::reseal(&mut transaction, &rotated).await?;
         transaction.commit().await?;
         rotated.active_only().save(&self.inner.key_file)?;
         self.forget_launches();

@@ -234,6 +234,11 @@ impl Hearth {
         self.ready().await;
     }
 
+    /// Puts this into the configuration file, for the next start.
+    pub fn configure(&mut self, config: &str) {
+        config.clone_into(&mut self.options.config);
+    }
+
     /// Starts the server again and kills it before it need be ready: what it was putting right is put right halfway.
     pub async fn start_and_kill(&mut self, after: Duration) {
         self.child = spawn(&self.options, self.address, self.s3, self.folder());

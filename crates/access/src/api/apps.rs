@@ -119,7 +119,7 @@ async fn write(
                     app.policies.push(known.filter(fits).ok_or_else(|| unknown("policy"))?.id.clone());
                 }
                 Named::New(document) => {
-                    let policy = policies::new(account, Some(&app.id), &document)?;
+                    let policy = policies::new(access, &records, account, Some(&app.id), &document)?;
                     app.policies.push(policy.id.clone());
                     own.push(policy);
                 }
@@ -265,8 +265,17 @@ async fn check_host(access: &Access, account: &Account, domain: &Domain) -> Resu
     let host = &domain.host;
     let elsewhere =
         || invalid(format!("`{host}` is no host of this account's workers, and in no zone of its own"));
-    if config.control_hosts.iter().any(|control| domain.names(control.as_str())) || host == "localhost" {
-        return Err(invalid(format!("`{host}` is the control host, which has a sign-in of its own")));
+    if domain.is_at(&config.control_hosts) {
+        // Whose functions are there, the gate looks at: it stands before the account's own alone.
+        return match domain.path.first().is_some_and(|first| first == "fn") {
+            true => Ok(()),
+            false => Err(invalid(format!(
+                "`{host}` is the control host, which has a sign-in of its own; only what is below `{host}/fn` can be protected"
+            ))),
+        };
+    }
+    if config.control_hosts.iter().any(|control| domain.names(control.as_str())) {
+        return Err(invalid(format!("`{host}` names the control host beside others")));
     }
     if let Some(key) = config.base_domains.iter().find_map(|base| below(host, base)) {
         let label = account.host_label().map(str::to_ascii_lowercase);

@@ -1,6 +1,8 @@
-//! `access/apps`, `access/policies`, `access/service_tokens` as Cloudflare has them (its API reference, "Zero Trust").
+//! `access/apps`, `access/policies`, `access/groups`, `access/service_tokens`, `access/keys` as Cloudflare has them (its API reference, "Zero Trust").
 
 mod apps;
+mod groups;
+mod keys;
 mod policies;
 mod tokens;
 
@@ -17,7 +19,7 @@ const INVALID: u32 = 12130;
 /// Cloudflare's: there is no such thing.
 const UNKNOWN: u32 = 11021;
 
-/// Most applications, policies or service tokens of an account.
+/// Most applications, policies, groups or service tokens of an account.
 const MOST: usize = 500;
 
 /// Longest name, in characters.
@@ -31,6 +33,10 @@ pub(crate) fn operations(access: &Access) -> Vec<Operation> {
     const ONE_OWN: &str = "/accounts/{account}/access/apps/{app}/policies/{policy}";
     const POLICIES: &str = "/accounts/{account}/access/policies";
     const POLICY: &str = "/accounts/{account}/access/policies/{policy}";
+    const GROUPS: &str = "/accounts/{account}/access/groups";
+    const GROUP: &str = "/accounts/{account}/access/groups/{group}";
+    const KEYS: &str = "/accounts/{account}/access/keys";
+    const ROTATE_KEYS: &str = "/accounts/{account}/access/keys/rotate";
     const TOKENS: &str = "/accounts/{account}/access/service_tokens";
     const TOKEN: &str = "/accounts/{account}/access/service_tokens/{token}";
     const ROTATE: &str = "/accounts/{account}/access/service_tokens/{token}/rotate";
@@ -53,6 +59,14 @@ pub(crate) fn operations(access: &Access) -> Vec<Operation> {
         Operation::new(get.clone(), POLICY, policies::show, access),
         Operation::new(put.clone(), POLICY, policies::update, access),
         Operation::new(delete.clone(), POLICY, policies::delete, access),
+        Operation::new(get.clone(), GROUPS, groups::list, access),
+        Operation::new(post.clone(), GROUPS, groups::create, access),
+        Operation::new(get.clone(), GROUP, groups::show, access),
+        Operation::new(put.clone(), GROUP, groups::update, access),
+        Operation::new(delete.clone(), GROUP, groups::delete, access),
+        Operation::new(get.clone(), KEYS, keys::show, access),
+        Operation::new(put.clone(), KEYS, keys::update, access),
+        Operation::new(post.clone(), ROTATE_KEYS, keys::rotate, access),
         Operation::new(get.clone(), TOKENS, tokens::list, access),
         Operation::new(post.clone(), TOKENS, tokens::create, access),
         Operation::new(get, TOKEN, tokens::show, access),

@@ -1,5 +1,7 @@
 //! Policies: an application's own, and those that applications share.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use hearth_api::{ApiError, InAccount, Json, Params, Reply};
 use hearth_store::{AccessApp, AccessPolicy, AccessRecords, Account};
@@ -8,24 +10,30 @@ use serde_json::{Value, json};
 
 use super::{apps, duration, invalid, name, new_id, removed, room, unknown};
 use crate::Access;
-use crate::policy::{Policy, document};
+use crate::policy::{Known, Policy, Rules, document};
 
 /// A policy of what is sent.
-pub(super) fn new(account: &Account, app: Option<&str>, sent: &Value) -> Result<AccessPolicy, ApiError> {
+pub(super) fn new(
+    access: &Access,
+    records: &AccessRecords,
+    account: &Account,
+    app: Option<&str>,
+    sent: &Value,
+) -> Result<AccessPolicy, ApiError> {
     let now = Timestamp::now();
     Ok(AccessPolicy {
         id: new_id(),
         account: account.id.clone(),
         app: app.map(str::to_owned),
-        document: checked(sent)?,
+        document: checked(access, records, sent)?,
         created_on: now,
         updated_on: now,
     })
 }
 
 /// What a policy says, of what is sent.
-fn checked(sent: &Value) -> Result<Value, ApiError> {
-    Policy::read(sent).map_err(invalid)?;
+fn checked(access: &Access, records: &AccessRecords, sent: &Value) -> Result<Value, ApiError> {
+    access.reading(records, |known| Policy::read(sent, known)).map_err(invalid)?;
     name(sent)?;
     duration(sent, "session_duration", "24h")?;
     for name in ["approval_required", "isolation_required", "purpose_justification_required"] {
@@ -34,6 +42,24 @@ fn checked(sent: &Value) -> Result<Value, ApiError> {
         }
     }
     Ok(Value::Object(document(sent)))
+}
+
+/// All rules of a policy or a group, as they are stored.
+pub(super) fn readable_rules(document: &Value) -> impl Iterator<Item = &Value> {
+    let sets = ["include", "require", "exclude"].into_iter();
+    sets.filter_map(|set| document[set].as_array()).flatten()
+}
+
+impl Access {
+    /// Reads rules of an account, of whose records are `records`.
+    pub(super) fn reading<T>(&self, records: &AccessRecords, read: impl FnOnce(&Known<'_>) -> T) -> T {
+        let countries = self.0.config.countries;
+        let group = |id: &str| {
+            let found = records.groups.iter().find(|group| group.id == id)?;
+            Rules::read(&found.document, &Known { group: &|_| None, countries }).ok().map(Arc::new)
+        };
+        read(&Known { group: &group, countries })
+    }
 }
 
 fn find<'a>(
@@ -86,7 +112,7 @@ pub(super) async fn create(
 ) -> Result<Reply, ApiError> {
     let records = access.records(&account.id).await?;
     room(records.policies.len())?;
-    let policy = new(&account, None, &sent)?;
+    let policy = new(&access, &records, &account, None, &sent)?;
     access.0.api.store().put_access_policy(&policy).await?;
     access.written().await?;
     Ok(Reply::new(readable(&policy, None, &records)))
@@ -109,7 +135,8 @@ pub(super) async fn update(
 ) -> Result<Reply, ApiError> {
     let records = access.records(&account.id).await?;
     let found = find(&records, params.get("policy"), None)?.clone();
-    let policy = AccessPolicy { document: checked(&sent)?, updated_on: Timestamp::now(), ..found };
+    let policy =
+        AccessPolicy { document: checked(&access, &records, &sent)?, updated_on: Timestamp::now(), ..found };
     access.0.api.store().put_access_policy(&policy).await?;
     access.written().await?;
     Ok(Reply::new(readable(&policy, None, &records)))
@@ -155,7 +182,7 @@ pub(super) async fn create_own(
     let records = access.records(&account.id).await?;
     room(records.policies.len())?;
     let mut app = apps::find(&records, params.get("app"))?.clone();
-    let policy = new(&account, Some(&app.id), &sent)?;
+    let policy = new(&access, &records, &account, Some(&app.id), &sent)?;
     put_at(&mut app, &policy.id, &sent);
     access.0.api.store().put_access_app(&app, std::slice::from_ref(&policy)).await?;
     access.written().await?;
@@ -185,7 +212,8 @@ pub(super) async fn update_own(
     if found.app.is_none() {
         return Err(invalid("applications share this policy; change it below `access/policies`"));
     }
-    let policy = AccessPolicy { document: checked(&sent)?, updated_on: Timestamp::now(), ..found };
+    let policy =
+        AccessPolicy { document: checked(&access, &records, &sent)?, updated_on: Timestamp::now(), ..found };
     put_at(&mut app, &policy.id, &sent);
     access.0.api.store().put_access_app(&app, std::slice::from_ref(&policy)).await?;
     access.written().await?;

@@ -6,6 +6,7 @@ use hearth_store::{AccessRecords, AccessServiceToken};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::policies::readable_rules;
 use super::{duration, invalid, name, new_id, removed, room, unknown};
 use crate::Access;
 use crate::codes::digest;
@@ -147,13 +148,13 @@ pub(super) async fn delete(
     let records = access.records(&account.id).await?;
     let token = find(&records, params.get("token"))?;
     let asked = json!({"service_token": {"token_id": token.id}});
-    let rules = |policy: &hearth_store::AccessPolicy| {
-        let sets = ["include", "require", "exclude"];
-        sets.iter().any(|set| policy.document[*set].as_array().is_some_and(|all| all.contains(&asked)))
-    };
-    if let Some(policy) = records.policies.iter().find(|policy| rules(policy)) {
-        let name = policy.document["name"].as_str().unwrap_or_default();
-        return Err(invalid(format!("the policy {name:?} names this token; take it out there first")));
+    let policies = records.policies.iter().map(|policy| ("policy", &policy.document));
+    let mut all = policies.chain(records.groups.iter().map(|group| ("group", &group.document)));
+    if let Some((kind, document)) =
+        all.find(|(_, document)| readable_rules(document).any(|rule| *rule == asked))
+    {
+        let name = document["name"].as_str().unwrap_or_default();
+        return Err(invalid(format!("the {kind} {name:?} names this token; take it out there first")));
     }
     access.0.api.store().delete_access_token(&account.id, &token.id).await?;
     access.written().await?;

@@ -21,7 +21,7 @@ pub(super) enum Found {
     /// To a function.
     To(WorkerId),
     /// Nowhere: the function takes these methods only.
-    Not(Vec<String>),
+    Not(WorkerId, Vec<String>),
     /// Nowhere.
     Unknown,
 }
@@ -71,7 +71,7 @@ impl Routes {
         if takes(method.as_str()) || *method == Method::HEAD && takes("GET") {
             Found::To(*id)
         } else {
-            Found::Not(methods.clone())
+            Found::Not(*id, methods.clone())
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(routes.find(&Method::GET, "/api/hello"), Found::To(id));
         assert_eq!(routes.find(&Method::HEAD, "/api/hello/"), Found::To(id));
         assert!(
-            matches!(routes.find(&Method::PUT, "/api/hello"), Found::Not(allowed) if allowed == ["GET", "POST"])
+            matches!(routes.find(&Method::PUT, "/api/hello"), Found::Not(_, allowed) if allowed == ["GET", "POST"])
         );
         for other in ["/api", "/api/hello/more", "/api/hello2", "/API/hello"] {
             assert_eq!(routes.find(&Method::GET, other), Found::Unknown, "{other}");

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::BoxFuture;
-use hearth_gateway::{Admission, ControlBody, PublicPaths, Visit};
+use hearth_gateway::{Admission, ControlBody, PublicPaths, Visit, Way};
 use hearth_model::WorkerId;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -59,22 +58,27 @@ impl Visit for Turn {
 }
 
 impl PublicPaths for Nexo {
-    fn admit(&self, method: &Method, path: &str) -> Option<BoxFuture<'static, Admission>> {
+    fn find(&self, method: &Method, path: &str) -> Option<Way> {
         let route = path.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
         let route = if route.is_empty() { "/" } else { route };
         let found = self.0.routes.read().find(method, route);
         let text = format!("No function has the route {route:?}.");
+        let worker = match &found {
+            Found::To(function) | Found::Not(function, _) => Some(*function),
+            Found::Unknown => None,
+        };
         let nexo = self.clone();
-        Some(Box::pin(async move {
+        let admission = Box::pin(async move {
             match found {
                 Found::To(function) => match nexo.turn(function).await {
-                    Some(turn) => Admission::To(function, Box::new(turn)),
+                    Some(turn) => Admission::Enter(Box::new(turn)),
                     None => Admission::Answer(busy()),
                 },
-                Found::Not(methods) => Admission::Answer(not_allowed(&methods)),
+                Found::Not(_, methods) => Admission::Answer(not_allowed(&methods)),
                 Found::Unknown => Admission::Answer(refusal(StatusCode::NOT_FOUND, &text)),
             }
-        }))
+        });
+        Some(Way { worker, admission })
     }
 }
 

@@ -129,6 +129,7 @@ pub(super) fn access(settings: &Settings, api: &ApiConfig) -> hearth_access::Con
         control: format!("{}://{host}{port}", api.public_url.scheme),
         base_domains: settings.base_domains.clone(),
         control_hosts: settings.api_hosts.clone(),
+        countries: !settings.mmdb.is_empty(),
     }
 }
 

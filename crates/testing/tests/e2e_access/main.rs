@@ -1,5 +1,8 @@
 //! Access at the gateway: who gets to a worker, what the worker is told, and that there is no way around.
 
+mod hosts;
+mod rules;
+#[path = "../second_account/mod.rs"]
 mod second_account;
 
 use std::time::Duration;
