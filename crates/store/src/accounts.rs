@@ -244,38 +244,34 @@ async fn check_free(connection: &mut SqliteConnection, label: &str, for_default:
             format!("the label `{label}` is reserved: hosts of Pages projects end in it"),
         ));
     }
-    let account: Option<String> = sqlx::query_scalar("SELECT name FROM accounts WHERE subdomain = ?")
+    // Whose it is, is nobody else's business.
+    let accounts: i64 = sqlx::query_scalar("SELECT count(*) FROM accounts WHERE subdomain = ?")
         .bind(label)
-        .fetch_optional(&mut *connection)
+        .fetch_one(&mut *connection)
         .await?;
-    if let Some(account) = account {
-        return Err(StoreError::conflict(
-            Entity::Account,
-            format!("the subdomain `{label}` belongs to the account `{account}`"),
-        ));
+    if accounts > 0 {
+        return Err(StoreError::conflict(Entity::Account, format!("the subdomain `{label}` is taken")));
     }
-    let worker: Option<String> = sqlx::query_scalar(
-        "SELECT w.name FROM workers w JOIN accounts a ON a.id = w.account
+    let workers: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM workers w JOIN accounts a ON a.id = w.account
          WHERE a.is_default = 1 AND w.folded = ? AND w.dialect IN ('workers', 'deploy')",
     )
     .bind(label)
-    .fetch_optional(connection)
+    .fetch_one(connection)
     .await?;
-    match worker {
-        Some(worker) if !for_default => Err(StoreError::conflict(
-            Entity::Account,
-            format!("the label `{label}` belongs to the worker `{worker}` of the default account"),
-        )),
-        _ => Ok(()),
+    if workers > 0 && !for_default {
+        let text =
+            format!("the label `{label}` is taken: a worker or function of the default account has it");
+        return Err(StoreError::conflict(Entity::Account, text));
     }
+    Ok(())
 }
 
-/// The account, other than the default one, whose host label this is.
-pub(crate) async fn label_owner(connection: &mut SqliteConnection, label: &str) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar("SELECT name FROM accounts WHERE subdomain = ? AND is_default = 0")
-        .bind(label)
-        .fetch_optional(connection)
-        .await?)
+/// Whether this is the host label of an account other than the default one.
+pub(crate) async fn is_label_of_one(connection: &mut SqliteConnection, label: &str) -> Result<bool> {
+    let query = "SELECT count(*) FROM accounts WHERE subdomain = ? AND is_default = 0";
+    let found: i64 = sqlx::query_scalar(query).bind(label).fetch_one(connection).await?;
+    Ok(found > 0)
 }
 
 fn label_from(name: &str) -> String {

@@ -85,7 +85,7 @@ pub enum StoreError {
         /// How it was named.
         name: String,
     },
-    /// It clashes with something that exists; the reason names that.
+    /// It clashes with something that exists; the reason names that where it is of the same account.
     #[error("{reason}")]
     Conflict {
         /// What was to be written.

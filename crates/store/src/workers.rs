@@ -302,21 +302,22 @@ pub(crate) async fn insert(
     quotas::check_workers(connection, &account.id, defaults).await?;
     if account.is_default
         && dialect.owns_host()
-        && let Some(owner) = accounts::label_owner(connection, &name.folded()).await?
+        && accounts::is_label_of_one(connection, &name.folded()).await?
     {
         return Err(StoreError::conflict(
             Entity::Worker,
-            format!("the name `{name}` is reserved: it is the host label of the account `{owner}`"),
+            format!("the name `{name}` is reserved: hosts of another account end in it"),
         ));
     }
     if *dialect == Dialect::Pages
         && account.is_default
-        && let Some(owner) = accounts::label_owner(connection, Dialect::PAGES_LABEL).await?
+        && accounts::is_label_of_one(connection, Dialect::PAGES_LABEL).await?
     {
         return Err(StoreError::conflict(
             Entity::Worker,
             format!(
-                "the account `{owner}` has the subdomain `{}`, where projects have their hosts; give it another one first",
+                "an account has the subdomain `{}`, where projects have their hosts: whoever answers for the installation \
+                 has to give it another one first",
                 Dialect::PAGES_LABEL
             ),
         ));

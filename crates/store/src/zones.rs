@@ -2,8 +2,8 @@
 
 use hearth_model::{AccountId, Hostname};
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::{Entity, Listing, Page, Result, Store, StoreError, ZoneId, accounts, rows};
 
@@ -123,10 +123,7 @@ pub(crate) async fn resolve(
     };
     check_within(host, &zone.name, what)?;
     if zone.account != *account {
-        return Err(StoreError::conflict(
-            what,
-            format!("{host} is in the zone {} of another account", zone.name),
-        ));
+        return Err(StoreError::conflict(what, format!("{host} is in a zone of another account")));
     }
     Ok(zone)
 }
@@ -167,19 +164,17 @@ async fn of_host(connection: &mut SqliteConnection, host: &Hostname) -> Result<O
 }
 
 async fn insert(connection: &mut SqliteConnection, account: &AccountId, name: &Hostname) -> Result<Zone> {
-    let other: Option<String> = sqlx::query(
-        "SELECT name FROM zones WHERE account <> ?1
-         AND (name IN (SELECT value FROM json_each(?2)) OR substr(name, -length(?3)) = ?3) LIMIT 1",
+    let others: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM zones WHERE account <> ?1
+         AND (name IN (SELECT value FROM json_each(?2)) OR substr(name, -length(?3)) = ?3)",
     )
     .bind(account.as_str())
     .bind(rows::to_json(&name.suffixes().collect::<Vec<_>>())?)
     .bind(format!(".{name}"))
-    .fetch_optional(&mut *connection)
-    .await?
-    .map(|row| row.try_get("name"))
-    .transpose()?;
-    if let Some(other) = other {
-        let reason = format!("the zone {name} would overlap with the zone {other} of another account");
+    .fetch_one(&mut *connection)
+    .await?;
+    if others > 0 {
+        let reason = format!("the zone {name} would overlap with a zone of another account");
         return Err(StoreError::conflict(Entity::Zone, reason));
     }
     let zone =

@@ -136,5 +136,6 @@ async fn a_project_has_a_place_of_its_own_that_no_account_takes() {
         .await
         .unwrap();
     let clash = project(&fixture, "other", &[]).await.unwrap_err();
-    assert!(clash.to_string().contains("team"), "{clash}");
+    assert!(clash.to_string().contains("has the subdomain `pages`"), "{clash}");
+    assert!(!clash.to_string().contains("team"), "{clash}");
 }

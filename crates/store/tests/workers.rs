@@ -60,7 +60,7 @@ async fn a_name_is_unique_in_its_dialect_and_a_host_has_one_owner() {
     assert!(make(Dialect::Nexo, "hello").await.is_err());
     // A name without a host is nobody's label; one with a host is.
     store.create_account("labels").await.unwrap();
-    assert!(make(Dialect::Deploy, "labels").await.unwrap_err().to_string().contains("account `labels`"));
+    assert!(make(Dialect::Deploy, "labels").await.unwrap_err().to_string().contains("`labels` is reserved"));
     make(Dialect::Functions, "labels").await.unwrap();
 
     let name = "hello".parse().unwrap();
