@@ -67,6 +67,10 @@ class Walk:
         missing, gone = sorted(known - set(self.rights)), sorted(set(self.rights) - known)
         assert not missing, f"operations without a case in rights.txt: {missing}"
         assert not gone, f"cases of no operation: {gone}"
+        # What acts in an account that its path does not name says by which header it is named, and nothing else does.
+        for name, (_, _, operation) in api.operations.items():
+            takes = any(parameter["name"] == "hearth-account" for parameter in operation.get("parameters", []))
+            assert takes == self.rights[name].startswith("dialect:"), f"{name}: {takes}"
 
     # Things of the first account, which exist.
 
@@ -92,6 +96,9 @@ class Walk:
         ids["name"] = "walked"
         ids["token"] = self.mint("account", api.account, [("kv", "read")])["id"]
         ids["version"] = api.ok("listVersions", worker="walked")["items"][0]["id"]
+        ids["function"] = api.ok("createFunction", json={"name": "walked", "runtime": "nodejs", "handler": "h", "code": "function h() { return 1 }"})["id"]
+        ids["routed"] = api.ok("createRoutedFunction", json={"name": "walked", "code": "function handler() { return 1 }"})["id"]
+        api.ok("deployFunction", name="walked-deploy", json={"runtime": "js", "version": "v1", "code": "export default { fetch() {} }"})
 
     # People and tokens.
 
@@ -158,18 +165,30 @@ class Walk:
 
     # The walk.
 
-    def call(self, name, token, real=True, **overrides):
+    def id_of(self, key, template):
+        """What a segment of a path names, which exists."""
+        of_dialects = {"/api/v1/functions/": self.ids["function"], "/api/functions/": self.ids["routed"], "/api/templates/": "hello-world"}
+        for prefix, named in of_dialects.items():
+            if key == "id" and template.startswith(prefix):
+                return named
+        if key == "name" and template.startswith(("/api/deploy/", "/api/rollback/", "/api/stop/")):
+            return "walked-deploy"
+        return self.ids.get(key, "0" * 32)
+
+    def call(self, name, token, real=True, acting=None, **overrides):
+        """`acting` is the account that a dialect's call names."""
         method, template, _ = self.api.operations[name]
         named = re.findall(r"\{(\w+)\}", template)
         nothing = "0" * 32
-        values = {key: self.ids.get(key, nothing) if real or key == "account" else nothing for key in named}
+        values = {key: self.id_of(key, template) if real or key == "account" else nothing for key in named}
         if not real and "zone" in named:
             # Who may, deletes it.
             self.spares += 1
             zone = {"name": f"spare-{self.spares}.example", "account": {"id": self.api.account}}
             values["zone"] = self.made("POST", "/client/v4/zones", zone, token=self.api.token)[0]["id"]
         path = self.api.path_of(template, {**values, **overrides})
-        return self.send(method, path, None if method in ("GET", "HEAD") else {}, token=token)
+        headers = {} if acting is None else {"hearth-account": acting}
+        return self.send(method, path, None if method in ("GET", "HEAD") else {}, token=token, headers=headers)
 
     def refused(self, name, who, token, statuses, **overrides):
         status, _, body = self.call(name, token, **overrides)
@@ -208,19 +227,20 @@ class Walk:
             "listWorkers", "showSettings", "listSecrets", "listSchedules", "listKVNamespaces", "listKVKeys",
             "readKVValue", "listBuckets", "listObjects", "readObject", "listD1Databases", "listQueues", "showZone", "listZoneRoutes",
             "listPagesProjects", "showAccountToken", "listMembers", "showAccount", "showAccountEgress", "showAccessRule",
-            "showWorkerSubdomain", "showAccountSubdomain",
+            "showWorkerSubdomain", "showAccountSubdomain", "listFunctions", "showFunction", "listRoutedFunctions", "showRoutedFunction",
+            "showDeployedFunction",
         ]
         shown = {}
         for name in (name for name in names if name in self.api.operations):
             status, _, body = self.call(name, self.api.token)
             assert status == 200, (name, status, body)
-            shown[name] = re.sub(rb'"last_used_on":"[^"]*",?|"last_seen_on":"[^"]*",?', b"", body)
+            shown[name] = re.sub(rb'"(last_used_on|last_seen_on|state)":"[^"]*",?', b"", body)
         return shown
 
     def run(self):
         api, first = self.api, self.api.account
         self.prepare()
-        second = self.made("POST", "/client/v4/accounts", {"name": "second"}, token=api.token)[0]["id"]
+        self.second = second = self.made("POST", "/client/v4/accounts", {"name": "second"}, token=api.token)[0]["id"]
         self.person("owner@first.example", first, "owner")
         viewer, looks = self.person("viewer@first.example", first, "viewer")
         stranger, elsewhere = self.person("owner@second.example", second, "owner")
@@ -288,11 +308,30 @@ class Walk:
             self.refused(name, "a viewer", viewers, [403])
         else:
             self.allowed(name, "a viewer", viewers)
+        holder = self.token(right, [(area, level)])
         if kind == "dialect":
-            body = self.allowed(name, "another account's owner", strangers, real=False)
-            if b"walked" in body and path != "/api/templates":
-                self.faults.append(f"{name} shows another account's owner: {body[:200]}")
-        self.allowed(name, f"a token with {right}", self.token(right, [(area, level)]), real=level == "read")
+            self.walk_account(name, path, strangers, lacking, holder)
+        self.allowed(name, f"a token with {right}", holder, real=level == "read")
+
+    def walk_account(self, name, path, strangers, lacking, holder):
+        """An operation whose path names no account: it acts in the caller's own, or in the one that a header names."""
+        first = self.api.account
+        body = self.allowed(name, "another account's owner", strangers, real=False)
+        if b"walked" in body and path != "/api/templates":
+            self.faults.append(f"{name} shows another account's owner: {body[:200]}")
+        if "{" in path and not path.startswith("/api/templates"):
+            self.refused(name, "another account's owner who knows its id", strangers, [400, 404])
+        told = self.refused(name, "another account's owner who names the account", strangers, [403], acting=first)
+        # Nor is he told that there is one.
+        made_up = self.refused(name, "another account's owner who names none that exists", strangers, [403], acting="1" * 32)
+        if told != made_up:
+            self.faults.append(f"{name} tells accounts that exist from others: {told} and {made_up}")
+        self.refused(name, "a token without the right that names the account", lacking, [403], acting=first)
+        self.refused(name, "a token that names another account", holder, [403], acting=self.second)
+        self.refused(name, "who answers for the installation and names no account", self.api.token, [400], acting="1" * 32)
+        self.refused(name, "who names an account by another word", self.api.token, [400], acting="two words")
+        self.allowed(name, "who answers for the installation and names the other one", self.api.token, real=False, acting=self.second)
+        self.allowed(name, "a token that names its account", holder, real=False, acting=first)
 
     def token(self, key, rights):
         if key not in self.tokens:

@@ -562,6 +562,11 @@ def functions(api):
     api.ok("showStatistics")
     api.ok("deleteRoutedFunction", **one)
 
+    acting = {"hearth-account": api.account}
+    for name in ("listFunctions", "listDeployedFunctions", "listRoutedFunctions", "showStatistics", "listTemplates"):
+        api.ok(name, headers=acting)
+        api.no(name, 400, headers={"hearth-account": "two words"})
+
     api.ok("listTemplates")
     api.ok("showTemplate", id="typescript")
     assert api.ok("deployTemplate", json={"name": "from-template"}, id="hello-world")["url"]

@@ -121,7 +121,8 @@ impl Caller {
 #[derive(Debug, Clone, Copy)]
 pub struct CallFrom(pub Option<IpAddr>);
 
-/// The account that a call is about: the one in its path, or the one that a dialect without accounts acts in.
+/// The account that a call is about: the one in its path, or the one that a dialect's call acts in
+/// ([`Api::account_of`]).
 #[derive(Debug, Clone)]
 pub struct InAccount(pub Account);
 
@@ -193,7 +194,7 @@ impl Gate {
                 }
             }
             Need::Dialect(right) => {
-                let account = self.api.account_of(&caller, right).await?;
+                let account = self.api.account_of(&caller, right, &parts.headers).await?;
                 parts.extensions.insert(InAccount(account));
             }
             Need::Zone(right) => {

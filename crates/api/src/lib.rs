@@ -17,6 +17,7 @@
 mod accept;
 mod access;
 mod accounts;
+mod acting;
 mod assets;
 mod auth;
 mod beta_versions;
@@ -65,6 +66,7 @@ mod workers;
 mod workflows;
 mod zones;
 
+pub use acting::{ABOUT_ACCOUNT_HEADER, ACCOUNT_HEADER};
 pub use assets::Assets;
 pub use auth::{CallFrom, Caller, InAccount, InZone, Refuse, Who};
 pub use config::{ApiConfig, PublicUrl};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use hearth_model::{
-    AccountId, CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, On, Right, Split,
-    VersionAssets, VersionId, WorkerId, WorkerName,
+    CodeUpdate, Compatibility, Deployment, Dialect, Format, Limits, ModuleKind, Split, VersionAssets,
+    VersionId, WorkerId, WorkerName,
 };
 use hearth_store::{Account, Entity, Inserted, StoreError, Subdomain, Worker};
 use jiff::Timestamp;
@@ -59,22 +59,6 @@ pub struct Publication {
 }
 
 impl Api {
-    /// The account that a dialect without accounts acts in: the default one where the caller has the right, else the first
-    /// in which he has it.
-    ///
-    /// # Errors
-    /// 403 for a caller who has it in none.
-    pub async fn account_of(&self, caller: &Caller, right: Right) -> Result<Account, ApiError> {
-        let may = |id: &AccountId| caller.grants.allows(right, On::Account(id));
-        let default = self.store().default_account().await?;
-        if may(&default.id) {
-            return Ok(default);
-        }
-        let first = caller.grants.accounts().unwrap_or_default().into_iter().find(|id| may(id));
-        let id = first.ok_or_else(|| ApiError::lacking(&format!("the right `{right}` in an account")))?;
-        Ok(self.store().account(id).await?)
-    }
-
     /// A dialect's worker by name, if it exists.
     ///
     /// # Errors

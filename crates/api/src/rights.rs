@@ -25,7 +25,7 @@ pub enum Need {
     Zone(Right),
     /// A right on himself: he is a person, or answers for the installation.
     Own(Right),
-    /// A right in the account that a dialect without accounts acts in.
+    /// A right in the account that a dialect's call acts in.
     Dialect(Right),
     /// He answers for the installation.
     Installation,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::IntoResponse;
 use hearth_api::session::Peer;
-use hearth_api::{Api, ApiError, Consequence, Consequences, PREFIX};
+use hearth_api::{ACCOUNT_HEADER, Api, ApiError, Consequence, Consequences, PREFIX};
 use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body::Body as _;
 use jiff::Timestamp;
@@ -158,6 +158,7 @@ impl Inner {
         };
         let peer = request.extensions().get::<Peer>().copied();
         let mut actor = who::actor(&self.api, caller.as_ref(), request.headers(), peer).await;
+        let acting = who::acting(&self.api, &seen.known, caller.as_ref(), request.headers()).await;
         let look = if caller.is_some() { self.look(&seen, &request) } else { None };
         let before = match &look {
             Some(look) => look_at(&inner, look).await,
@@ -192,7 +193,7 @@ impl Inner {
             _ => result.cloned(),
         };
         let shown = before.as_ref().or(result);
-        let account = who::account(&self.api, &seen, caller.as_ref(), shown).await;
+        let account = who::account(&self.api, &seen, acting, shown).await;
         let is_data = seen.watch == Watch::Call;
         let named = seen.segments.last().filter(|(name, _)| name != "account");
         let named = named.map(|(_, value)| short(&percent_decode_str(value).decode_utf8_lossy()));
@@ -303,9 +304,10 @@ fn normal(path: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Headers that say who asks, and nothing else.
+/// Headers that say who asks and in which account, and nothing else.
 fn credentials(headers: &HeaderMap) -> HeaderMap {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
+        ACCOUNT_HEADER,
         "authorization",
         "x-auth-key",
         "x-auth-email",

@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use hearth_api::session::Peer;
-use hearth_api::{Api, Caller, Who};
+use hearth_api::{Api, Caller, Need, Who, needed};
 use hearth_model::{AccountId, Area, SESSION_COOKIES};
 use http::request::Parts;
 use http::{HeaderMap, Request, header};
@@ -10,11 +10,7 @@ use http_body::Body as _;
 use serde_json::Value;
 
 use crate::entry::Actor;
-use crate::recorder::{MOST, Seen, short};
-
-/// The APIs of functions, which name no account.
-const OF_FUNCTIONS: [&str; 6] =
-    ["/api/deploy", "/api/rollback", "/api/stop", "/api/functions", "/api/v1/functions", "/api/templates"];
+use crate::recorder::{Known, MOST, Seen, short};
 
 /// Whoever makes a call; None: nobody that is known.
 pub(crate) async fn caller(api: &Api, parts: &Parts) -> Option<Caller> {
@@ -58,9 +54,13 @@ fn kind(caller: &Caller) -> &'static str {
 pub(crate) async fn account(
     api: &Api,
     seen: &Seen,
-    caller: Option<&Caller>,
+    acting: Option<AccountId>,
     shown: Option<&Value>,
 ) -> Option<AccountId> {
+    // What a function answers says nothing of whose it is.
+    if acting.is_some() {
+        return acting;
+    }
     let store = api.store();
     if let Some(named) = seen.segment("account") {
         return store.account(&named.parse().ok()?).await.ok().map(|account| account.id);
@@ -74,11 +74,23 @@ pub(crate) async fn account(
     if let Some(id) = shown.and_then(|shown| shown["account"]["id"].as_str()) {
         return store.account(&id.parse().ok()?).await.ok().map(|account| account.id);
     }
-    // The APIs of functions name none.
-    if !OF_FUNCTIONS.iter().any(|prefix| seen.known.path.starts_with(prefix)) {
-        return None;
+    None
+}
+
+/// The account that a dialect's call acts in, whose path names none; of one that is refused, the one it would look at.
+pub(crate) async fn acting(
+    api: &Api,
+    known: &Known,
+    caller: Option<&Caller>,
+    headers: &HeaderMap,
+) -> Option<AccountId> {
+    let Some(Need::Dialect(right)) = needed(&known.method, &known.path) else { return None };
+    for right in [right, Area::Workers.read()] {
+        if let Ok(account) = api.account_of(caller?, right, headers).await {
+            return Some(account.id);
+        }
     }
-    api.account_of(caller?, Area::Workers.read()).await.ok().map(|account| account.id)
+    None
 }
 
 /// Whether a call begins a session.

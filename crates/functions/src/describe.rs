@@ -1,5 +1,6 @@
 //! The endpoints of `api.rs`, for the OpenAPI document.
 
+use hearth_api::{ABOUT_ACCOUNT_HEADER, ACCOUNT_HEADER};
 use hearth_openapi::{
     Document, Family, Schema, any, array, boolean, delete, get, integer, map, number, object, one_of, post,
     put, reference, string, time,
@@ -11,6 +12,7 @@ use crate::records::KEPT;
 pub fn describe(document: &mut Document) {
     let about = "Functions in Node.js, Python and Go.";
     let mut section = document.section("Functions", about, Family::plain(reference("FunctionRefusal")));
+    section.header(ACCOUNT_HEADER, ABOUT_ACCOUNT_HEADER);
     section.segment("id", "The function's id");
     section.schema(
         "FunctionError",

@@ -62,7 +62,7 @@ pub struct Args {
     /// Loopback only; local callers need no token
     #[arg(long)]
     pub dev: bool,
-    /// Requests that functions of /api/functions execute at a time [default: 100]
+    /// Requests that an account's functions of /api/functions execute at a time [default: 100]
     #[arg(long, value_name = "N", env = "NEXO_MAX_CONCURRENT")]
     pub nexo_max_concurrent: Option<usize>,
     /// Refuse to start with less than full isolation

@@ -69,7 +69,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Nexo {
-    /// Requests that they execute at a time; further ones wait up to 10 s, then get 503. Default: 100.
+    /// Requests that those of an account execute at a time; further ones wait up to 10 s, then get 503. Default: 100.
     pub max_concurrent: Option<usize>,
 }
 

@@ -107,13 +107,15 @@ pub struct Section<'a> {
     family: Family,
     /// What variable segments of its paths are, before what the document says of them.
     segments: BTreeMap<&'static str, &'static str>,
+    /// Headers that every operation takes which asks for a token, and what they are.
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 impl Document {
     /// Begins a section.
     pub fn section(&mut self, tag: &'static str, about: &str, family: Family) -> Section<'_> {
         self.tags.push(json!({"name": tag, "description": about}));
-        Section { document: self, tag, family, segments: BTreeMap::new() }
+        Section { document: self, tag, family, segments: BTreeMap::new(), headers: Vec::new() }
     }
 
     /// Names a schema, for [`reference`].
@@ -196,11 +198,19 @@ impl Section<'_> {
         self.segments.insert(name, about);
     }
 
+    /// Says that every operation that follows takes a header, which may be absent, if it asks for a token.
+    pub fn header(&mut self, name: &'static str, about: &'static str) {
+        self.headers.push((name, about));
+    }
+
     /// Adds an operation.
     ///
     /// # Panics
     /// When it is there already, its id is another one's, or a segment of its path was not explained.
-    pub fn add(&mut self, call: Call) {
+    pub fn add(&mut self, mut call: Call) {
+        if call.needs_token {
+            call = self.headers.iter().fold(call, |call, (name, about)| call.header(name, about));
+        }
         let mut parameters = Vec::new();
         for segment in call.segments() {
             let name = segment.trim_start_matches('*');

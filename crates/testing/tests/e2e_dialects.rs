@@ -2,12 +2,15 @@
 
 #[path = "e2e_dialects/access.rs"]
 mod access;
+#[path = "e2e_dialects/accounts.rs"]
+mod accounts;
 #[path = "e2e_dialects/cli.rs"]
 mod cli;
 #[path = "e2e_dialects/deploy.rs"]
 mod deploy;
 #[path = "e2e_dialects/nexo.rs"]
 mod nexo;
+mod second_account;
 #[path = "e2e_dialects/seen.rs"]
 mod seen;
 #[path = "e2e_dialects/templates.rs"]

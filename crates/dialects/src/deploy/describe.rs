@@ -1,5 +1,6 @@
 //! The endpoints of `api.rs`, for the OpenAPI document.
 
+use hearth_api::{ABOUT_ACCOUNT_HEADER, ACCOUNT_HEADER};
 use hearth_openapi::{
     Document, Family, array, boolean, delete, get, integer, literal, map, number, object, one_of, post,
     reference, string, time,
@@ -14,6 +15,7 @@ pub fn describe(document: &mut Document) {
     let about = "Functions with versions and aliases, each with a host of its own.";
     let mut section =
         document.section("Deploy and roll back", about, Family::plain(reference("DeployRefusal")));
+    section.header(ACCOUNT_HEADER, ABOUT_ACCOUNT_HEADER);
     section.schema("DeployRefusal", refusal);
     section.segment("name", "The function's name");
     let state = || one_of(&["running", "suspended"]);

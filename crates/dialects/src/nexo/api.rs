@@ -23,11 +23,12 @@ use crate::session::Session;
 
 type Call = Session<Nexoing>;
 
-/// `GET /stats`.
-pub(super) async fn stats(State(nexo): State<Nexo>, _: Call) -> Response {
-    let counts = nexo.0.tally.all();
-    let functions = nexo.0.routes.read().len();
-    let (active, idle) = nexo.0.processes.count(&|worker| nexo.0.routes.read().has(worker));
+/// `GET /stats`: of the account's functions.
+pub(super) async fn stats(State(nexo): State<Nexo>, call: Call) -> Response {
+    let account = &call.account.id;
+    let counts = nexo.0.tally.all(account);
+    let functions = nexo.0.routes.read().count(account);
+    let (active, idle) = nexo.0.processes.count(&|worker| nexo.0.routes.read().has(account, worker));
     Json(json!({
         "functions": functions,
         "isolates": {"active": active, "idle": idle, "max": nexo.0.config.max_concurrent},
@@ -94,7 +95,7 @@ pub(super) async fn create(State(nexo): State<Nexo>, call: Call, body: Body) -> 
         check_free(&nexo, &served.route, None)?;
         let variables = wanted.env.unwrap_or_default();
         let worker = make(&nexo, &call, name, &source, variables, &served).await?;
-        nexo.0.routes.write().set(worker.id, served);
+        nexo.0.routes.write().set(&call.account.id, worker.id, served);
         shown(&nexo, &worker).await
     };
     answer(&call, StatusCode::CREATED, created.await)
@@ -128,7 +129,7 @@ pub(super) async fn update(State(nexo): State<Nexo>, call: Call, body: Body) -> 
                 WorkerChanges { dialect_settings: Some(served.settings()), ..WorkerChanges::default() };
             worker = nexo.0.api.store().update_worker(worker.id, changes).await?;
         }
-        nexo.0.routes.write().set(worker.id, served);
+        nexo.0.routes.write().set(&call.account.id, worker.id, served);
         shown(&nexo, &worker).await
     };
     answer(&call, StatusCode::OK, updated.await)
@@ -156,7 +157,7 @@ pub(super) async fn invoke(State(nexo): State<Nexo>, call: Call, body: Body) -> 
         let request = read_request(fields, &Served::of(&worker).route)?;
         let version = nexo.0.api.store().latest_version(worker.id).await?;
         let warm = version.is_some_and(|version| nexo.0.processes.is_running(worker.id, version.id));
-        let Some(mut turn) = nexo.turn(worker.id).await else {
+        let Some(mut turn) = nexo.turn(&call.account.id, worker.id).await else {
             let text = "Too many functions are running; the call has waited 10 s for its turn.";
             return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::INTERNAL, text));
         };
@@ -242,7 +243,8 @@ fn check_free(nexo: &Nexo, route: &str, for_function: Option<WorkerId>) -> Resul
         Some(owner) if Some(owner) != for_function => Err(ApiError::new(
             StatusCode::CONFLICT,
             codes::ROUTE_TAKEN,
-            format!("The route `{route}` belongs to another function."),
+            // Not a word on whose: it may be another account's.
+            format!("The route `{route}` is taken: give the function another `route`."),
         )),
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! The endpoints of `api.rs`, for the OpenAPI document.
 
+use hearth_api::{ABOUT_ACCOUNT_HEADER, ACCOUNT_HEADER};
 use hearth_openapi::{
     Document, Family, Schema, any, array, boolean, delete, get, integer, map, number, object, post, put,
     reference, string, time,
@@ -9,6 +10,7 @@ use hearth_openapi::{
 pub fn describe(document: &mut Document) {
     let about = "`handler(request, { env })` with a route below `/fn`.";
     let mut section = document.section("Routed functions", about, Family::plain(reference("NexoRefusal")));
+    section.header(ACCOUNT_HEADER, ABOUT_ACCOUNT_HEADER);
     section.schema("NexoRefusal", object().has("error", string()));
     section.segment("id", "The function's id");
     section.schema("NexoFunction", function());

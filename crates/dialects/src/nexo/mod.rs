@@ -11,10 +11,11 @@ mod stats;
 mod traffic;
 mod view;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hearth_api::{Api, Operation};
-use hearth_model::Dialect;
+use hearth_model::{AccountId, Dialect};
 use hearth_store::StoreError;
 use http::Method;
 use tokio::sync::{Mutex, Semaphore};
@@ -28,7 +29,7 @@ use stats::Tally;
 /// How the dialect is set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Requests that functions execute at a time (`NEXO_MAX_CONCURRENT`); further ones wait up to 10 s.
+    /// Requests that an account's functions execute at a time (`NEXO_MAX_CONCURRENT`); further ones wait up to 10 s.
     pub max_concurrent: usize,
 }
 
@@ -49,7 +50,7 @@ struct Inner {
     /// Which function has which route. Written by one call at a time, under `changing`.
     routes: parking_lot::RwLock<Routes>,
     changing: Mutex<()>,
-    places: Arc<Semaphore>,
+    places: parking_lot::Mutex<HashMap<AccountId, Arc<Semaphore>>>,
     tally: Tally,
 }
 
@@ -61,14 +62,14 @@ impl Nexo {
     pub async fn open(api: Api, processes: Arc<dyn Processes>, config: Config) -> Result<Self, StoreError> {
         let mut routes = Routes::default();
         for worker in api.store().workers_of(Dialect::Nexo).await? {
-            routes.set(worker.id, view::Served::of(&worker));
+            routes.set(&worker.account, worker.id, view::Served::of(&worker));
         }
         Ok(Self(Arc::new(Inner {
             api,
             processes,
             routes: routes.into(),
             changing: Mutex::default(),
-            places: Arc::new(Semaphore::new(config.max_concurrent.clamp(1, Semaphore::MAX_PERMITS))),
+            places: parking_lot::Mutex::default(),
             config,
             tally: Tally::default(),
         })))

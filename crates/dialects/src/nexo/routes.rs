@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hearth_api::ApiError;
-use hearth_model::WorkerId;
+use hearth_model::{AccountId, WorkerId};
 use http::Method;
 
 use super::view::Served;
@@ -18,8 +18,8 @@ const MAX_ROUTE: usize = 512;
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// To a function.
-    To(WorkerId),
+    /// To a function, of an account.
+    To(WorkerId, AccountId),
     /// Nowhere: the function takes these methods only.
     Not(WorkerId, Vec<String>),
     /// Nowhere.
@@ -30,20 +30,20 @@ pub(super) enum Found {
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     by_route: HashMap<String, (WorkerId, Vec<String>)>,
-    by_id: HashMap<WorkerId, String>,
+    by_id: HashMap<WorkerId, (AccountId, String)>,
 }
 
 impl Routes {
     /// Sets a function's route, in place of the one that it had.
-    pub fn set(&mut self, id: WorkerId, served: Served) {
+    pub fn set(&mut self, account: &AccountId, id: WorkerId, served: Served) {
         self.remove(id);
-        self.by_id.insert(id, served.route.clone());
+        self.by_id.insert(id, (account.clone(), served.route.clone()));
         self.by_route.insert(served.route, (id, served.methods));
     }
 
     /// Forgets a function.
     pub fn remove(&mut self, id: WorkerId) {
-        if let Some(route) = self.by_id.remove(&id) {
+        if let Some((_, route)) = self.by_id.remove(&id) {
             self.by_route.remove(&route);
         }
     }
@@ -53,23 +53,24 @@ impl Routes {
         self.by_route.get(route).map(|(id, _)| *id)
     }
 
-    /// Whether a worker is one of the functions.
-    pub fn has(&self, id: WorkerId) -> bool {
-        self.by_id.contains_key(&id)
+    /// Whether a worker is one of an account's functions.
+    pub fn has(&self, account: &AccountId, id: WorkerId) -> bool {
+        self.by_id.get(&id).is_some_and(|(owner, _)| owner == account)
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
+    /// How many an account has.
+    pub fn count(&self, account: &AccountId) -> usize {
+        self.by_id.values().filter(|(owner, _)| owner == account).count()
     }
 
     /// Where a request goes, by the path behind `/fn`.
     pub fn find(&self, method: &Method, path: &str) -> Found {
         let Some((id, methods)) = self.by_route.get(trimmed(path)) else { return Found::Unknown };
+        let Some((account, _)) = self.by_id.get(id) else { return Found::Unknown };
         let takes = |name: &str| methods.iter().any(|method| method == name);
         // Whoever answers GET answers HEAD.
         if takes(method.as_str()) || *method == Method::HEAD && takes("GET") {
-            Found::To(*id)
+            Found::To(*id, account.clone())
         } else {
             Found::Not(*id, methods.clone())
         }
@@ -129,18 +130,21 @@ mod tests {
     #[test]
     fn a_function_is_found_by_route_and_method() {
         let mut routes = Routes::default();
+        let (ours, theirs) = (AccountId::random(), AccountId::random());
         let id = WorkerId::random();
-        routes.set(id, served("/api/hello", &["GET", "POST"]));
-        assert_eq!(routes.find(&Method::GET, "/api/hello"), Found::To(id));
-        assert_eq!(routes.find(&Method::HEAD, "/api/hello/"), Found::To(id));
+        routes.set(&ours, id, served("/api/hello", &["GET", "POST"]));
+        assert_eq!(routes.find(&Method::GET, "/api/hello"), Found::To(id, ours.clone()));
+        assert_eq!(routes.find(&Method::HEAD, "/api/hello/"), Found::To(id, ours.clone()));
+        assert!(routes.has(&ours, id) && !routes.has(&theirs, id));
+        assert_eq!((routes.count(&ours), routes.count(&theirs)), (1, 0));
         assert!(
             matches!(routes.find(&Method::PUT, "/api/hello"), Found::Not(_, allowed) if allowed == ["GET", "POST"])
         );
         for other in ["/api", "/api/hello/more", "/api/hello2", "/API/hello"] {
             assert_eq!(routes.find(&Method::GET, other), Found::Unknown, "{other}");
         }
-        routes.set(id, served("/other", &["GET"]));
-        assert_eq!((routes.find(&Method::GET, "/api/hello"), routes.len()), (Found::Unknown, 1));
+        routes.set(&ours, id, served("/other", &["GET"]));
+        assert_eq!((routes.find(&Method::GET, "/api/hello"), routes.count(&ours)), (Found::Unknown, 1));
         routes.remove(id);
         assert_eq!(routes.find(&Method::GET, "/other"), Found::Unknown);
     }

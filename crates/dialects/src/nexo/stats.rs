@@ -1,17 +1,17 @@
-//! What is counted of requests to functions: since the server started, of all and of each.
+//! What is counted of requests to functions: since the server started, of an account's and of each.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use hearth_model::WorkerId;
+use hearth_model::{AccountId, WorkerId};
 use http::StatusCode;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-/// Durations of which percentiles are taken, of each function and of all: the latest ones.
+/// Durations of which percentiles are taken, of each function and of all of an account: the latest ones.
 const SAMPLES: usize = 512;
 
-/// Counts of one function, or of all.
+/// Counts of one function, or of all of an account.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     total: u64,
@@ -56,7 +56,7 @@ impl Counts {
 #[derive(Debug)]
 pub(super) struct Tally {
     since: Instant,
-    counts: Mutex<(Counts, HashMap<WorkerId, Counts>)>,
+    counts: Mutex<(HashMap<AccountId, Counts>, HashMap<WorkerId, Counts>)>,
 }
 
 impl Default for Tally {
@@ -67,17 +67,17 @@ impl Default for Tally {
 
 impl Tally {
     /// A request has come.
-    pub fn begin(&self, function: WorkerId) {
+    pub fn begin(&self, account: &AccountId, function: WorkerId) {
         let mut counts = self.counts.lock();
-        counts.0.begin();
+        counts.0.entry(account.clone()).or_default().begin();
         counts.1.entry(function).or_default().begin();
     }
 
     /// It has been answered, or not (None).
-    pub fn end(&self, function: WorkerId, status: Option<StatusCode>, took: Duration) {
+    pub fn end(&self, account: &AccountId, function: WorkerId, status: Option<StatusCode>, took: Duration) {
         let failed = status.is_none_or(|status| status.is_server_error());
         let mut counts = self.counts.lock();
-        counts.0.end(failed, took);
+        counts.0.entry(account.clone()).or_default().end(failed, took);
         // It may have been deleted meanwhile.
         if let Some(counts) = counts.1.get_mut(&function) {
             counts.end(failed, took);
@@ -89,9 +89,9 @@ impl Tally {
         self.counts.lock().1.remove(&function);
     }
 
-    /// What was counted of all.
-    pub fn all(&self) -> Counts {
-        self.counts.lock().0.clone()
+    /// What was counted of all of an account.
+    pub fn all(&self, account: &AccountId) -> Counts {
+        self.counts.lock().0.get(account).cloned().unwrap_or_default()
     }
 
     /// What was counted of one.
@@ -112,23 +112,24 @@ mod tests {
     #[test]
     fn requests_are_counted_and_the_latest_give_the_percentiles() {
         let tally = Tally::default();
-        let id = WorkerId::random();
+        let (id, account, other) = (WorkerId::random(), AccountId::random(), AccountId::random());
         for millis in 1..=100 {
-            tally.begin(id);
+            tally.begin(&account, id);
             let status = if millis == 1 { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
-            tally.end(id, Some(status), Duration::from_millis(millis));
+            tally.end(&account, id, Some(status), Duration::from_millis(millis));
         }
-        tally.begin(id);
+        tally.begin(&account, id);
         assert_eq!(tally.of(id).requests(), json!({"total": 101, "errors": 1, "in_flight": 1}));
-        assert_eq!(tally.all().latency(), json!({"p50": 50.0, "p95": 95.0, "p99": 99.0}));
+        assert_eq!(tally.all(&account).latency(), json!({"p50": 50.0, "p95": 95.0, "p99": 99.0}));
         tally.forget(id);
-        tally.end(id, None, Duration::ZERO);
-        assert_eq!(tally.all().requests()["errors"], 2);
+        tally.end(&account, id, None, Duration::ZERO);
+        assert_eq!(tally.all(&account).requests()["errors"], 2);
+        assert_eq!(tally.all(&other).requests()["total"], 0);
         assert_eq!(tally.of(id).requests()["total"], 0);
         for _ in 0..SAMPLES {
-            tally.begin(id);
-            tally.end(id, Some(StatusCode::OK), Duration::from_millis(7));
+            tally.begin(&account, id);
+            tally.end(&account, id, Some(StatusCode::OK), Duration::from_millis(7));
         }
-        assert_eq!(tally.all().latency()["p99"], 7.0);
+        assert_eq!(tally.all(&account).latency()["p99"], 7.0);
     }
 }

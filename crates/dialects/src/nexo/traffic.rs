@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hearth_gateway::{Admission, ControlBody, PublicPaths, Visit, Way};
-use hearth_model::WorkerId;
+use hearth_model::{AccountId, WorkerId};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::routes::Found;
 use super::{Inner, Nexo};
@@ -22,6 +22,7 @@ const PREFIX: &str = "/fn";
 /// A request that has its turn.
 pub(super) struct Turn {
     nexo: Arc<Inner>,
+    account: AccountId,
     function: WorkerId,
     began: Instant,
     status: Option<StatusCode>,
@@ -29,19 +30,27 @@ pub(super) struct Turn {
 }
 
 impl Nexo {
-    /// Waits for a turn, at most 10 s.
-    pub(super) async fn turn(&self, function: WorkerId) -> Option<Turn> {
+    /// Waits for a turn among the account's functions, at most 10 s.
+    pub(super) async fn turn(&self, account: &AccountId, function: WorkerId) -> Option<Turn> {
         let began = Instant::now();
-        let place = tokio::time::timeout(QUEUE, Arc::clone(&self.0.places).acquire_owned()).await;
+        let place = tokio::time::timeout(QUEUE, self.places(account).acquire_owned()).await;
         let place = place.ok()?.ok()?;
-        self.0.tally.begin(function);
-        Some(Turn { nexo: Arc::clone(&self.0), function, began, status: None, _place: place })
+        self.0.tally.begin(account, function);
+        let (nexo, account) = (Arc::clone(&self.0), account.clone());
+        Some(Turn { nexo, account, function, began, status: None, _place: place })
+    }
+
+    /// An account's own places: what one account's functions do holds up no other's.
+    fn places(&self, account: &AccountId) -> Arc<Semaphore> {
+        let most = self.0.config.max_concurrent.clamp(1, Semaphore::MAX_PERMITS);
+        let mut places = self.0.places.lock();
+        Arc::clone(places.entry(account.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.nexo.tally.end(self.function, self.status, self.began.elapsed());
+        self.nexo.tally.end(&self.account, self.function, self.status, self.began.elapsed());
     }
 }
 
@@ -64,13 +73,13 @@ impl PublicPaths for Nexo {
         let found = self.0.routes.read().find(method, route);
         let text = format!("No function has the route {route:?}.");
         let worker = match &found {
-            Found::To(function) | Found::Not(function, _) => Some(*function),
+            Found::To(function, _) | Found::Not(function, _) => Some(*function),
             Found::Unknown => None,
         };
         let nexo = self.clone();
         let admission = Box::pin(async move {
             match found {
-                Found::To(function) => match nexo.turn(function).await {
+                Found::To(function, account) => match nexo.turn(&account, function).await {
                     Some(turn) => Admission::Enter(Box::new(turn)),
                     None => Admission::Answer(busy()),
                 },

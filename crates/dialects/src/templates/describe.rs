@@ -1,11 +1,13 @@
 //! The gallery's endpoints, for the OpenAPI document.
 
+use hearth_api::{ABOUT_ACCOUNT_HEADER, ACCOUNT_HEADER};
 use hearth_openapi::{Document, Family, array, get, integer, map, object, post, reference, string};
 
 /// Describes the operations.
 pub fn describe(document: &mut Document) {
     let family = Family::plain(reference("TemplateRefusal"));
     let mut templates = document.section("Templates", "Workers to begin with.", family);
+    templates.header(ACCOUNT_HEADER, ABOUT_ACCOUNT_HEADER);
     templates.schema("TemplateRefusal", object().has("error", string()));
     templates.segment("id", "A function's or a template's id");
     let shown = || {

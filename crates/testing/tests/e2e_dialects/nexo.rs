@@ -216,8 +216,23 @@ async fn beyond_the_bound_requests_wait_and_then_are_refused() {
     let (first, second) =
         tokio::join!(hearth.get("localhost", "/fn/slow?500"), hearth.get("localhost", "/fn/slow?500"));
     assert_eq!((first.text(), second.text()), ("done".to_owned(), "done".to_owned()));
-    let (first, second) =
-        tokio::join!(hearth.get("localhost", "/fn/slow?14000"), hearth.get("localhost", "/fn/slow?14000"));
+    // Another account's functions have a bound of their own.
+    let team = hearth.api("POST", "/accounts", Some(json!({"name": "team"}))).await.result()["id"].clone();
+    let body = json!({"name": "theirs", "code": "function handler() { return 'theirs'; }"}).to_string();
+    let request = http::Request::post("/api/functions").header("host", "localhost");
+    let request = request.header("authorization", format!("Bearer {}", hearth.token()));
+    let request = request.header("hearth-account", team.as_str().expect("an id"));
+    let made = hearth.send(request.body(body.into()).expect("a request")).await.expect("an answer");
+    assert_eq!(made.status, 201, "{made:?}");
+    let (first, second, theirs) = tokio::join!(
+        hearth.get("localhost", "/fn/slow?14000"),
+        hearth.get("localhost", "/fn/slow?14000"),
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            hearth.get("localhost", "/fn/theirs").await
+        },
+    );
+    assert_eq!(theirs.text(), "theirs");
     let mut statuses = [first.status, second.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 503]);
