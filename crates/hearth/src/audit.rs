@@ -21,7 +21,7 @@ const REMEMBERED: usize = 2000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The account [default: the first one]
+    /// The account [default: the environment's, else the first one]
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
     account: Option<String>,
     /// What is everybody's business, as its operator

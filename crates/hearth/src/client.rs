@@ -39,7 +39,7 @@ pub struct Target {
 pub struct OfWorker {
     /// The worker
     pub worker: String,
-    /// The worker's account [default: the first one]
+    /// The account of the worker or function [default: the environment's, else the first one]
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
     account: Option<String>,
     #[command(flatten)]
@@ -63,6 +63,8 @@ impl OfWorker {
 pub struct Client {
     base: String,
     token: Option<String>,
+    /// The environment's.
+    account: Option<String>,
     http: Http<HttpConnector, Full<Bytes>>,
 }
 
@@ -75,17 +77,19 @@ impl Target {
         let targets = Targets::load()?;
         let stored = || std::fs::read_to_string(self.data_dir.join("admin-token")).ok();
         // A token belongs to its server: what is set for one is not sent to another.
-        let (api, token) = match (&self.env, &self.api) {
-            (Some(_), _) | (None, None) => match targets.choose(self.env.as_deref())? {
-                Some(named) if self.env.is_some() => (named.api.as_str(), named.token.clone()),
-                Some(named) => (named.api.as_str(), self.token.clone().or(named.token.clone())),
-                None => (DEFAULT_API, self.token.clone().or_else(stored)),
-            },
-            (None, Some(api)) => (api.as_str(), self.token.clone().or_else(stored)),
+        let named = match &self.api {
+            Some(_) if self.env.is_none() => None,
+            _ => targets.choose(self.env.as_deref())?,
+        };
+        let (api, token) = match named {
+            Some(named) if self.env.is_some() => (named.api.as_str(), named.token.clone()),
+            Some(named) => (named.api.as_str(), self.token.clone().or(named.token.clone())),
+            None => (self.api.as_deref().unwrap_or(DEFAULT_API), self.token.clone().or_else(stored)),
         };
         Ok(Client {
             base: api.trim_end_matches('/').to_owned(),
             token: token.map(|token| token.trim().to_owned()),
+            account: named.and_then(|named| named.account.clone()),
             http: Http::builder(TokioExecutor::new()).build_http(),
         })
     }
@@ -100,7 +104,7 @@ impl Client {
     /// To the server of an API, with a token or without one.
     pub fn of(api: &str, token: Option<&str>) -> Self {
         let http = Http::builder(TokioExecutor::new()).build_http();
-        Self { base: api.to_owned(), token: token.map(str::to_owned), http }
+        Self { base: api.to_owned(), token: token.map(str::to_owned), account: None, http }
     }
 
     /// The same, with connections of its own.
@@ -225,12 +229,12 @@ impl Client {
         sent.with_context(|| format!("no answer from {}: is `hearth serve` running there?", self.base))
     }
 
-    /// The account to act on: the given one, else the first.
+    /// The account to act on: the given one, else the environment's, else the first.
     ///
     /// # Errors
     /// As [`Self::call`]; also when there is none.
     pub async fn account(&self, named: Option<&str>) -> Result<String> {
-        if let Some(id) = named {
+        if let Some(id) = named.or(self.account.as_deref()) {
             return Ok(id.to_owned());
         }
         let accounts = self.call(Method::GET, "/accounts", None).await?;

@@ -26,7 +26,7 @@ pub struct Args {
     /// Deploy without wrangler, though the project has it
     #[arg(long)]
     without_wrangler: bool,
-    /// The account [default: the first one]
+    /// The account [default: the environment's, else the first one]
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
     account: Option<String>,
     #[command(flatten)]

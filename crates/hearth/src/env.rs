@@ -15,11 +15,11 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  hearth env add staging --url http://staging.corp.test --token $TOKEN
+  hearth env add staging --url http://staging.corp.test --token $TOKEN --account 0123…
   hearth env use staging
   hearth env list --json
   hearth deploy --env production
-Flags and the variables CLOUDFLARE_API_BASE_URL and CLOUDFLARE_API_TOKEN win over the environment in use.";
+Flags and the variables CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID win over the environment in use.";
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
@@ -39,6 +39,9 @@ enum Action {
         /// API token
         #[arg(long, value_name = "TOKEN", env = "CLOUDFLARE_API_TOKEN", hide_env_values = true)]
         token: Option<String>,
+        /// The account to act in [default: the first that the token sees]
+        #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
+        account: Option<String>,
     },
     /// Use an environment from now on.
     Use {
@@ -62,7 +65,10 @@ pub fn run(args: Args) -> Result<()> {
         Action::List { json: true } => {
             let shown = targets.targets.iter().map(|(name, target)| {
                 let current = targets.current.as_deref() == Some(name);
-                json!({"name": name, "api": target.api, "current": current, "token": target.token.is_some()})
+                json!({
+                    "name": name, "api": target.api, "current": current, "token": target.token.is_some(),
+                    "account": target.account,
+                })
             });
             println!("{:#}", shown.collect::<serde_json::Value>());
             return Ok(());
@@ -75,14 +81,18 @@ pub fn run(args: Args) -> Result<()> {
             }
             for (name, target) in &targets.targets {
                 let mark = if targets.current.as_deref() == Some(name) { '*' } else { ' ' };
-                println!("{mark} {name:<16} {}", target.api);
+                println!(
+                    "{mark} {name:<16} {}  {}",
+                    target.api,
+                    target.account.as_deref().unwrap_or_default()
+                );
             }
             return Ok(());
         }
-        Action::Add { name, url, token } => {
+        Action::Add { name, url, token, account } => {
             let api = api_of(&url);
             targets.current.get_or_insert_with(|| name.clone());
-            targets.targets.insert(name, Named { api, token });
+            targets.targets.insert(name, Named { api, token, account });
         }
         Action::Use { name } => {
             targets.choose(Some(&name))?;

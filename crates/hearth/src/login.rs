@@ -80,7 +80,10 @@ async fn log_in(args: Args) -> Result<()> {
     if session["kind"] == "dev" {
         bail!("the server takes the token for none; under --dev it lets this machine in without one");
     }
-    targets.targets.insert(name.clone(), Named { api: api.clone(), token: Some(token) });
+    // Signing in anew changes who calls, not where.
+    let before = targets.targets.get(&name).filter(|before| before.api == api);
+    let account = before.and_then(|before| before.account.clone());
+    targets.targets.insert(name.clone(), Named { api: api.clone(), token: Some(token), account });
     targets.current = Some(name.clone());
     targets.save()?;
     let user = client.call(Method::GET, "/user", None).await?;

@@ -45,7 +45,7 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct OfAccount {
-    /// The account [default: the first one]
+    /// The account [default: the environment's, else the first one]
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
     account: Option<String>,
     #[command(flatten)]

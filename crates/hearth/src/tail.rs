@@ -51,7 +51,7 @@ pub struct Args {
     /// Only this version
     #[arg(long, value_name = "ID")]
     version_id: Option<String>,
-    /// The worker's account [default: the first one]
+    /// The account of the worker or function [default: the environment's, else the first one]
     #[arg(long, value_name = "ID", env = "CLOUDFLARE_ACCOUNT_ID")]
     account: Option<String>,
     #[command(flatten)]

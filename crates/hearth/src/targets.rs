@@ -15,6 +15,9 @@ pub struct Named {
     /// API token; None where `--dev` needs none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The account that commands act in; None: the first that the token sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// All of them.
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_named_one_wins_over_the_current_one() {
-        let named = |api: &str| Named { api: api.to_owned(), token: None };
+        let named = |api: &str| Named { api: api.to_owned(), token: None, account: None };
         let mut targets = Targets::default();
         assert_eq!(targets.choose(None).unwrap(), None);
         targets.targets.insert("a".to_owned(), named("http://a"));

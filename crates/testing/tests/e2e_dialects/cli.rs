@@ -63,6 +63,25 @@ async fn a_project_is_made_deployed_and_given_variables() {
     bad(&["vars", "set", "hello", "KEY=open", "--secret"], "input");
     bad(&["vars", "list", "nobody"], "does not exist");
 
+    // An environment has an account; another one is said for a command.
+    let team = hearth.api("POST", "/accounts", Some(json!({"name": "team"}))).await.result()["id"].clone();
+    let team = team.as_str().expect("an id").to_owned();
+    good(&["env", "add", "team", "--url", &url, "--token", hearth.token(), "--account", &team]);
+    assert!(good(&["env", "list"]).contains(&team));
+    let there = hearth.host("hello.team");
+    assert!(good(&["deploy", "hello", "--env", "team"]).contains(&format!("http://{there}")));
+    good(&["vars", "set", "hello", "LEVEL=theirs", "--env", "team"]);
+    good(&["access", "set", "hello", "token", "--account", &team]);
+    assert!(good(&["access", "show", "hello", "--env", "team"]).contains("token"));
+    assert_eq!(hearth.get(&there, "/").await.status, 401);
+    good(&["access", "set", "hello", "open", "--env", "team"]);
+    assert_eq!(hearth.get(&there, "/").await.json(), json!({"LEVEL": "theirs"}));
+    assert!(
+        good(&["vars", "list", "hello", "--env", "team", "--account", hearth.account()]).contains("info")
+    );
+    let seen = hearth.get(&hearth.host("hello"), "/").await.json();
+    assert_eq!(seen, json!({"KEY": "hidden", "LEVEL": "info"}));
+
     good(&["env", "remove", "test"]);
     bad(&["deploy", "hello", "--env", "test"], "`test`");
 }
