@@ -18,7 +18,10 @@ export interface HearthOptions {
   url?: string;
   /** An API token. Default: `CLOUDFLARE_API_TOKEN`. A server under `--dev` needs none. */
   token?: string;
-  /** The account's id. Default: `CLOUDFLARE_ACCOUNT_ID`, else the first account that the token is for. */
+  /**
+   * The account's id, for workers and functions alike. Default: `CLOUDFLARE_ACCOUNT_ID`, else the first account that the
+   * token is for.
+   */
   account?: string;
   /** What makes the requests. Default: Node's. */
   fetch?: typeof globalThis.fetch;

@@ -10,6 +10,9 @@ interface Outcome<T> {
   response: Response;
 }
 
+/** Paths that name no account: those calls act in the one that a header names. */
+const WITHOUT_ACCOUNT = /^\/(api\/(v1\/functions|functions|deploy|rollback|stop|templates)|stats)(\/|$)/;
+
 /** A server, who calls it, and for which account. */
 export class Connection {
   /** Every operation of the document, by its path. */
@@ -24,6 +27,13 @@ export class Connection {
   ) {
     this.api = createClient<paths>({ baseUrl: url, fetch, headers: this.headers() });
     this.#account = account === undefined ? undefined : Promise.resolve(account);
+    this.api.use({
+      onRequest: async ({ request, schemaPath }) => {
+        if (WITHOUT_ACCOUNT.test(schemaPath) && !request.headers.has("hearth-account")) {
+          request.headers.set("hearth-account", await this.account());
+        }
+      },
+    });
   }
 
   private headers(): Record<string, string> {

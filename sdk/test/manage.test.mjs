@@ -127,6 +127,35 @@ test("templates become workers, and tokens are made and ended", async () => {
   assert.ok(!(await hearth.tokens.list()).some((token) => token.id === made.id));
 });
 
+test("what has no account in its path is in the account that was named", async () => {
+  const name = "sdk-team";
+  const { result } = await (
+    await fetch(`${process.env.CLOUDFLARE_API_BASE_URL}/accounts`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${process.env.CLOUDFLARE_API_TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify({ name }),
+    })
+  ).json();
+  const team = new Hearth({ account: result.id });
+  const code = "export default { fetch: () => new Response('of the team') };";
+  const { accessUrl } = await team.deploys.deploy("own", { code, version: "v1" });
+  assert.equal(new URL(accessUrl).hostname, `v1.own.${name}.localhost`);
+  assert.equal((await visit(accessUrl)).text, "of the team");
+  const routed = await team.routed.create({ name: "own", code: "function handler() { return 1; }", route: "/sdk-team" });
+  const { id } = await team.functions.create({ name: "own", runtime: "nodejs", handler: "h", code: "function h() { return 2; }" });
+  assert.equal((await team.functions.invoke(id)).result, 2);
+  const { url } = await team.templates.deploy("hello-world", "begun");
+  assert.equal((await visit(url)).status, 200);
+  assert.deepEqual([await team.deploys.list(), await team.routed.list(), await team.functions.list()].map((all) => all.length), [1, 1, 1]);
+  assert.deepEqual((await team.workers.list()).filter((worker) => worker.kind === "workers").map((worker) => worker.id), ["begun"]);
+  // Not where the environment's account is.
+  assert.deepEqual([await hearth.deploys.list(), await hearth.routed.list(), await hearth.functions.list()].map((all) => all.length), [0, 0, 0]);
+  await assert.rejects(hearth.routed.get(routed.id), { name: "HearthError", status: 404 });
+  // One call may name another.
+  const header = { "hearth-account": await hearth.account() };
+  assert.equal((await team.api.GET("/api/functions", { params: { header } })).data.total, 0);
+});
+
 test("errors carry what the API says, whichever it is", async () => {
   const of = (promise) => promise.then(() => assert.fail("it went well"), (error) => error);
   const unknown = await of(hearth.workers.settings("sdk-nobody"));

@@ -55,5 +55,5 @@ async fn the_sdk_is_built_and_does_what_its_readme_says() {
     let mut tests = vec!["--test", "--test-concurrency=1"];
     tests.extend(["test/bindings.test.mjs", "test/manage.test.mjs", "test/readme.test.mjs"]);
     let tests = node(&hearth, &folder, &tests).await;
-    assert!(tests.contains("# pass 15\n") || tests.contains("ℹ pass 15\n"), "{tests}");
+    assert!(tests.contains("# pass 16\n") || tests.contains("ℹ pass 16\n"), "{tests}");
 }
