@@ -183,6 +183,54 @@ test("functions in Node.js and Python are written, tried with event and context,
   }
 });
 
+test("another account's functions and templates are its own: seen, made, changed and called there", async () => {
+  const { id: team } = (await hearth.api("POST", "/client/v4/accounts", { name: "team" })).result;
+  await hearth.api("POST", "/api/functions", { name: "firsts", code: "function handler() { return 1 }" });
+  const page = await hearth.open(`/a/${team}/functions`);
+  await page.getByText("No functions yet").waitFor();
+  await page.goto(`${hearth.origin}/a/${team}/functions/new?tab=routed`);
+  await page.getByRole("textbox", { name: "Name" }).fill("firsts");
+  await page.getByRole("button", { name: "Create function" }).click();
+  // Its usual route is taken, and not a word on whose it is.
+  await page.getByRole("alert").getByText("is taken").waitFor();
+  await page.getByRole("textbox", { name: "Route" }).fill("/teams");
+  await write(page, "function handler() { return 'of the team'; }");
+  await page.getByRole("button", { name: "Create function" }).click();
+  await page.getByRole("heading", { level: 1, name: "firsts" }).waitFor();
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByText("of the team", { exact: true }).waitFor();
+  await write(page, "function handler() { return 'changed'; }");
+  await page.getByRole("button", { name: "Save and deploy" }).click();
+  await page.getByText("firsts is deployed").waitFor();
+  assert.equal(await (await fetch(`${hearth.origin}/fn/teams`)).text(), "changed");
+
+  await page.goto(`${hearth.origin}/a/${team}/functions/new?tab=versioned`);
+  await page.getByRole("textbox", { name: "Name" }).fill("both");
+  await page.getByRole("textbox", { name: "Version" }).fill("v1");
+  await page.getByRole("button", { name: "Create function" }).click();
+  await page.getByRole("heading", { level: 1, name: "both" }).waitFor();
+  assert.equal((await get("both.team.localhost")).status, 200);
+  assert.equal((await get("both.localhost")).status, 404);
+
+  await page.goto(`${hearth.origin}/a/${team}/new-worker`);
+  await page.getByRole("radio", { name: /Queue Consumer/ }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("teams-queue");
+  await page.getByRole("button", { name: "Create and deploy" }).click();
+  await page.waitForURL(/teams-queue\/edit/);
+  const { result: queues } = await hearth.api("GET", `/client/v4/accounts/${team}/queues`);
+  assert.deepEqual(queues.map(({ queue_name: name }) => name), ["teams-queue-queue"]);
+
+  await page.goto(`${hearth.origin}/a/${team}/functions`);
+  await page.getByRole("link", { name: "both" }).waitFor();
+  assert.equal(await page.getByRole("row").count(), 3);
+  await hearth.axe(page);
+  await page.goto(`${hearth.origin}/a/${hearth.account}/functions`);
+  await page.getByRole("link", { name: "firsts" }).waitFor();
+  assert.equal(await page.getByRole("link", { name: "both" }).count(), 0);
+  assert.deepEqual(page.amiss, []);
+  await page.context().close();
+});
+
 test("on a phone and in Chinese the list fits; code that is no code is refused where it was written", async () => {
   await hearth.api("POST", "/api/functions", { name: "listed", code: "function handler() { return 1 }" });
   const page = await open("", { language: "zh", scheme: "dark", width: 390, height: 844 });

@@ -30,6 +30,18 @@ async function call(request: Request): Promise<Response> {
 /** Every operation of the document, by its path. Use with `result`, `body` or `all`, which throw a `Fault`. */
 export const api = createClient<paths>({ baseUrl: window.location.origin, fetch: call });
 
+const acting = new Map<string, typeof api>();
+
+/** The same for one account, where paths name none: the APIs of functions and templates. */
+export function apiOf(account: string): typeof api {
+  let of = acting.get(account);
+  if (of === undefined) {
+    of = createClient<paths>({ baseUrl: window.location.origin, fetch: call, headers: { "hearth-account": account } });
+    acting.set(account, of);
+  }
+  return of;
+}
+
 interface Outcome<T> {
   data?: T;
   error?: unknown;

@@ -9,8 +9,7 @@ import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage } from "../ui/ListPage";
 import { To } from "../ui/To";
-import { routedQuery, runsQuery, versionedQuery } from "./api";
-import { Elsewhere, useElsewhere } from "./Elsewhere";
+import { caller, routedQuery, runsQuery, versionedQuery } from "./api";
 import { useFunctionsText } from "./strings";
 
 interface Row {
@@ -24,11 +23,6 @@ interface Row {
 }
 
 export function List() {
-  const where = useElsewhere();
-  return where === undefined ? <All /> : <Elsewhere where={where} />;
-}
-
-function All() {
   const t = useFunctionsText();
   const account = useAccount();
   const navigate = useNavigate();
@@ -119,7 +113,7 @@ function All() {
       onOpen={open}
       begin={{ label: t("new"), act: () => void navigate({ to: "/a/$account/functions/new", params: { account } }) }}
       commands={["v1/functions", "functions", "deploy"].map(
-        (path) => `curl ${window.location.origin}/api/${path} -H "Authorization: Bearer $TOKEN"`,
+        (path) => `curl ${window.location.origin}/api/${path} ${caller(account)}`,
       )}
     />
   );

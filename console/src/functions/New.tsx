@@ -3,7 +3,6 @@ import { Group, Radio, Stack, Text } from "@mantine/core";
 import { useAccount } from "../app/account";
 import { Page } from "../ui/Page";
 import { useTab } from "../ui/tab";
-import { Elsewhere, useElsewhere } from "./Elsewhere";
 import { NewRouted } from "./routed/New";
 import { NewRun } from "./run/New";
 import { useFunctionsText } from "./strings";
@@ -15,8 +14,6 @@ export function New() {
   const t = useFunctionsText();
   const account = useAccount();
   const [kind, setKind] = useTab(KINDS);
-  const where = useElsewhere();
-  if (where !== undefined) return <Elsewhere where={where} />;
   const Form = kind === "run" ? NewRun : kind === "routed" ? NewRouted : NewVersioned;
   return (
     <Page title={t("new.title")} crumbs={[{ label: t("title"), to: `/a/${account}/functions` }]}>

@@ -1,6 +1,5 @@
-// Functions have three APIs of their own. None of them has an account in its paths: they act in the one of a token that has
-// only one, else in the installation's first.
-import { api, body, type Schema } from "../api/client";
+// Functions have three APIs of their own. None of them has an account in its paths: a header names it.
+import { api, apiOf, body, type Schema } from "../api/client";
 import { key, queries } from "../api/query";
 import type { Known } from "./run/known";
 
@@ -10,37 +9,35 @@ export type Versioned = Schema<"DeployedFunction">;
 export type Result = Schema<"FunctionResult">;
 export type CallRecord = Schema<"FunctionRecord">;
 
-/** The account that the APIs of functions act in for the caller: the oldest that he sees. */
-export function acting(accounts: readonly Schema<"Account">[]): Schema<"Account"> | undefined {
-  return [...accounts].sort((one, other) => one.created_on.localeCompare(other.created_on))[0];
-}
+/** What a command line shows of who calls, and in which account. */
+export const caller = (account: string) => `-H "Authorization: Bearer $TOKEN" -H "Hearth-Account: ${account}"`;
 
 export const runsQuery = (account: string) => ({
   queryKey: key(account, "functions", "run"),
-  queryFn: async () => (await body(api.GET("/api/v1/functions"))).functions,
+  queryFn: async () => (await body(apiOf(account).GET("/api/v1/functions"))).functions,
 });
 
 export const routedQuery = (account: string) => ({
   queryKey: key(account, "functions", "routed"),
-  queryFn: async () => (await body(api.GET("/api/functions"))).functions,
+  queryFn: async () => (await body(apiOf(account).GET("/api/functions"))).functions,
 });
 
 export const versionedQuery = (account: string) => ({
   queryKey: key(account, "functions", "versioned"),
-  queryFn: async () => (await body(api.GET("/api/deploy"))).functions,
+  queryFn: async () => (await body(apiOf(account).GET("/api/deploy"))).functions,
 });
 
 export const runQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "run", id),
   queryFn: async () => {
     const query = { source: true };
-    return (await body(api.GET("/api/v1/functions/{id}", { params: { path: { id }, query } }))) as Known;
+    return (await body(apiOf(account).GET("/api/v1/functions/{id}", { params: { path: { id }, query } }))) as Known;
   },
 });
 
 export const runStatsQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "run", id, "stats"),
-  queryFn: () => body(api.GET("/api/v1/functions/{id}/stats", { params: { path: { id } } })),
+  queryFn: () => body(apiOf(account).GET("/api/v1/functions/{id}/stats", { params: { path: { id } } })),
   staleTime: 0,
 });
 
@@ -50,25 +47,25 @@ const CALLS = 500;
 export const callsQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "run", id, "calls"),
   queryFn: () =>
-    body(api.GET("/api/v1/functions/{id}/invocations", { params: { path: { id }, query: { limit: CALLS } } })),
+    body(apiOf(account).GET("/api/v1/functions/{id}/invocations", { params: { path: { id }, query: { limit: CALLS } } })),
   staleTime: 0,
 });
 
 export const routedOneQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "routed", id),
-  queryFn: () => body(api.GET("/api/functions/{id}", { params: { path: { id } } })),
+  queryFn: () => body(apiOf(account).GET("/api/functions/{id}", { params: { path: { id } } })),
 });
 
 export const routedStatsQuery = (account: string, id: string) => ({
   queryKey: key(account, "functions", "routed", id, "stats"),
-  queryFn: () => body(api.GET("/api/functions/{id}/stats", { params: { path: { id } } })),
+  queryFn: () => body(apiOf(account).GET("/api/functions/{id}/stats", { params: { path: { id } } })),
   refetchInterval: 5000,
   staleTime: 0,
 });
 
 export const versionedOneQuery = (account: string, name: string) => ({
   queryKey: key(account, "functions", "versioned", name),
-  queryFn: () => body(api.GET("/api/deploy/{name}", { params: { path: { name } } })),
+  queryFn: () => body(apiOf(account).GET("/api/deploy/{name}", { params: { path: { name } } })),
 });
 
 /** The worker that a function with versions is: its id, by which requests are sent to it. */

@@ -20,7 +20,7 @@ export function New() {
   const t = useWorkersText();
   const account = useAccount();
   const navigate = useNavigate();
-  const templates = useQuery(templatesQuery);
+  const templates = useQuery(templatesQuery(account));
   const workers = useQuery(workersQuery(account));
   const [template, setTemplate] = useState("hello-world");
   const [name, setName] = useState("");

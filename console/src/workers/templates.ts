@@ -1,13 +1,14 @@
 // Projects to begin with, and which of them the browser can deploy itself: those that are code, variables and crons.
-import { api, body, result } from "../api/client";
+import { api, apiOf, body, result } from "../api/client";
+import { key } from "../api/query";
 import { deployNew, type Source } from "./edit/source";
 import type { One } from "./one";
 
-export const templatesQuery = {
-  queryKey: ["templates"],
-  queryFn: async () => (await body(api.GET("/api/templates"))).templates,
+export const templatesQuery = (account: string) => ({
+  queryKey: key(account, "templates"),
+  queryFn: async () => (await body(apiOf(account).GET("/api/templates"))).templates,
   staleTime: Infinity,
-};
+});
 
 interface Config {
   main?: string;
@@ -22,12 +23,13 @@ const KNOWN = ["$schema", "name", "main", "compatibility_date", "compatibility_f
 
 /** A worker of a template. */
 export async function begin(id: string, one: One): Promise<void> {
-  const { content } = await body(api.GET("/api/templates/{id}", { params: { path: { id } } }));
+  const { content } = await body(apiOf(one.account).GET("/api/templates/{id}", { params: { path: { id } } }));
   const config = JSON.parse((content["wrangler.jsonc"] ?? "{}").replaceAll("{{name}}", one.worker)) as Config;
   const { main } = config;
   const text = main === undefined ? undefined : content[main];
   if (main === undefined || text === undefined || Object.keys(config).some((name) => !KNOWN.includes(name))) {
-    await body(api.POST("/api/templates/{id}/deploy", { params: { path: { id } }, body: { name: one.worker } }));
+    const of = apiOf(one.account);
+    await body(of.POST("/api/templates/{id}/deploy", { params: { path: { id } }, body: { name: one.worker } }));
     return;
   }
   const name = main.split("/").at(-1) ?? main;

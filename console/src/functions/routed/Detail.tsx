@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { api, body, type Schema } from "../../api/client";
+import { apiOf, body, type Schema } from "../../api/client";
 import { useAccount } from "../../app/account";
 import { Editor } from "../../ui/editor";
 import { Facts } from "../../ui/Facts";
@@ -36,7 +36,7 @@ export function Detail() {
         { id: "stats", label: t("tab.stats"), show: () => <Stats account={account} id={id} /> },
         { id: "settings", label: t("tab.settings"), show: () => <Settings key={known.updated_at} account={account} known={known} /> },
       ]}
-      end={() => body(api.DELETE("/api/functions/{id}", { params: { path: { id } } }))}
+      end={() => body(apiOf(account).DELETE("/api/functions/{id}", { params: { path: { id } } }))}
       commands={(known) => [`curl ${urlOf(known)}`, `npx wrangler tail ${known?.name ?? ""}`]}
     />
   );
@@ -51,7 +51,7 @@ function useStore({ account, known }: One, said: string) {
   const { busy, error, send } = useSending();
   const store = (part: { code?: string; route?: string; methods?: string[]; env?: Record<string, string> }) =>
     send(async () => {
-      await body(api.PUT("/api/functions/{id}", { params: { path: { id: known.id } }, body: part }));
+      await body(apiOf(account).PUT("/api/functions/{id}", { params: { path: { id: known.id } }, body: part }));
       done(said);
       await stale(account);
     });

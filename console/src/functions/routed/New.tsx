@@ -2,14 +2,14 @@ import { Button, Stack, TextInput } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { useAccount } from "../../app/account";
 import { Commands } from "../../ui/Commands";
 import { Editor } from "../../ui/editor";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
-import { stale } from "../api";
+import { caller, stale } from "../api";
 import { useFunctionsText } from "../strings";
 import { ROUTED } from "../templates";
 import { FieldsForm, FRESH, sent } from "./fields";
@@ -26,7 +26,7 @@ export function NewRouted() {
 
   const create = () =>
     send(async () => {
-      const made = await body(api.POST("/api/functions", { body: { name: name.trim(), code, ...sent(fields) } }));
+      const made = await body(apiOf(account).POST("/api/functions", { body: { name: name.trim(), code, ...sent(fields) } }));
       done(t("created", { name: made.name }));
       await stale(account);
       await navigate({ to: "/a/$account/functions/routed/$id", params: { account, id: made.id } });
@@ -51,7 +51,7 @@ export function NewRouted() {
         </div>
         <Commands
           lines={[
-            `curl ${window.location.origin}/api/functions -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d '{"name": "hello", "route": "/hello", "methods": ["GET"], "code": "…"}'`,
+            `curl ${window.location.origin}/api/functions ${caller(account)} -H "Content-Type: application/json" \\\n  -d '{"name": "hello", "route": "/hello", "methods": ["GET"], "code": "…"}'`,
           ]}
         />
       </Stack>

@@ -1,7 +1,7 @@
 import { Alert, Button, Group, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { Editor } from "../../ui/editor";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
@@ -25,7 +25,7 @@ export function Code(props: { account: string; known: Known }) {
     void send(async () => {
       const path = { id: known.id };
       const typed = known.language === "typescript" ? { language: "typescript" as const } : {};
-      await body(api.PUT("/api/v1/functions/{id}", { params: { path }, body: { code, ...typed } }));
+      await body(apiOf(account).PUT("/api/v1/functions/{id}", { params: { path }, body: { code, ...typed } }));
       done(t("saved", { name: known.name }));
       await stale(account);
     });

@@ -1,9 +1,9 @@
 import { Badge } from "@mantine/core";
 import { useParams } from "@tanstack/react-router";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { useAccount } from "../../app/account";
-import { runQuery } from "../api";
+import { caller, runQuery } from "../api";
 import { FunctionPage } from "../FunctionPage";
 import { useFunctionsText } from "../strings";
 import { Calls } from "./Calls";
@@ -27,10 +27,10 @@ export function Detail() {
         { id: "stats", label: t("tab.stats"), show: () => <Stats account={account} id={id} /> },
         { id: "settings", label: t("tab.settings"), show: () => <Settings key={known.version} account={account} known={known} /> },
       ]}
-      end={() => body(api.DELETE("/api/v1/functions/{id}", { params: { path: { id } } }))}
+      end={() => body(apiOf(account).DELETE("/api/v1/functions/{id}", { params: { path: { id } } }))}
       commands={(known) => [
-        `curl ${window.location.origin}/api/v1/functions/${id}/invoke -H "Authorization: Bearer $TOKEN" \\\n  -H "Content-Type: application/json" -d '{"event": {"name": "Hearth"}}'`,
-        `curl ${window.location.origin}/api/v1/functions/${id}/stats -H "Authorization: Bearer $TOKEN"`,
+        `curl ${window.location.origin}/api/v1/functions/${id}/invoke ${caller(account)} \\\n  -H "Content-Type: application/json" -d '{"event": {"name": "Hearth"}}'`,
+        `curl ${window.location.origin}/api/v1/functions/${id}/stats ${caller(account)}`,
         `npx wrangler tail ${known?.name ?? ""}`,
       ]}
     />

@@ -2,7 +2,7 @@ import { Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { useAccount } from "../../app/account";
 import { Commands } from "../../ui/Commands";
 import { useConfirm } from "../../ui/confirm";
@@ -10,7 +10,7 @@ import { Editor, type EditorLanguage } from "../../ui/editor";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
-import { stale } from "../api";
+import { caller, stale } from "../api";
 import { useFunctionsText } from "../strings";
 import { TEMPLATES, type Runtime, type Template } from "../templates";
 import { dependenciesBad, FieldsForm, FRESH, sent } from "./fields";
@@ -46,7 +46,7 @@ export function NewRun() {
   const create = () =>
     send(async () => {
       const made = await body(
-        api.POST("/api/v1/functions", {
+        apiOf(account).POST("/api/v1/functions", {
           body: { name: name.trim(), runtime, code, ...sent(runtime, fields) },
         }),
       );
@@ -98,7 +98,7 @@ export function NewRun() {
         </Group>
         <Commands
           lines={[
-            `curl ${window.location.origin}/api/v1/functions -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d '{"name": "hello", "runtime": "${runtime}", "handler": "handler", "code": "…"}'`,
+            `curl ${window.location.origin}/api/v1/functions ${caller(account)} -H "Content-Type: application/json" \\\n  -d '{"name": "hello", "runtime": "${runtime}", "handler": "handler", "code": "…"}'`,
           ]}
         />
       </Stack>

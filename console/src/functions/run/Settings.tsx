@@ -1,7 +1,7 @@
 import { Button, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
@@ -24,7 +24,7 @@ export function Settings(props: { account: string; known: Known }) {
       // What is installed stays locked as it is unless other packages are asked for.
       const { dependencies, ...rest } = sent(runtime, fields);
       const others = fields.dependencies === dependenciesOf(known) ? {} : { dependencies };
-      await body(api.PUT("/api/v1/functions/{id}", { params: { path }, body: { name: name.trim(), ...rest, ...others } }));
+      await body(apiOf(account).PUT("/api/v1/functions/{id}", { params: { path }, body: { name: name.trim(), ...rest, ...others } }));
       done(t("settingsSaved"));
       await stale(account);
     });

@@ -3,7 +3,7 @@ import { Badge, Button, Group, Stack, Text, Title } from "@mantine/core";
 import { Play } from "lucide-react";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { key, queries } from "../../api/query";
 import { isJson } from "../../ui/content";
 import { Editor } from "../../ui/editor";
@@ -32,7 +32,7 @@ export function Test(props: { account: string; id: string; stale: boolean }) {
     setError(undefined);
     try {
       const sent = { event: JSON.parse(filled(event)) as unknown, context: JSON.parse(filled(context)) as Record<string, unknown> | null };
-      setResult(await body(api.POST("/api/v1/functions/{id}/invoke", { params: { path: { id } }, body: sent })));
+      setResult(await body(apiOf(account).POST("/api/v1/functions/{id}/invoke", { params: { path: { id } }, body: sent })));
       await queries.invalidateQueries({ queryKey: key(account, "functions", "run", id) });
     } catch (refused) {
       setResult(undefined);

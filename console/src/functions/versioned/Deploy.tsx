@@ -2,7 +2,7 @@
 import { Button, Group, NumberInput, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
-import { api, body } from "../../api/client";
+import { apiOf, body } from "../../api/client";
 import { Editor } from "../../ui/editor";
 import { Pairs, pairsOf, recordOf } from "../../ui/Pairs";
 import { useSending } from "../../ui/sending";
@@ -42,7 +42,7 @@ export function Deploy(props: {
     if (!ready) return;
     void send(async () => {
       const made = await body(
-        api.POST("/api/deploy/{name}", {
+        apiOf(account).POST("/api/deploy/{name}", {
           params: { path: { name: called } },
           body: {
             runtime: "js",

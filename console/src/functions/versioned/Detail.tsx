@@ -3,13 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { api, body, type Schema } from "../../api/client";
+import { apiOf, body, type Schema } from "../../api/client";
 import { key } from "../../api/query";
 import { useAccount } from "../../app/account";
 import { Loaded } from "../../ui/states";
 import { Out } from "../../ui/To";
 import { TestPanel } from "../../workers/edit/TestPanel";
-import { versionedOneQuery, workerIdQuery } from "../api";
+import { caller, versionedOneQuery, workerIdQuery } from "../api";
 import classes from "../Desk.module.css";
 import { FunctionPage } from "../FunctionPage";
 import { useFunctionsText } from "../strings";
@@ -34,10 +34,10 @@ export function Detail() {
         { id: "versions", label: t("tab.versions"), show: () => <Versions account={account} known={known} /> },
         { id: "code", label: t("tab.code"), show: () => <Code account={account} known={known} /> },
       ]}
-      end={() => body(api.DELETE("/api/deploy/{name}", { params: { path: { name } } }))}
+      end={() => body(apiOf(account).DELETE("/api/deploy/{name}", { params: { path: { name } } }))}
       commands={() => [
-        `curl ${window.location.origin}/api/rollback/${name} -H "Authorization: Bearer $TOKEN" \\\n  -H "Content-Type: application/json" -d '{"version": "v1"}'`,
-        `curl -X POST ${window.location.origin}/api/stop/${name} -H "Authorization: Bearer $TOKEN"`,
+        `curl ${window.location.origin}/api/rollback/${name} ${caller(account)} \\\n  -H "Content-Type: application/json" -d '{"version": "v1"}'`,
+        `curl -X POST ${window.location.origin}/api/stop/${name} ${caller(account)}`,
         `npx wrangler tail ${name}`,
       ]}
     />
@@ -54,7 +54,7 @@ function Code(props: { account: string; known: Known }) {
   const version = from ?? known.versions[0]?.version ?? "";
   const source = useQuery({
     queryKey: key(account, "functions", "versioned", name, "code", version),
-    queryFn: () => body(api.GET("/api/deploy/{name}", { params: { path: { name }, query: { version } } })),
+    queryFn: () => body(apiOf(account).GET("/api/deploy/{name}", { params: { path: { name }, query: { version } } })),
     staleTime: Infinity,
   });
   return (

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 
 import { useAccount } from "../../app/account";
 import { Commands } from "../../ui/Commands";
+import { caller } from "../api";
 import { useFunctionsText } from "../strings";
 import { VERSIONED } from "../templates";
 import { Deploy, type Begin } from "./Deploy";
@@ -23,7 +24,7 @@ export function NewVersioned() {
       />
       <Commands
         lines={[
-          `curl ${window.location.origin}/api/deploy/hello -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n  -d '{"runtime": "js", "version": "v1", "alias": "stable", "code": "…"}'`,
+          `curl ${window.location.origin}/api/deploy/hello ${caller(account)} -H "Content-Type: application/json" \\\n  -d '{"runtime": "js", "version": "v1", "alias": "stable", "code": "…"}'`,
         ]}
       />
     </Stack>

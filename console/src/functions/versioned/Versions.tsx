@@ -2,7 +2,7 @@ import { Anchor, Badge, Button, Group, Menu, Text } from "@mantine/core";
 import { Moon, Trash2, Undo2 } from "lucide-react";
 import { useMemo } from "react";
 
-import { api, body, type Schema } from "../../api/client";
+import { apiOf, body, type Schema } from "../../api/client";
 import { useConfirm } from "../../ui/confirm";
 import { DataTable, type Column } from "../../ui/DataTable";
 import { ago } from "../../ui/format";
@@ -41,7 +41,7 @@ export function Versions(props: { account: string; known: Known }) {
         mild: true,
       });
       if (yes) {
-        await attempt(() => body(api.POST("/api/rollback/{name}", { params, body: { version } })), t("rolled", { version }));
+        await attempt(() => body(apiOf(account).POST("/api/rollback/{name}", { params, body: { version } })), t("rolled", { version }));
       }
     }
     async function remove(version: string) {
@@ -53,13 +53,13 @@ export function Versions(props: { account: string; known: Known }) {
       if (yes) {
         const query = { version };
         await attempt(
-          () => body(api.DELETE("/api/deploy/{name}", { params: { ...params, query } })),
+          () => body(apiOf(account).DELETE("/api/deploy/{name}", { params: { ...params, query } })),
           t("version.deleted", { version }),
         );
       }
     }
     const stop = (version: string) =>
-      attempt(() => body(api.POST("/api/stop/{name}", { params, body: { version } })), t("stopped"));
+      attempt(() => body(apiOf(account).POST("/api/stop/{name}", { params, body: { version } })), t("stopped"));
     return [
       {
         id: "version",
