@@ -63,7 +63,7 @@ async fn send(
     Json(wanted): Json<Wanted>,
 ) -> Result<Reply, ApiError> {
     let worker = trial.api.find_any(&account, params.get("worker")).await?;
-    let origin = trial.api.config().worker_url(&worker.name, None);
+    let origin = trial.api.config().worker_url(&worker.name, account.host_label());
     let origin = origin.unwrap_or_else(|| format!("http://{}.localhost", worker.name));
     let request = request(&origin, worker.name.as_str(), wanted)
         .map_err(|why| ApiError::bad_request(code::BAD_BODY, why))?;
