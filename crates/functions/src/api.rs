@@ -144,6 +144,7 @@ async fn invoke(
     if account != acting.id {
         return Err(unknown());
     }
+    functions.0.config.deployed.arrive(&account)?;
     let whose = Whose { account: &account, function: worker, name: &name, version };
     let answer = functions.invoke(whose, body).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use hearth_api::ApiError;
+use hearth_model::TooMany;
 use hearth_store::{Entity, StoreError};
 use hearth_supervisor::{AcquireError, FunctionError};
 use http::{HeaderValue, StatusCode, header};
@@ -14,13 +15,16 @@ pub struct Refusal {
     field: Option<&'static str>,
     message: String,
     details: Option<Box<FunctionError>>,
+    /// Seconds after which another try is worth it.
+    retry_after: Option<u64>,
     /// For the operator.
     cause: Option<String>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, field: None, message: message.into(), details: None, cause: None }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        Self { status, field: None, message: message.into(), details: None, retry_after, cause: None }
     }
 
     /// 400: something is wrong with a field.
@@ -85,8 +89,8 @@ impl IntoResponse for Refusal {
             body["details"] = json!(details);
         }
         let mut response = (self.status, axum::Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -105,6 +109,13 @@ impl From<StoreError> for Refusal {
             StoreError::Quota { .. } => Self::new(StatusCode::FORBIDDEN, error.to_string()),
             _ => Self::internal(&error),
         }
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(refused: TooMany) -> Self {
+        let wait = Some(refused.wait);
+        Self { retry_after: wait, ..Self::new(StatusCode::TOO_MANY_REQUESTS, refused.to_string()) }
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use hearth_api::{Api, Caller, Change, Runtime};
 use hearth_model::{
     AccountId, Binding, BindingKind, CodeUpdate, Compatibility, Deployment, DeploymentSource, Dialect,
-    Exports, Format, FunctionRuntime, Launch, LaunchModule, Limits, Version, VersionId, WorkerId, WorkerName,
+    Exports, Format, FunctionRuntime, Launch, LaunchModule, Limits, TooMany, Version, VersionId, WorkerId,
+    WorkerName,
 };
 use hearth_store::{
     DomainSpec, DomainWrite, NewModule, NewVersion, NewWorker, Origin, Page, Release, RouteSpec, Store,
@@ -32,6 +33,12 @@ const LANES: usize = 16;
 pub trait Deployed: Send + Sync + 'static {
     /// The account and the version of a function, if it is one and has one.
     fn function(&self, id: WorkerId) -> Option<(AccountId, WorkerName, VersionId)>;
+
+    /// Counts a call over the API among its account's requests of this minute.
+    ///
+    /// # Errors
+    /// There have been as many as there may be.
+    fn arrive(&self, account: &AccountId) -> Result<(), TooMany>;
 
     /// Counts a call over the API among the function's requests: the status that a visitor would have got, how long it
     /// took, and the bytes of its answer.

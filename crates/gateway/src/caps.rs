@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hearth_model::AccountId;
+use hearth_model::{AccountId, TooMany};
 use parking_lot::{Mutex, RwLock};
 
 use crate::failure::Failure;
@@ -57,19 +57,33 @@ impl AccountCaps {
     /// # Errors
     /// The refusal.
     pub(crate) fn enter(&self, account: &AccountId, most: usize) -> Result<Place, Failure> {
-        let known = self.accounts.read().seen.get(account).cloned();
-        let place = Place(known.unwrap_or_else(|| self.meet(account)));
+        let place = Place(self.known(account));
         if place.0.in_flight.fetch_add(1, Ordering::Relaxed) >= most {
             return Err(Failure::Overloaded);
         }
-        match place.0.pace.lock().arrive(self.began.elapsed()) {
-            Ok(()) => {}
-            Err(TooFast { limit, wait }) => {
-                let wait = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                return Err(Failure::TooMany { limit, wait });
-            }
-        }
+        self.pass(&place.0).map_err(Failure::TooMany)?;
         Ok(place)
+    }
+
+    /// Counts a request that takes no place: it comes another way than through the gateway.
+    ///
+    /// # Errors
+    /// The account's minute has no room for it.
+    pub(crate) fn arrive(&self, account: &AccountId) -> Result<(), TooMany> {
+        self.pass(&self.known(account))
+    }
+
+    fn pass(&self, account: &Account) -> Result<(), TooMany> {
+        let passed = account.pace.lock().arrive(self.began.elapsed());
+        passed.map_err(|TooFast { limit, wait }| {
+            let wait = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            TooMany { limit, wait }
+        })
+    }
+
+    fn known(&self, account: &AccountId) -> Arc<Account> {
+        let known = self.accounts.read().seen.get(account).cloned();
+        known.unwrap_or_else(|| self.meet(account))
     }
 
     /// Requests of an account that were let in within the last minute.
@@ -208,10 +222,17 @@ mod tests {
         let (a, b) = (AccountId::random(), AccountId::random());
         caps.set_rates(Some(1), HashMap::from([(b.clone(), None)]));
         assert!(caps.enter(&a, 9).is_ok());
-        assert!(matches!(caps.enter(&a, 9), Err(Failure::TooMany { limit: 1, wait: 1..=60 })));
+        assert!(matches!(caps.enter(&a, 9), Err(Failure::TooMany(TooMany { limit: 1, wait: 1..=60 }))));
         assert!((0..9).all(|_| caps.enter(&b, 9).is_ok()));
         caps.set_rates(Some(1), HashMap::from([(a.clone(), Some(3))]));
-        assert_eq!((0..9).filter(|_| caps.enter(&a, 9).is_ok()).count(), 3);
+        // However they come: both are of the same minute.
+        assert_eq!(
+            (0..9)
+                .filter(|at| if at % 2 > 0 { caps.enter(&a, 9).is_ok() } else { caps.arrive(&a).is_ok() })
+                .count(),
+            3
+        );
+        assert!(matches!(caps.arrive(&a), Err(TooMany { limit: 3, wait: 1..=20 })));
         assert_eq!((0..9).filter(|_| caps.enter(&b, 9).is_ok()).count(), 1);
     }
 

@@ -1,6 +1,7 @@
 //! What a request that no worker answers is told, in Cloudflare's manner.
 
 use bytes::Bytes;
+use hearth_model::TooMany;
 use hearth_supervisor::{AcquireError, Death, SendError};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
@@ -31,8 +32,8 @@ pub(crate) enum Failure {
     Loop,
     /// Too much is in flight.
     Overloaded,
-    /// The account's requests of a minute are used up; so many seconds until there is another.
-    TooMany { limit: u64, wait: u64 },
+    /// The account's requests of a minute are used up.
+    TooMany(TooMany),
     /// The account has as many processes, or as much memory in them, as it may.
     Quota(&'static str),
     /// The server, or the worker's process, is on its way out.
@@ -83,7 +84,7 @@ impl Failure {
             Self::Limits | Self::Overloaded | Self::Leaving | Self::Quota(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoResponse => StatusCode::BAD_GATEWAY,
         }
     }
@@ -97,7 +98,7 @@ impl Failure {
             Self::Loop => Some(1019),
             Self::Overloaded | Self::Quota(_) => Some(1105),
             // What Cloudflare says when an account has used up the requests of its plan.
-            Self::TooMany { .. } => Some(1027),
+            Self::TooMany(_) => Some(1027),
             _ => None,
         }
     }
@@ -126,9 +127,7 @@ impl Failure {
             Self::Limits => "Worker exceeded resource limits.".to_owned(),
             Self::Loop => "Compute server error: workers call each other in a circle.".to_owned(),
             Self::Overloaded => "Temporarily unavailable: too many requests are in flight.".to_owned(),
-            Self::TooMany { limit, .. } => {
-                format!("Too many requests: this account may have {limit} in a minute.")
-            }
+            Self::TooMany(refused) => refused.to_string(),
             Self::Quota(text) => (*text).to_owned(),
             Self::Leaving => "Temporarily unavailable: please try again.".to_owned(),
             Self::Internal => "Internal error.".to_owned(),
@@ -162,14 +161,18 @@ impl Failure {
         if self.status() == StatusCode::SERVICE_UNAVAILABLE && *self != Self::Limits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if let Self::TooMany { wait, .. } = self {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(*wait));
+        if let Self::TooMany(refused) = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(refused.wait));
         }
         if matches!(self, Self::NoToken(_)) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if matches!(self, Self::Malformed(_)) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::TooMany(refused) = self {
+            // For who made the call within this process: a worker's own answer has none.
+            response.extensions_mut().insert(*refused);
         }
         response
     }
@@ -236,7 +239,7 @@ mod tests {
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
         let quota = Failure::of_acquire(&AcquireError::Quota("so it is."));
         assert_eq!(quota.response(&HeaderMap::new(), None).headers()[header::RETRY_AFTER], "1");
-        let response = Failure::TooMany { limit: 5, wait: 12 }.response(&HeaderMap::new(), None);
+        let response = Failure::TooMany(TooMany { limit: 5, wait: 12 }).response(&HeaderMap::new(), None);
         assert_eq!(
             (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
             (429, &"12".parse().unwrap())

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hearth_model::{
-    AccountId, Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, VersionId,
-    WorkerId, WorkerName,
+    AccountId, Dialect, Hostname, Published, PublishedDomain, PublishedRoute, PublishedWorker, TooMany,
+    VersionId, WorkerId, WorkerName,
 };
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -242,6 +242,14 @@ impl RouteTable {
     /// is as many as come.
     pub fn set_rates(&self, by_default: Option<u64>, own: HashMap<AccountId, Option<u64>>) {
         self.accounts.set_rates(by_default, own);
+    }
+
+    /// Counts a request of an account that comes another way than through the gateway.
+    ///
+    /// # Errors
+    /// The account has as many in a minute as it may.
+    pub fn arrive(&self, account: &AccountId) -> Result<(), TooMany> {
+        self.accounts.arrive(account)
     }
 
     /// Requests that came into an account within the last minute, or about that.

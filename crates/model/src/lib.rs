@@ -49,7 +49,7 @@ pub use objects::{
     CodeUpdate, Migrations, Namespace, NamespaceChange, ObjectsError, Stranger, check_classes, migrate,
 };
 pub use published::{Published, PublishedDomain, PublishedRoute, PublishedVersion, PublishedWorker};
-pub use quotas::{Quota, Quotas};
+pub use quotas::{Quota, Quotas, TooMany};
 pub use rights::{Area, AreaScope, Grant, Grants, Level, On, Policy, Right, Target, Thing, ThingKind};
 pub use role::Role;
 pub use route::{PatternError, RoutePattern};

@@ -20,8 +20,18 @@ pub enum Quota {
     MemoryMb,
     /// MiB of what is stored: KV, R2, D1, queues, Durable Objects, assets, data points.
     StorageMb,
-    /// Requests that the gateway lets in, in a minute.
+    /// Requests in a minute: to workers and functions from wherever they come, and of S3 clients.
     RequestsPerMinute,
+}
+
+/// The account's requests of a minute are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Too many requests: this account may have {limit} in a minute.")]
+pub struct TooMany {
+    /// How many it may have.
+    pub limit: u64,
+    /// Whole seconds until there is another one.
+    pub wait: u64,
 }
 
 impl Quota {

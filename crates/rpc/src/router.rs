@@ -82,6 +82,11 @@ impl RouteError {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.into(), internal: None }
     }
 
+    /// The callee's account has had as many requests as it may (429).
+    pub fn too_many(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, message: message.into(), internal: None }
+    }
+
     /// Adds what only the operator may read.
     #[must_use]
     pub fn with_internal(mut self, internal: impl Into<String>) -> Self {

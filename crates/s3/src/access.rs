@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use hearth_model::{AccountId, On, Right, ThingKind};
+use hearth_model::{AccountId, On, Right, ThingKind, TooMany};
 use hearth_store::{Entity, S3Key, Store};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
@@ -47,10 +47,20 @@ pub(crate) struct Known {
     pub(crate) operation: OnceLock<String>,
 }
 
+/// Counts the requests of accounts.
+pub trait Requests: Send + Sync + 'static {
+    /// One more of an account's.
+    ///
+    /// # Errors
+    /// It has had as many in this minute as it may.
+    fn arrive(&self, account: &AccountId) -> Result<(), TooMany>;
+}
+
 /// API tokens as access keys.
 #[derive(Clone)]
 pub(crate) struct Keys {
     pub(crate) store: Store,
+    pub(crate) requests: Arc<dyn Requests>,
     pub(crate) default_account: AccountId,
 }
 
@@ -122,6 +132,7 @@ impl S3Access for Keys {
         let account = self.account(&key, addressed).await?;
         let caller = Caller { key, account };
         caller.require(bucket.as_deref().filter(|_| on == rights::On::Bucket), right)?;
+        self.requests.arrive(&caller.account).map_err(error::too_many)?;
         if let Some(known) = request.extensions_mut().get::<Arc<Known>>() {
             let _ = known.caller.set(caller.clone());
             let _ = known.operation.set(operation);

@@ -1,5 +1,6 @@
 //! The store's errors in S3's codes (<https://developers.cloudflare.com/r2/api/error-codes/>).
 
+use hearth_model::TooMany;
 use hearth_r2::store::{Object, R2Error};
 use hearth_store::StoreError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -85,6 +86,13 @@ pub(crate) fn of_store(error: &StoreError) -> S3Error {
 pub(crate) fn internal(detail: &str) -> S3Error {
     tracing::error!(error = detail, "an S3 operation failed");
     s3_error!(InternalError, "We encountered an internal error. Please try again.")
+}
+
+/// The account has had as many requests as it may.
+pub(crate) fn too_many(refused: TooMany) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::SlowDown, refused.to_string());
+    error.set_headers(HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from(refused.wait))]));
+    error
 }
 
 /// A code that AWS does not have.

@@ -28,5 +28,6 @@ mod server;
 mod signing;
 mod unsupported;
 
+pub use access::Requests;
 pub use config::Config;
 pub use server::Endpoint;

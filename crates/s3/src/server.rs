@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::{Client, Keys};
+use crate::access::{Client, Keys, Requests};
 use crate::config::Config;
 use crate::front::Front;
 use crate::host::Names;
@@ -38,8 +38,8 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The endpoint over a store's tokens and the buckets.
-    pub fn new(store: Store, r2: R2, config: Config) -> Arc<Self> {
-        let keys = Keys { store, default_account: config.default_account.clone() };
+    pub fn new(store: Store, r2: R2, requests: Arc<dyn Requests>, config: Config) -> Arc<Self> {
+        let keys = Keys { store, requests, default_account: config.default_account.clone() };
         let mut limits = S3Config::default();
         limits.xml_max_body_size = XML_BYTES;
         let mut builder = S3ServiceBuilder::new(Operations { r2: r2.clone() });

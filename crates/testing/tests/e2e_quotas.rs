@@ -155,3 +155,92 @@ async fn each_limit_is_reached_and_another_account_goes_on() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
+
+/// Answers its host and its service bindings.
+const CALLEE: &str = r#"
+import { WorkerEntrypoint } from "cloudflare:workers";
+export class Room extends WorkerEntrypoint { async open() { return "here"; } }
+export default { fetch() { return new Response("here"); } };
+"#;
+
+/// Says what came of a request over a service binding and of a call to an entrypoint.
+const CALLER: &str = r#"
+export default {
+  async fetch(request, env) {
+    const answer = await env.CALLEE.fetch("http://callee/");
+    const called = await env.ROOM.open().catch((error) => error.message);
+    return Response.json([answer.status, await answer.text(), called]);
+  },
+};
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_whichever_way_they_come() {
+    let limited = Limited::start().await;
+    let (hearth, second) = (&limited.hearth, &limited.second);
+    let put = async |worker: &str, bindings: Value, source: &str| {
+        let metadata =
+            json!({ "main_module": "index.js", "compatibility_date": "2026-01-01", "bindings": bindings });
+        let form = Form::default().metadata(&metadata.to_string());
+        let form = form.part("index.js", "application/javascript+module", source).finish();
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let path = format!("/workers/scripts/{worker}?excludeScript=true");
+        limited.call("PUT", &path, &kind, form).await.result();
+        let on = Bytes::from_static(b"{\"enabled\": true}");
+        limited.call("POST", &format!("/workers/scripts/{worker}/subdomain"), "", on).await.result();
+    };
+    put("callee", json!([]), CALLEE).await;
+    let bindings = json!([
+        { "type": "service", "name": "CALLEE", "service": "callee" },
+        { "type": "service", "name": "ROOM", "service": "callee", "entrypoint": "Room" },
+    ]);
+    put("caller", bindings, CALLER).await;
+    let bearer = format!("Bearer {}", second.token);
+    let dialect = async |path: &str, body: Value| {
+        let request = Request::post(path).header("host", "localhost").header("authorization", &bearer);
+        let request = request.body(Bytes::from(body.to_string())).expect("a request");
+        hearth.send(request).await.expect("an answer")
+    };
+    let made = async |path: &str, body: Value| {
+        let made = dialect(path, body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        format!("{path}/{}/invoke", made.json()["id"].as_str().expect("an id"))
+    };
+    let code = "function h() { return 'here' }";
+    let event = json!({"name": "f", "runtime": "nodejs", "handler": "h", "code": code});
+    let event = made("/api/v1/functions", event).await;
+    let routed = json!({"name": "f", "code": "function handler() { return 'here' }"});
+    let routed = made("/api/functions", routed).await;
+
+    // What a minute has room for goes well, what comes then is told so in its own way.
+    let refusal = |limit: u32| format!("Too many requests: this account may have {limit} in a minute.");
+    for (limit, fetched, called) in [
+        ("none", (200, "here".to_owned()), "here".to_owned()),
+        ("2", (200, "here".to_owned()), refusal(2)),
+        ("1", (429, format!("{}\n", refusal(1))), refusal(1)),
+    ] {
+        limited.set(&[&format!("requests-per-minute={limit}")]);
+        let seen = limited.get("caller").await.json();
+        assert_eq!(seen, json!([fetched.0, fetched.1, called]), "of {limit}");
+    }
+    for (way, answer) in [(&event, "/result"), (&routed, "/body")] {
+        limited.set(&["requests-per-minute=1"]);
+        limited.set(&["requests-per-minute=2"]);
+        for _ in 0..2 {
+            let answered = dialect(way, json!({})).await.json();
+            assert_eq!(answered.pointer(answer), Some(&json!("here")), "{answered}");
+        }
+        let refused = dialect(way, json!({})).await;
+        assert_eq!((refused.status, &refused.json()["error"]), (429, &json!(refusal(2))), "{refused:?}");
+        let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+        assert!((1..=30).contains(&wait), "{wait}");
+        limited.refuses("callee", 429, "error code: 1027").await;
+    }
+    limited.set(&["requests-per-minute=1"]);
+    limited.set(&["requests-per-minute=2"]);
+    let s3 = hearth.app("s3").env("CLOUDFLARE_ACCOUNT_ID", Some(&second.id));
+    let s3 = s3.env("CLOUDFLARE_API_TOKEN", Some(&second.token));
+    let s3 = s3.env("S3_ENDPOINT", Some(&format!("http://{}", hearth.s3_address())));
+    s3.python("pace.py").await.expect_ok();
+    limited.refuses("callee", 429, "error code: 1027").await;
+}

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hearth_api::{ApiError, Making, code as codes};
 use hearth_gateway::Visit;
-use hearth_model::{Dialect, Version, WorkerId, WorkerName};
+use hearth_model::{Dialect, TooMany, Version, WorkerId, WorkerName};
 use hearth_store::{Entity, Page, StoreError, Worker, WorkerChanges};
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -151,6 +151,8 @@ pub(super) async fn delete(State(nexo): State<Nexo>, call: Call) -> Response {
 /// `POST /api/functions/:id/invoke` `{method?, path?, headers?, body?}`.
 pub(super) async fn invoke(State(nexo): State<Nexo>, call: Call, body: Body) -> Response {
     let began = Instant::now();
+    // Seconds after which another try is worth it, where there was no room for this one.
+    let mut wait = 1;
     let invoked = async {
         let fields = Fields::read(body, nexo.0.api.config().max_upload_bytes).await?;
         let worker = find(&nexo, &call).await?;
@@ -166,6 +168,11 @@ pub(super) async fn invoke(State(nexo): State<Nexo>, call: Call, body: Body) -> 
             .ok_or_else(|| unknown(call.param("id")))?
             .map_err(|text| ApiError::new(StatusCode::BAD_GATEWAY, codes::INTERNAL, text))?;
         turn.answered(response.status());
+        if let Some(refused) = response.extensions().get::<TooMany>() {
+            wait = refused.wait;
+            let text = refused.to_string();
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, codes::TOO_MANY, text));
+        }
         Ok(json!({
             "status": response.status().as_u16(),
             "headers": headers_of(&response),
@@ -175,8 +182,8 @@ pub(super) async fn invoke(State(nexo): State<Nexo>, call: Call, body: Body) -> 
         }))
     };
     let mut response = answer(&call, StatusCode::OK, invoked.await);
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+    if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&response.status()) {
+        response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from(wait));
     }
     response
 }

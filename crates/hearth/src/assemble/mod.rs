@@ -314,7 +314,7 @@ impl Server {
         let gateway = Gateway::new(
             configs::gateway(settings),
             Arc::new(supervisor.clone()),
-            table,
+            Arc::clone(&table),
             sites,
             Arc::new(ControlHost::new(recorder.around(v4.merge(plain)), nexo, inspector, access.clone())),
             services.losses(),
@@ -345,7 +345,8 @@ impl Server {
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.hub.clone().keep_sweeping()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(access.keep()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.databases.upkeep(d1)));
-        let s3 = Endpoint::new(store.clone(), state.r2, configs::s3(settings, default_account));
+        let arriving = Arc::new(wiring::quotas::Arriving(Arc::clone(&table)));
+        let s3 = Endpoint::new(store.clone(), state.r2, arriving, configs::s3(settings, default_account));
         let until = closing.clone();
         let serving = tokio::spawn(async move {
             let s3 = async {

@@ -58,6 +58,8 @@ impl Router for Calls {
         let split = worker.split.as_ref().ok_or_else(|| {
             RouteError::unavailable(format!("Worker {service} (binding {binding}) has no deployment."))
         })?;
+        // It is a request to the callee as one over its host would be.
+        self.table.arrive(&worker.account).map_err(|refused| RouteError::too_many(refused.to_string()))?;
         let version = split.choose(VersionChoice::default(), rand::random());
         let direct = entrypoint.is_none() && props.is_none();
         if direct && !served.has_code(version) {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use hearth_egress::{Direct, Egress, Origin, Policy};
 use hearth_functions::{Call, Deployed, Way, WayOut};
 use hearth_gateway::RouteTable;
-use hearth_model::{AccountId, Dialect, VersionId, WorkerId, WorkerName};
+use hearth_model::{AccountId, Dialect, TooMany, VersionId, WorkerId, WorkerName};
 use hearth_rpc::{CF_HEADER, Event, Exception, ExecutionModel, FetchEvent, Log, LogLevel, Outcome, Trace};
 use hearth_supervisor::{FunctionError, Head, Scheduled};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -25,6 +25,10 @@ impl Deployed for Served {
         let worker = &served.worker;
         let (version, _) = *worker.split.as_ref()?.shares().first()?;
         (worker.dialect == Dialect::Functions).then(|| (worker.account.clone(), worker.name.clone(), version))
+    }
+
+    fn arrive(&self, account: &AccountId) -> Result<(), TooMany> {
+        self.0.arrive(account)
     }
 
     fn called(&self, id: WorkerId, status: StatusCode, took: Duration, bytes: usize) {

@@ -1,9 +1,10 @@
 //! Metadata → space, gateway, supervisor: what each account may have.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hearth_gateway::RouteTable;
-use hearth_model::{AccountId, Quota, Quotas};
+use hearth_model::{AccountId, Quota, Quotas, TooMany};
 use hearth_space::Space;
 use hearth_store::{Store, StoreError};
 use hearth_supervisor::{Allotment, Supervisor};
@@ -26,6 +27,15 @@ pub async fn apply(
     table.set_rates(rate(&defaults), each(&own, rate));
     supervisor.allot(allotment(&defaults), each(&own, allotment));
     Ok(())
+}
+
+/// Counts S3's requests beside those that the gateway lets in.
+pub struct Arriving(pub Arc<RouteTable>);
+
+impl hearth_s3::Requests for Arriving {
+    fn arrive(&self, account: &AccountId) -> Result<(), TooMany> {
+        self.0.arrive(account)
+    }
 }
 
 fn each<T>(own: &HashMap<AccountId, Quotas>, of: impl Fn(&Quotas) -> T) -> HashMap<AccountId, T> {
