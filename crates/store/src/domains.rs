@@ -127,7 +127,7 @@ impl Store {
     /// What [`Store::write_domains`] with these would do. With `replace` the worker's others are `removed`.
     ///
     /// # Errors
-    /// Worker not found.
+    /// Worker not found; conflict when a host is in another account's zone: what that has there is told to nobody else.
     pub async fn domain_changeset(
         &self,
         worker: WorkerId,
@@ -135,9 +135,10 @@ impl Store {
         replace: bool,
     ) -> Result<DomainChangeset> {
         let mut connection = self.read().await?;
-        workers::find(&mut connection, worker).await?;
+        let account = workers::find(&mut connection, worker).await?.account;
         let mut changes = DomainChangeset::default();
         for spec in wanted {
+            zones::check_unclaimed(&mut connection, &account, &spec.hostname, Entity::Domain).await?;
             match on_host(&mut connection, &spec.hostname).await? {
                 None => changes.added.push(spec.clone()),
                 Some(domain) if domain.worker != worker => changes.conflicting.push(domain),

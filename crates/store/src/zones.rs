@@ -122,10 +122,28 @@ pub(crate) async fn resolve(
         },
     };
     check_within(host, &zone.name, what)?;
+    check_own(account, host, &zone, what)?;
+    Ok(zone)
+}
+
+/// Refuses a host that is in another account's zone, whatever lies there.
+pub(crate) async fn check_unclaimed(
+    connection: &mut SqliteConnection,
+    account: &AccountId,
+    host: &Hostname,
+    what: Entity,
+) -> Result<()> {
+    match of_host(connection, host).await? {
+        Some(zone) => check_own(account, host, &zone, what),
+        None => Ok(()),
+    }
+}
+
+fn check_own(account: &AccountId, host: &Hostname, zone: &Zone, what: Entity) -> Result<()> {
     if zone.account != *account {
         return Err(StoreError::conflict(what, format!("{host} is in a zone of another account")));
     }
-    Ok(zone)
+    Ok(())
 }
 
 /// Whether a host is a zone's apex or below it.

@@ -197,6 +197,12 @@ async fn domains_are_written_as_the_changeset_said() {
 
     let stranger = store.create_account("stranger").await.unwrap().id;
     assert!(store.delete_domain(&stranger, &after[0].id).await.unwrap_err().is_not_found(Entity::Domain));
+    // Nor is a stranger told what is on a host, by asking what would become of it.
+    let theirs = support::worker(store, &stranger, "w").await;
+    for asked in ["three.example.com", "free.example.com"] {
+        let error = store.domain_changeset(theirs, &[domain(asked)], true).await.unwrap_err();
+        assert!(reason(error, Entity::Domain).contains("another account"), "{asked}");
+    }
     store.delete_domain(&fixture.account, &after[0].id).await.unwrap();
     assert!(store.domain(&fixture.account, &after[0].id).await.is_err());
     assert_eq!(store.domain(&fixture.account, &after[1].id).await.unwrap(), after[1]);
