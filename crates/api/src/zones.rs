@@ -3,6 +3,7 @@
 use axum::extract::State;
 use hearth_model::{AccountId, Area, Hostname, On, RoutePattern, WorkerId, WorkerName};
 use hearth_store::{Account, Listing, Page, RouteId};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::page::PageQuery;
 use crate::params::Params;
 use crate::query::Query;
 use crate::runtime::Change;
+use crate::session::is_foreign_page;
 use crate::state::Api;
 use crate::triggers::read_hostname;
 use crate::view;
@@ -48,8 +50,14 @@ pub(crate) struct NewRoute {
 ///
 /// wrangler asks this before a deploy with routes, and refuses by itself to go on when no label of the host is a
 /// zone. Since a zone is claimed by using it, asking for one on behalf of an account claims it, unless the name lies
-/// in a zone already: then the answer is empty, and wrangler goes on to the parent name until it finds that.
-pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -> Result<Reply, ApiError> {
+/// in a zone already: then the answer is empty, and wrangler goes on to the parent name until it finds that. A page of
+/// another origin claims none, though a session's cookie may go along with what it asks.
+pub(crate) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Reply, ApiError> {
     let window = PageQuery::from_query(&query).window(PER_PAGE);
     let account = account_in(&caller, &query)?;
     let accounts: Option<Vec<AccountId>> = match &account {
@@ -59,6 +67,7 @@ pub(crate) async fn list(State(api): State<Api>, caller: Caller, query: Query) -
     let name = query.get("name").filter(|name| !name.is_empty()).map(read_hostname).transpose()?;
     if let (Some(name), Some(account)) = (&name, &account)
         && name.as_str().contains('.')
+        && !is_foreign_page(&headers)
         && caller.grants.allows(Area::WorkersRoutes.write(), On::Zones(account))
         && api.store().zone_for_host(name).await?.is_none()
     {

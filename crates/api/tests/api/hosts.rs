@@ -1,9 +1,11 @@
 //! Where workers are served: subdomain, routes, custom domains, zones; and cron.
 
+use axum::body::Body;
 use hearth_api::Change;
+use http::Request;
 use serde_json::{Value, json};
 
-use crate::support::{CODE, Hearth};
+use crate::support::{CODE, Hearth, TOKEN};
 
 async fn demo() -> Hearth {
     let hearth = Hearth::start().await;
@@ -149,6 +151,14 @@ async fn asking_for_a_zone_claims_it_unless_a_parent_is_there() {
     assert_eq!(inside.result(), &json!([]));
     let nobody = hearth.get("zones?name=unclaimed.example").await;
     assert_eq!(nobody.result(), &json!([]), "without an account nothing is claimed");
+    // A session's cookie goes along with what other pages ask, such as those of workers.
+    let asked = format!("/client/v4/zones?name=unclaimed.example&account.id={}", hearth.account);
+    for (name, value) in [("sec-fetch-site", "same-site"), ("origin", "http://demo.localhost:8787")] {
+        let request = Request::get(&asked).header("authorization", format!("Bearer {TOKEN}"));
+        let request = request.header("host", "localhost:8787").header(name, value).body(Body::empty());
+        let foreign = hearth.send(request.unwrap()).await;
+        assert_eq!(foreign.result(), &json!([]), "a page of another origin: {name}");
+    }
     let body = json!({"name": "made.example", "account": {"id": hearth.account}});
     assert_eq!(hearth.post("zones", body.clone()).await.result()["name"], "made.example");
     assert_eq!(hearth.post("zones", body).await.error().0, 409);
