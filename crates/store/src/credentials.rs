@@ -348,6 +348,7 @@ mod tests {
     use jiff::ToSpan;
 
     use super::*;
+    use crate::UserChanges;
 
     async fn opened() -> (tempfile::TempDir, Store, User) {
         let folder = tempfile::tempdir().unwrap();
@@ -370,6 +371,13 @@ mod tests {
         assert_eq!(store.password(&ann.id).await.unwrap().unwrap(), "hash");
         let late = store.invite(&ann.id, Timestamp::now() - 1.second()).await.unwrap();
         assert!(store.accept_invitation(&late, "other").await.is_err(), "expired");
+        store.create_user("op@corp.test", "", true).await.unwrap();
+        let secret = store.invite(&ann.id, soon).await.unwrap();
+        let suspend = |suspended| UserChanges { suspended: Some(suspended), ..UserChanges::default() };
+        store.update_user(&ann.id, suspend(true)).await.unwrap();
+        assert!(store.accept_invitation(&secret, "other").await.is_err(), "suspended");
+        store.update_user(&ann.id, suspend(false)).await.unwrap();
+        assert!(store.accept_invitation(&secret, "other").await.is_ok());
     }
 
     #[tokio::test]
@@ -392,6 +400,8 @@ mod tests {
             !store.spend_totp_step(&ann.id, 9).await.unwrap()
                 && !store.spend_totp_step(&ann.id, 8).await.unwrap()
         );
+        let bob = store.create_user("bob@corp.test", "", false).await.unwrap();
+        assert!(!store.spend_recovery_code(&bob.id, &[1; 32]).await.unwrap(), "somebody else's");
         assert!(store.spend_recovery_code(&ann.id, &[1; 32]).await.unwrap());
         assert!(!store.spend_recovery_code(&ann.id, &[1; 32]).await.unwrap());
         assert_eq!(store.recovery_codes(&ann.id).await.unwrap(), 1);

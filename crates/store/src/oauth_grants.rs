@@ -142,3 +142,61 @@ fn grant_of(row: &SqliteRow) -> Result<OauthGrant> {
         scopes: rows::json(row, "scopes")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+    use crate::{TokenOwner, TokenTerms};
+
+    async fn granted(store: &Store, lasts: SignedDuration) -> (OauthGrant, String) {
+        let user = store.create_user("ann@corp.test", "", true).await.unwrap();
+        let terms = TokenTerms { name: "w".to_owned(), ..TokenTerms::default() };
+        let made = store.create_token("ann@corp.test", TokenOwner::User(user.id), terms).await.unwrap();
+        let grant = OauthGrant { token: made.token.id, client: "w".to_owned(), scopes: Vec::new() };
+        let until = rows::now().saturating_add(lasts).unwrap();
+        let secret = store.add_oauth_grant(&grant, Some(until)).await.unwrap().unwrap();
+        (grant, secret)
+    }
+
+    #[tokio::test]
+    async fn what_renews_is_one_programs_and_good_once_for_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let (grant, first) = granted(&store, SignedDuration::from_hours(1)).await;
+        let later = rows::now() + 1.hour();
+        let renew =
+            async |client: &str, shown: &str| store.renew_oauth_grant(client, shown, later).await.unwrap();
+        assert_eq!(renew("other", &first).await, Renewal::Gone, "another program's");
+        assert_eq!(renew("w", "none").await, Renewal::Gone);
+        let Renewal::Renewed(renewed, second) = renew("w", &first).await else { panic!("it is good") };
+        assert_eq!(renewed, grant);
+        assert_eq!(renew("w", &first).await, Renewal::Raced, "two of its processes at once");
+        assert!(store.token(&grant.token).await.is_ok());
+        // Later than that it was copied: whoever has the copy, nobody goes on.
+        let mut transaction = store.write().await.unwrap();
+        sqlx::query("UPDATE oauth_grants SET renewed_on = renewed_on - ?")
+            .bind(i64::try_from(AT_ONCE.as_micros()).unwrap())
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(renew("w", &first).await, Renewal::Gone);
+        assert!(store.token(&grant.token).await.is_err(), "the access has ended");
+        assert_eq!(renew("w", &second).await, Renewal::Gone, "for who has the newer one too");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_renews_nothing_and_another_program_ends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let (grant, secret) = granted(&store, SignedDuration::from_secs(-1)).await;
+        let later = rows::now() + 1.hour();
+        assert_eq!(store.renew_oauth_grant("w", &secret, later).await.unwrap(), Renewal::Gone);
+        assert!(!store.end_oauth_grant("other", &secret).await.unwrap());
+        assert!(store.token(&grant.token).await.is_ok());
+        assert!(store.end_oauth_grant("w", &secret).await.unwrap());
+        assert!(store.token(&grant.token).await.is_err());
+    }
+}

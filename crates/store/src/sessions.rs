@@ -265,6 +265,9 @@ mod tests {
 
         let (own, kept) = begin().await.unwrap();
         let (_, other) = begin().await.unwrap();
+        let bob = store.create_user("bob@corp.test", "", false).await.unwrap();
+        assert!(store.end_session_of(&bob.id, &own.id).await.is_err(), "somebody else's");
+        assert!(store.session(&kept).await.unwrap().is_some());
         store.end_sessions(&signed, Some(&own.id)).await.unwrap();
         assert!(store.session(&other).await.unwrap().is_none());
         assert_eq!(store.sessions(&ann.id).await.unwrap().len(), 1);

@@ -4,8 +4,8 @@ mod support;
 
 use hearth_model::{AccountId, Area, On, Policy, Right, Role, Target, Thing, ThingKind};
 use hearth_store::{
-    Condition, CreatedToken, Entity, RequestIp, Shown, StoreError, TokenOwner, TokenTerms, UserChanges,
-    Validity,
+    Begun, Condition, CreatedToken, Entity, RequestIp, Shown, Signed, StoreError, TokenOwner, TokenTerms,
+    UserChanges, Validity,
 };
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -60,8 +60,12 @@ async fn the_secret_access_key_is_the_digest_of_the_token() {
     for unknown in ["", "x", &"0".repeat(32), &access_key.to_uppercase()] {
         assert!(store.s3_key(unknown).await.unwrap().is_none(), "{unknown}");
     }
-    // It was read and is in memory: rolled is rolled and revoked is revoked all the same.
+    // It was read and is in memory: rolled is rolled and revoked is revoked all the same. Who signed in with it is signed out.
+    let (_, cookie) =
+        store.begin_session(Signed::Token(made.token.id.clone()), Begun::default()).await.unwrap();
+    assert!(store.session(&cookie).await.unwrap().is_some());
     let rolled = store.roll_token(&made.token.id).await.unwrap();
+    assert!(store.session(&cookie).await.unwrap().is_none());
     assert_eq!(store.s3_key(&access_key).await.unwrap().unwrap().secret, digest(&rolled.text));
     assert_eq!(fixture.shown(&made.text).await, Shown::Nobody);
     store.revoke_token(&made.token.id).await.unwrap();

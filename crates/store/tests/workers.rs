@@ -234,3 +234,16 @@ async fn egress_rules_stand_for_each_scope_of_their_own() {
     let nobody = EgressScope::Worker(WorkerId::random());
     assert!(store.set_egress_rules(&nobody, Some(json!({}))).await.is_err());
 }
+
+#[tokio::test]
+async fn a_token_is_revoked_by_its_own_worker_alone() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let (one, other) = (fixture.worker("one").await, fixture.worker("other").await);
+    let (token, _) = store.create_worker_token(one, "ci", None).await.unwrap();
+    let refused = store.revoke_worker_token(other, &token.id).await;
+    assert!(refused.is_err_and(|error| error.is_not_found(Entity::Token)));
+    assert_eq!(store.worker_tokens(one).await.unwrap(), std::slice::from_ref(&token));
+    store.revoke_worker_token(one, &token.id).await.unwrap();
+    assert!(store.worker_tokens(one).await.unwrap().is_empty());
+}

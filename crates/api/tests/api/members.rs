@@ -49,6 +49,15 @@ async fn nobody_makes_anybody_more_than_he_is() {
     let body = json!({"email": "x@corp.test", "roles": ["viewer"]});
     assert_eq!(call(&limited, Method::POST, &members, body).await.status, 403);
     assert_eq!(call(&limited, Method::GET, &members, json!({})).await.status, 200);
+    // A member is one of its account's: below another one's there is none of that id.
+    let other = hearth.store.create_account("other").await.unwrap();
+    let there = viewer.replace(&hearth.account, other.id.as_str());
+    for (method, body) in
+        [(Method::GET, json!({})), (Method::PUT, json!({"roles": ["admin"]})), (Method::DELETE, json!({}))]
+    {
+        assert_eq!(call(TOKEN, method.clone(), &there, body).await.status, 404, "{method}");
+    }
+    assert_eq!(hearth.get(&viewer).await.result()["roles"][0]["name"], "developer");
 }
 
 #[tokio::test]

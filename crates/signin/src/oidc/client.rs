@@ -285,11 +285,5 @@ fn shortened(body: &Bytes) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_encoded_before_they_are_joined() {
-        assert_eq!(basic("a:b", "c d"), format!("Basic {}", STANDARD.encode("a%3Ab:c+d")));
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

@@ -104,4 +104,4 @@ pub fn read(token: &str, keys: &JwkSet, expected: &Expected<'_>, now: u64) -> Re
 
 #[cfg(test)]
 #[path = "token_tests.rs"]
-mod tests;
+pub(super) mod tests;

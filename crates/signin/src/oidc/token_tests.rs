@@ -20,13 +20,14 @@ fn now() -> u64 {
     jiff::Timestamp::now().as_second().unsigned_abs()
 }
 
-struct Provider {
+/// A provider's key.
+pub(in crate::oidc) struct Provider {
     random: SystemRandom,
     keys: EcdsaKeyPair,
 }
 
 impl Provider {
-    fn new() -> Self {
+    pub(in crate::oidc) fn new() -> Self {
         super::super::ring_verifier::install();
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
@@ -35,7 +36,7 @@ impl Provider {
         Self { random, keys }
     }
 
-    fn set(&self) -> JwkSet {
+    pub(in crate::oidc) fn set(&self) -> JwkSet {
         let (x, y) = self.keys.public_key().as_ref()[1..].split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         serde_json::from_value(
@@ -44,7 +45,7 @@ impl Provider {
         .unwrap()
     }
 
-    fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub(in crate::oidc) fn sign(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encode(header), encode(claims));
         let signature = self.keys.sign(&self.random, signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
