@@ -129,6 +129,82 @@ impl Two {
         self.hearth.api_raw(method, &path, "application/json", body, Some(&self.second.token)).await
     }
 
+    /// What the second account has leads to nothing of the first one's, whatever it is told to do.
+    async fn what_is_its_own_leads_to_nothing_of_others(&self) {
+        let make = async |path: &str, body: Value| self.call("POST", path, body).await.result().clone();
+        let queue = make("/accounts/:b/queues", json!({ "queue_name": "own" })).await;
+        make("/accounts/:b/r2/buckets", json!({ "name": "own" })).await;
+        let zone = make("/zones", json!({ "name": "own.test", "account": { "id": self.second.id } })).await;
+        let theirs = async |path: &str, body: Value| {
+            self.hearth.api("POST", &format!("/accounts/:a{path}"), Some(body)).await.result().clone()
+        };
+        let everyone = json!([{ "everyone": {} }]);
+        let policy = json!({ "name": "all", "decision": "allow", "include": everyone });
+        let policy = theirs("/access/policies", policy).await;
+        let app =
+            json!({ "name": "guarded", "domain": "vault.localhost/guarded", "policies": [policy["id"]] });
+        let app = theirs("/access/apps", app).await;
+        let token = theirs("/access/service_tokens", json!({ "name": "ci" })).await;
+        let versions = self.hearth.api("GET", "/accounts/:a/workers/scripts/vault/versions", None).await;
+        let share = json!({ "version_id": versions.result()["items"][0]["id"], "percentage": 100 });
+
+        let (b, vault) = ("/accounts/:b", text(&self.has, "queue"));
+        let (queue, zone) = (text(&queue, "queue_id"), text(&zone, "id"));
+        let app = format!("{b}/access/apps/{}", text(&app, "id"));
+        let policy_id = text(&policy, "id");
+        let policy = format!("{b}/access/policies/{policy_id}");
+        let token = format!("{b}/access/service_tokens/{}", text(&token, "id"));
+        let source = json!({ "type": "r2" });
+        let destination = json!({ "type": "queues.queue", "queue_id": vault });
+        let heard = json!({ "name": "s", "source": source, "destination": destination, "events": ["bucket.created"] });
+        let own =
+            |domain: &str, policies: Value| json!({ "name": "x", "domain": domain, "policies": policies });
+        for (method, path, body) in [
+            (
+                "POST",
+                format!("{b}/workers/scripts/thief/domains/changeset"),
+                json!([{ "hostname": "www.vault.test" }]),
+            ),
+            (
+                "POST",
+                format!("{b}/workers/scripts/thief/deployments"),
+                json!({ "strategy": "percentage", "versions": [share] }),
+            ),
+            (
+                "POST",
+                format!("{b}/queues/{queue}/consumers"),
+                json!({ "type": "worker", "script_name": "vault" }),
+            ),
+            (
+                "PUT",
+                format!("{b}/event_notifications/r2/own/configuration/queues/{vault}"),
+                json!({ "rules": [{ "actions": ["PutObject"] }] }),
+            ),
+            ("POST", format!("{b}/event_subscriptions/subscriptions"), heard),
+            (
+                "POST",
+                format!("/zones/{zone}/workers/routes"),
+                json!({ "pattern": "own.test/*", "script": "vault" }),
+            ),
+            ("GET", app.clone(), Value::Null),
+            ("PUT", app.clone(), own("a.second.localhost", json!([]))),
+            ("POST", format!("{app}/revoke_tokens"), json!({})),
+            ("DELETE", app, Value::Null),
+            ("GET", policy.clone(), Value::Null),
+            ("PUT", policy.clone(), json!({ "name": "x", "decision": "bypass", "include": everyone })),
+            ("DELETE", policy, Value::Null),
+            ("GET", token.clone(), Value::Null),
+            ("POST", format!("{token}/rotate"), json!({})),
+            ("DELETE", token, Value::Null),
+            ("POST", format!("{b}/access/apps"), own("a.second.localhost", json!([policy_id]))),
+            ("POST", format!("{b}/access/apps"), own("www.vault.test", json!([]))),
+            ("POST", format!("{b}/access/apps"), own("vault.localhost", json!([]))),
+        ] {
+            let refused = self.call(method, &path, body).await;
+            assert!((400..500).contains(&refused.error().0), "{method} {path}: {refused:?}");
+        }
+    }
+
     async fn upload(&self, name: &str, form: Bytes) -> Envelope {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let path = format!("/accounts/{}/workers/scripts/{name}?excludeScript=true", self.second.id);
@@ -176,6 +252,7 @@ async fn nothing_of_another_account_can_be_bound() {
     two.upload("thief", form(bindings, json!({}), THIEF)).await.result();
     let on = json!({ "enabled": true });
     two.call("POST", "/accounts/:b/workers/scripts/thief/subdomain", on).await.result();
+    two.what_is_its_own_leads_to_nothing_of_others().await;
     let query = format!("/?namespace={}&theirs={}", text(&two.has, "kv"), two.hearth.host("vault"));
     let seen = two.hearth.get(&two.hearth.host("thief.second"), &query).await.json();
     let seen = seen.as_array().expect("a list");
@@ -188,6 +265,14 @@ async fn nothing_of_another_account_can_be_bound() {
         assert!(!attempt.contains("x-hearth-binding"), "the header reaches another worker: {attempt}");
     }
     assert_eq!(seen[35], "null");
+
+    // Nor is it a worker of that account where only these may call.
+    two.hearth.deploy("inner", "export default { fetch: () => new Response('of the vault') }").await;
+    let rule = Some(json!({ "rule": "internal" }));
+    two.hearth.api("PUT", "/accounts/:a/workers/scripts/inner/hearth/access", rule).await.result();
+    let query = format!("/?namespace=none&theirs={}", two.hearth.host("inner"));
+    let seen = two.hearth.get(&two.hearth.host("thief.second"), &query).await.text();
+    assert!(seen.contains("Only other workers") && !seen.contains("of the vault"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 """What an access key of one account does to the bucket of another."""
 
-from common import ITEM_WRITE, Key, Signer, api, expect, fails, send
+from common import ACCOUNT, HOST, ITEM_WRITE, Key, Signer, api, expect, fails, send
 
 import os
 
@@ -40,6 +40,18 @@ fails(404, s3.copy_object, Bucket="own", Key="c", CopySource=f"{THEIRS}/o")
 headers, _, _ = Signer(own).headers("GET", f"/{THEIRS}/o")
 assert send("GET", f"/{THEIRS}/o", headers).status in (403, 404)
 assert send("GET", Signer(own).presigned("GET", f"/{THEIRS}/o")).status in (403, 404)
+# Nor is it there under the name of their account, where the host has that.
+def by_host(key, host, path):
+    host = f"{host}.localhost:{HOST.rpartition(':')[2]}"
+    return send("GET", path, Signer(key).headers("GET", path, headers={"host": host})[0])
+
+
+for key in (own, Key(ITEM_WRITE, "own")):
+    expect(by_host(key, ACCOUNT, "/own/o"), 200)
+    expect(by_host(key, f"own.{ACCOUNT}", "/o"), 200)
+    theirs = os.environ["THEIR_ACCOUNT"]
+    expect(by_host(key, theirs, f"/{THEIRS}/o"), 403, "AccessDenied")
+    expect(by_host(key, f"{THEIRS}.{theirs}", "/o"), 403, "AccessDenied")
 # Nor does a key made for another's bucket come into being.
 policy = {
     "effect": "allow",
