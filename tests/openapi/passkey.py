@@ -63,7 +63,8 @@ def text(content):
 
 
 class Authenticator:
-    def __init__(self, origin):
+    def __init__(self, origin, counts=1):
+        self.counts = counts
         self.origin, self.host = origin, origin.split("://")[1].split(":")[0]
         self.private, self.id, self.used, self.user = secrets.randbelow(N - 1) + 1, secrets.token_bytes(16), 0, ""
 
@@ -71,7 +72,7 @@ class Authenticator:
         return json.dumps({"type": kind, "challenge": options["challenge"], "origin": self.origin}).encode()
 
     def data(self, flags):
-        self.used += 1
+        self.used += self.counts
         return hashlib.sha256(self.host.encode()).digest() + bytes([5 | flags]) + self.used.to_bytes(4, "big")
 
     def create(self, options):

@@ -111,10 +111,11 @@ def signin(api):
     secret = own.ok("beginOwnAuthenticator", json={})["secret"]
     own.no("confirmOwnAuthenticator", 401, json={"code": "000000"})
     own.no("renewOwnRecoveryCodes", 409)
-    before = own.ok("confirmOwnAuthenticator", json={"code": code_of(secret)})["recovery_codes"]
+    used = code_of(secret)
+    before = own.ok("confirmOwnAuthenticator", json={"code": used})["recovery_codes"]
     codes = own.ok("renewOwnRecoveryCodes", json={"password": "another horse"})["recovery_codes"]
     ticket = other.ok("signInByPassword", json=password)["ticket"]
-    other.no("signInBySecondFactor", 401, json={"ticket": ticket, "totp": code_of(secret)})
+    other.no("signInBySecondFactor", 401, json={"ticket": ticket, "totp": used})
     other.no("signInBySecondFactor", 401, json={"ticket": ticket, "recovery": before[0]})
     other.ok("signInBySecondFactor", json={"ticket": ticket, "recovery": codes[0]})
     other.ok("removeOwnAuthenticator", json={"password": "another horse"})
@@ -133,6 +134,7 @@ def signin(api):
         setattr(key, field, wrong)
         other.no("signInByPasskey", 401, json={"credential": key.get(other.ok("beginSignInByPasskey")["publicKey"])})
         setattr(key, field, right)
+    passkeys(api, own, other, one)
     own.ok("removeOwnPasskey", passkey=made["id"], json={"password": "another horse"})
     programs(api, own)
     own.ok("signOutEverywhere")
@@ -149,6 +151,26 @@ def signin(api):
     api.ok("replaceSignInProviders", json={"providers": []})
     api.ok("removePerson", **one)
     api.no("showPerson", 404, **one)
+
+
+def passkeys(api, own, other, person):
+    """What answers a challenge: once, for what it was given for, and not for who is suspended."""
+    # One that does not count, so that only the challenge says whether its answer is new.
+    key = Authenticator(api.base, counts=0)
+    asked = own.ok("beginOwnPasskey", json={})["publicKey"]
+    strange = {**asked, "challenge": other.ok("beginSignInByPasskey")["publicKey"]["challenge"]}
+    own.no("addOwnPasskey", 401, json={"name": "Quiet", "credential": key.create(strange)})
+    made = own.ok("addOwnPasskey", json={"name": "Quiet", "credential": key.create(asked)})
+    proof = {"credential": key.get(other.ok("beginSignInByPasskey")["publicKey"])}
+    other.ok("signInByPasskey", json=proof)
+    other.no("signInByPasskey", 401, json=proof)
+    to_make = own.ok("beginOwnPasskey", json={})["publicKey"]
+    other.no("signInByPasskey", 401, json={"credential": key.get(to_make)})
+    api.ok("changePerson", json={"suspended": True}, **person)
+    proof = {"credential": key.get(api.ok("beginSignInByPasskey")["publicKey"])}
+    assert api.no("signInByPasskey", 401, json=proof, bearer=None)["error"]["code"] == "wrong_passkey"
+    api.ok("changePerson", json={"suspended": False}, **person)
+    own.ok("removeOwnPasskey", passkey=made["id"], json={"password": "another horse"})
 
 
 def programs(api, own):

@@ -240,6 +240,22 @@ async fn a_code_is_for_who_asked_and_once_and_access_is_no_more_than_agreed() {
     let (status, error) = exchange(code.clone(), "another-verifier-another-verifier-another-verifier").await;
     assert_eq!((status, &error["error"]), (400, &json!("invalid_grant")), "who did not ask");
     assert_eq!(exchange(code, VERIFIER).await.0, 400, "and it is spent by that");
+    let other_address = CALLBACK.replace("callback", "elsewhere");
+    for (what, client, address) in
+        [("another program", "hearth", CALLBACK), ("another address", WRANGLER, other_address.as_str())]
+    {
+        let page = open(&mut ann, &asked("user:read")).await;
+        let code = code_of(&press(&mut ann, &page, "allow").await);
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("redirect_uri", address),
+            ("code", code.as_str()),
+            ("code_verifier", VERIFIER),
+        ];
+        let (status, error) = post(&hearth, "/oauth2/token", &pairs).await;
+        assert_eq!((status, &error["error"]), (400, &json!("invalid_grant")), "{what}");
+    }
     let page = open(&mut ann, &asked("user:read%20account:read%20offline_access")).await;
     let code = code_of(&press(&mut ann, &page, "allow").await);
     let (status, given) = exchange(code.clone(), VERIFIER).await;
@@ -279,6 +295,53 @@ async fn a_code_is_for_who_asked_and_once_and_access_is_no_more_than_agreed() {
     let _ = hearth.operator(&["users", "suspend", "--undo", "ann@corp.test"]);
     let _ = hearth.operator(&["users", "reset", "ann@corp.test"]);
     assert_eq!(renew(second).await.0, 400, "a reset ends what programs have");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_given_access_once_and_it_alone() {
+    let hearth = Hearth::start().await;
+    let mut ann = person(&hearth, "ann@corp.test", &["--role", "viewer"]).await;
+    let begin =
+        || post(&hearth, "/oauth2/device/auth", &[("client_id", "hearth"), ("scope", "account:read")]);
+    let fetch = async |client: &str, code: &Value| {
+        let pairs = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("client_id", client),
+            ("device_code", code.as_str().expect("it has a code")),
+        ];
+        post(&hearth, "/oauth2/token", &pairs).await
+    };
+    let begun = begin().await.1;
+    let link = format!("/oauth2/device?user_code={}", begun["user_code"].as_str().expect("it is shown"));
+    let page = open(&mut ann, &link).await;
+    assert_eq!(press(&mut ann, &page, "allow").await.status, 200);
+    let again = open(&mut ann, &link).await;
+    assert!(again.text().contains("no such code"), "it was answered: {}", again.text());
+    let (status, error) = fetch(WRANGLER, &begun["device_code"]).await;
+    assert_eq!((status, &error["error"]), (400, &json!("expired_token")), "another program's");
+    let (status, given) = fetch("hearth", &begun["device_code"]).await;
+    assert_eq!(status, 200, "{given}");
+    let (status, error) = fetch("hearth", &begun["device_code"]).await;
+    assert_eq!((status, &error["error"]), (400, &json!("expired_token")), "once");
+
+    // Nor is access given by who was suspended after they had agreed.
+    let begun = begin().await.1;
+    let link = format!("/oauth2/device?user_code={}", begun["user_code"].as_str().expect("it is shown"));
+    let page = open(&mut ann, &link).await;
+    assert_eq!(press(&mut ann, &page, "allow").await.status, 200);
+    let _ = hearth.operator(&["users", "suspend", "ann@corp.test"]);
+    let (status, error) = fetch("hearth", &begun["device_code"]).await;
+    assert_eq!((status, &error["error"]), (400, &json!("invalid_grant")), "suspended");
+
+    // Codes that people type are short, so nobody makes many of them.
+    let mut last = 200;
+    for _ in 0..40 {
+        last = begin().await.0;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429, "there is an end to it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -298,6 +298,28 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
             "{code}"
         );
     }
+    // Whoever was suspended meanwhile is not signed in by a code.
+    let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+    let _ = hearth.operator(&["users", "suspend", "ann@corp.test"]);
+    let refused = phone.call("POST", path, second(&ticket, "recovery", &renewed[1])).await;
+    assert_eq!((refused.status, refused.json()["error"]["code"].clone()), (401, json!("wrong_ticket")));
+    let _ = hearth.operator(&["users", "suspend", "--undo", "ann@corp.test"]);
+    // Whoever has the password does not get to try one code after the other, with ever new tickets.
+    let mut last = 401;
+    for _ in 0..12 {
+        let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+        last = phone.call("POST", path, second(&ticket, "totp", "000000")).await.status;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429, "there is an end to it");
+    let ticket = by_password(&mut phone, "ann@corp.test", PASSWORD).await.json()["ticket"].clone();
+    assert_eq!(
+        phone.call("POST", path, second(&ticket, "recovery", &renewed[2])).await.status,
+        429,
+        "for right ones too"
+    );
 
     assert_eq!(
         ann.call("DELETE", "/api/account/totp", Some(json!({"password": "wrong password"}))).await.status,
@@ -308,6 +330,32 @@ async fn a_second_factor_is_asked_for_and_spent_once() {
         200
     );
     assert_eq!(by_password(&mut phone, "ann@corp.test", PASSWORD).await.status, 200);
+    ann.call("POST", "/api/account/totp", None).await;
+    let first = ann.call("PUT", "/api/account/totp", Some(json!({"code": "000000"}))).await;
+    assert_eq!(first.status, 429, "codes that confirm an authenticator are guesses too");
+
+    // A session that is not new changes nothing of how its person signs in, but with the password.
+    let store = rusqlite::Connection::open(hearth.data().join("hearth.db")).expect("the store is there");
+    store
+        .execute("UPDATE sessions SET created_on = created_on - 16 * 60 * 1000000", [])
+        .expect("the sessions are older");
+    for (method, path) in [
+        ("POST", "/api/account/totp"),
+        ("DELETE", "/api/account/totp"),
+        ("POST", "/api/account/passkeys/options"),
+        ("DELETE", "/api/account/passkeys/none"),
+    ] {
+        let refused = ann.call(method, path, None).await;
+        assert_eq!(
+            (refused.status, refused.json()["error"]["code"].clone()),
+            (403, json!("confirm")),
+            "{path}"
+        );
+        let wrong = ann.call(method, path, Some(json!({"password": "wrong password"}))).await;
+        assert_eq!(wrong.status, 401, "{path}");
+    }
+    let said = Some(json!({"password": PASSWORD}));
+    assert_eq!(ann.call("POST", "/api/account/passkeys/options", said).await.status, 200);
 }
 
 /// Behind a proxy that speaks TLS the cookie is one that no other host can set, and no other is taken.
@@ -335,4 +383,24 @@ async fn over_tls_the_cookie_is_this_hosts_own() {
         "a worker's host could have set it"
     );
     assert_eq!(tossed.call("GET", "/api/session", None).await.status, 200, "without TLS there is no other");
+
+    // A session is good from where the token is that began it.
+    let policy = json!({
+        "effect": "allow", "permission_groups": [{"name": "Workers Scripts Read"}],
+        "resources": {format!("com.cloudflare.api.account.{}", hearth.account()): "*"},
+    });
+    let inside =
+        json!({"name": "inside", "policies": [policy], "condition": {"request_ip": {"in": ["10.0.0.0/8"]}}});
+    let made = hearth.api("POST", "/user/tokens", Some(inside)).await.result()["value"].clone();
+    let mut browser = Browser::new(&hearth);
+    let origin = browser.origin();
+    let from =
+        |ip: &'static str| [("x-forwarded-for", ip), ("origin", origin.as_str()), ("x-hearth-csrf", "1")];
+    let shown = Some(json!({"token": made}));
+    let outside = browser.call_with("POST", "/api/session/token", shown.clone(), &from("11.1.1.1")).await;
+    assert_eq!((outside.status, browser.cookie()), (401, None));
+    assert_eq!(browser.call_with("POST", "/api/session/token", shown, &from("10.1.1.1")).await.status, 200);
+    let accounts = "/client/v4/accounts";
+    assert_eq!(browser.call_with("GET", accounts, None, &from("10.1.1.1")).await.status, 200);
+    assert_eq!(browser.call_with("GET", accounts, None, &from("11.1.1.1")).await.status, 403);
 }
