@@ -141,6 +141,33 @@ async fn a_handler_gets_the_request_and_its_environment_and_answers_as_it_likes(
     assert_eq!(own["requests"]["total"], 2);
 }
 
+/// Functions answer on the control host, where people are signed in, and are nobody's there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_neither_sees_nor_makes_a_session_and_its_pages_are_apart() {
+    let hearth = Hearth::start().await;
+    let code = "function handler(request) {
+      const headers = new Headers({ 'content-type': 'text/html', 'content-security-policy': 'default-src *' });
+      for (const name of ['hearth_session', '__Host-hearth_session', 'own']) {
+        headers.append('set-cookie', `${name}=chosen; Path=/`);
+      }
+      return new Response(request.headers.get('cookie') ?? 'none', { headers });
+    }";
+    create(&hearth, json!({"name": "apart", "code": code})).await;
+    let cookies = "a=1; hearth_session=secret; __Host-hearth_session=secret; b=2";
+    let answer = hearth.get_with("localhost", "/fn/apart", &[("cookie", cookies)]).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "a=1; b=2"), "{}", answer.text());
+    let alone = hearth.get_with("localhost", "/fn/apart", &[("cookie", "hearth_session=secret")]).await;
+    assert_eq!(alone.text(), "none");
+    let all = |name: &str| -> Vec<String> {
+        let values = answer.headers.get_all(name).iter();
+        values.map(|value| value.to_str().expect("it is text").to_owned()).collect()
+    };
+    assert_eq!(all("set-cookie"), ["own=chosen; Path=/"]);
+    let policies = all("content-security-policy");
+    let apart = |policy: &&String| policy.starts_with("sandbox ") && !policy.contains("allow-same-origin");
+    assert!(policies.iter().any(|policy| apart(&policy)), "{policies:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_survive_a_restart_and_bad_ones_are_refused() {
     let mut hearth = Hearth::start().await;
