@@ -191,6 +191,8 @@ async fn nobody_else_attaches_and_nothing_is_there_without_a_session() {
     let named = [("hearth-inspector", id)];
     assert_eq!(hearth.get_with(&hearth.host("neighbour"), "/", &named).await.status, 404);
     assert_eq!(hearth.get(&hearth.host(&format!("inspect-{id}.neighbour")), "/").await.status, 404);
+    let neighbours = format!("{}/{id}", SESSIONS.replace("/inspected/", "/neighbour/"));
+    assert_eq!(hearth.api("DELETE", &neighbours, None).await.error().0, 404, "{neighbours}");
     // Both ways to it; the worker does not see by which.
     let by_header = hearth.get_with(&hearth.host("inspected"), "/", &named).await;
     assert_eq!(by_header.text(), "count 1 null");

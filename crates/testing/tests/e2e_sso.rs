@@ -191,6 +191,18 @@ async fn people_come_by_single_sign_on() {
     assert_eq!(changed(&log), people);
     let people = operator.call("GET", "/api/users", None).await.json();
     assert_eq!(people["total"], 2, "nobody was made known who was not let in: {people}");
+
+    // Whose groups let nobody in any more loses what they gave, and whoever is suspended does not come this way either.
+    provider.get("/groups/ann/sales", &BTreeMap::new()).await;
+    let refused = sign_in(&provider, &mut Browser::new(&hearth), "ann", "/").await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let session = ann.call("GET", "/api/session", None).await.json();
+    assert_eq!((&session["memberships"], &session["user"]["is_operator"]), (&json!([]), &json!(false)));
+    provider.get("/groups/ann/dev", &BTreeMap::new()).await;
+    assert_eq!(sign_in(&provider, &mut ann, "ann", "/").await.status, 303);
+    let _ = hearth.operator(&["users", "suspend", "ann@corp.test"]);
+    let refused = sign_in(&provider, &mut Browser::new(&hearth), "ann", "/").await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +211,13 @@ async fn an_answer_is_for_the_browser_that_asked_and_once() {
     let provider = Provider::start(&hearth).await;
     let mut operator = Browser::new(&hearth);
     operator.call("POST", "/api/session/token", Some(json!({"token": hearth.token()}))).await;
-    let settings = json!({"providers": [{
-        "id": "corp", "name": "Corp", "issuer": provider.issuer(), "client_id": "hearth", "client_secret": SECRET,
-        "scopes": ["email"], "mapping": [{"group": "*", "account": hearth.account(), "role": "viewer"}],
-    }]});
+    let one = |id: &str| {
+        json!({
+            "id": id, "name": "Corp", "issuer": provider.issuer(), "client_id": "hearth", "client_secret": SECRET,
+            "scopes": ["email"], "mapping": [{"group": "*", "account": hearth.account(), "role": "viewer"}],
+        })
+    };
+    let settings = json!({"providers": [one("corp"), one("other")]});
     assert_eq!(operator.call("PUT", "/api/signin/providers", Some(settings)).await.status, 200);
 
     // Back to this host, whatever the link says.
@@ -239,6 +254,7 @@ async fn an_answer_is_for_the_browser_that_asked_and_once() {
         ("another state", ("state=", "state=x")),
         ("another issuer", ("iss=http", "iss=https")),
         ("another code", ("code=", "code=x")),
+        ("another provider", ("/oidc/corp/", "/oidc/other/")),
     ] {
         let mut ann = Browser::new(&hearth);
         let begun = open(&mut ann, "/api/session/oidc/corp").await;
