@@ -58,6 +58,28 @@ async fn the_control_host_is_not_a_worker_and_no_worker_is_the_control_host() {
     for path in ["/health", "/client/v4/accounts", "/metrics"] {
         assert_eq!(hearth.get(&hearth.host("plain"), path).await.json()["path"], path);
     }
+    // People are signed in on the control host: nothing that it gives out is a page there, but the console, which nobody frames.
+    let account = hearth.account();
+    hearth
+        .api("POST", "/accounts/:a/r2/buckets", Some(serde_json::json!({ "name": "pages" })))
+        .await
+        .result();
+    let object = "/accounts/:a/r2/buckets/pages/objects/x.html";
+    let page = bytes::Bytes::from_static(b"<script>alert(1)</script>");
+    hearth.api_raw("PUT", object, "text/html", page, Some(hearth.token())).await.result();
+    let (bearer, object) =
+        (format!("Bearer {}", hearth.token()), format!("/client/v4{}", object.replace(":a", account)));
+    for path in [&object, "/client/v4/none", "/health", "/api/session", "/none", "/inspector/none", "/"] {
+        let answer = hearth.get_with(&control, path, &[("authorization", &bearer)]).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+        assert!(path == "/" || policy.ends_with("; sandbox"), "{path}: {policy}");
+    }
     let unknown = hearth.get(&hearth.host("nobody"), "/").await;
     assert_eq!(unknown.status, 404);
     assert!(unknown.text().contains("nobody.localhost"), "{}", unknown.text());
