@@ -1,11 +1,10 @@
-import { Breadcrumbs, Button, Checkbox, Group, Switch, Text, TextInput } from "@mantine/core";
+import { Breadcrumbs, Button, Checkbox, Group, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { File, Folder, FolderPlus, Search, Trash2 } from "lucide-react";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { File, Folder, FolderPlus, Search, Settings, Trash2 } from "lucide-react";
 import { useCallback, useEffect, useMemo, useState } from "react";
 
-import { api, body } from "../api/client";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
 import { Commands } from "../ui/Commands";
@@ -19,7 +18,7 @@ import { Page } from "../ui/Page";
 import { Empty, Loaded } from "../ui/states";
 import { done, failed } from "../ui/toast";
 import { To } from "../ui/To";
-import { listQuery, managedQuery, place, removeObjects, usageQuery, type Entry, type R2Object } from "./api";
+import { listQuery, place, removeObjects, usageQuery, type Entry, type R2Object } from "./api";
 import { ObjectDrawer } from "./Object";
 import { useR2Text } from "./strings";
 import { Uploads } from "./Uploads";
@@ -42,7 +41,6 @@ export function Objects() {
   const [begins] = useDebouncedValue(typed, 250);
   const list = useInfiniteQuery(listQuery(account, bucket, folder + begins));
   const usage = useQuery(usageQuery(account, bucket));
-  const managed = useQuery(managedQuery(account, bucket));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [open, setOpen] = useState<R2Object>();
   const [making, setMaking] = useState(false);
@@ -152,63 +150,39 @@ export function Objects() {
     });
   }
 
-  async function publish(enabled: boolean) {
-    const question = {
-      title: t("domains.title", { name: bucket }),
-      lost: t("domains.text", { domain: managed.data?.domain ?? "" }),
-      action: t("domains.action"),
-      mild: true,
-    };
-    if (enabled && !(await confirm(question))) return;
-    try {
-      await body(
-        api.PUT("/client/v4/accounts/{account}/r2/buckets/{bucket}/domains/managed", {
-          params: { path: { account, bucket } },
-          body: { enabled },
-        }),
-      );
-      await queries.invalidateQueries({ queryKey: key(account, "r2", bucket, "managed") });
-    } catch (error) {
-      failed(error);
-    }
-  }
-
   const steps = folder.split("/").slice(0, -1);
   return (
     <Page
       title={bucket}
       crumbs={[{ label: t("title"), to: `/a/${account}/r2` }]}
       actions={
-        <Button
-          variant="default"
-          leftSection={<FolderPlus size={14} />}
-          onClick={() => {
-            setName("");
-            setMaking(true);
-          }}
-        >
-          {t("newFolder")}
-        </Button>
+        <>
+          <Button
+            variant="default"
+            leftSection={<FolderPlus size={14} />}
+            onClick={() => {
+              setName("");
+              setMaking(true);
+            }}
+          >
+            {t("newFolder")}
+          </Button>
+          <Button
+            variant="default"
+            leftSection={<Settings size={14} />}
+            component={Link}
+            to="/a/$account/r2/$bucket/settings"
+            params={{ account, bucket } as never}
+          >
+            {t("settings")}
+          </Button>
+        </>
       }
     >
       <Facts
         facts={[
           [t("objects"), usage.data === undefined ? "–" : count(Number(usage.data.objectCount))],
           [t("stored"), usage.data === undefined ? "–" : bytes(Number(usage.data.payloadSize))],
-          [
-            t("domains"),
-            managed.data === undefined ? (
-              "–"
-            ) : (
-              <Switch
-                size="xs"
-                checked={managed.data.enabled}
-                onChange={(event) => void publish(event.currentTarget.checked)}
-                label={<code>{managed.data.domain}</code>}
-                aria-label={t("domains")}
-              />
-            ),
-          ],
         ]}
       />
       {folder !== "" && (

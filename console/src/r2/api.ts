@@ -26,16 +26,6 @@ export const usageQuery = (account: string, bucket: string) => ({
     result(api.GET("/client/v4/accounts/{account}/r2/buckets/{bucket}/usage", { params: { path: { account, bucket } } })),
 });
 
-export const managedQuery = (account: string, bucket: string) => ({
-  queryKey: key(account, "r2", bucket, "managed"),
-  queryFn: () =>
-    result(
-      api.GET("/client/v4/accounts/{account}/r2/buckets/{bucket}/domains/managed", {
-        params: { path: { account, bucket } },
-      }),
-    ),
-});
-
 /** A line of a folder: one below it, or an object. */
 export type Entry = { folder: string } | { object: R2Object };
 

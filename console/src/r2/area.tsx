@@ -22,6 +22,12 @@ const one = createRoute({
   component: lazyRouteComponent(() => import("./Objects"), "Objects"),
 });
 
-export const r2Routes = [list, one] as const;
+const settings = createRoute({
+  getParentRoute: () => accountRoute,
+  path: "/r2/$bucket/settings",
+  component: lazyRouteComponent(() => import("./settings/Settings"), "Settings"),
+});
+
+export const r2Routes = [list, one, settings] as const;
 
 export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/r2", label: "nav.r2", icon: Cylinder }];

@@ -64,8 +64,5 @@ export const en = {
   "deleteOne.title": "Delete {{name}}?",
   "deleteOne.lost": "{{size}} are lost.",
   "deleteOne.action": "Delete object",
-  domains: "Public access",
-  "domains.title": "Make {{name}} public?",
-  "domains.text": "Everybody who knows an object's name can read it at {{domain}}.",
-  "domains.action": "Make public",
+  settings: "Settings",
 } as const;

@@ -62,8 +62,5 @@ export const zh: Translated<typeof en> = {
   "deleteOne.title": "删除 {{name}}？",
   "deleteOne.lost": "将丢失 {{size}}。",
   "deleteOne.action": "删除对象",
-  domains: "公开访问",
-  "domains.title": "公开 {{name}}？",
-  "domains.text": "任何知道对象名称的人都能在 {{domain}} 读取。",
-  "domains.action": "公开",
+  settings: "设置",
 };

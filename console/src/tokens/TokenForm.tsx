@@ -8,7 +8,7 @@ import { done } from "../ui/toast";
 import { networksOf, permissionsOf, policiesOf, type Choice, type Kind, type Where } from "./policies";
 import { useTokensText } from "./strings";
 import { useThings } from "./things";
-import { create, update, useGroups, type NewToken, type Owner, type Policy, type Token } from "./tokens";
+import { create, update, useGroups, type NewToken, type Owner, type Policy, type Shown, type Token } from "./tokens";
 
 const KINDS: Kind[] = ["worker", "kv", "d1", "r2", "queue", "pages"];
 
@@ -17,7 +17,7 @@ export function TokenForm(props: {
   /** Absent: a new one. */
   present?: Token | undefined;
   onClose: () => void;
-  onValue: (shown: { name: string; value: string }) => void;
+  onValue: (shown: Shown) => void;
 }) {
   const t = useTokensText();
   const { owner, present } = props;
@@ -46,7 +46,7 @@ export function TokenForm(props: {
       ...(Object.keys(request_ip).length === 0 ? {} : { condition: { request_ip } }),
     };
     if (present === undefined) {
-      props.onValue({ name: body.name, value: await create(owner, body) });
+      props.onValue(await create(owner, body));
     } else {
       await update(owner, present.id, body);
       done(t("saved", { name: body.name }));

@@ -3,7 +3,7 @@ import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
 
 import { useAccount } from "../app/account";
-import { Commands } from "../ui/Commands";
+import { Commands, Snippet } from "../ui/Commands";
 import { useConfirm, type Question } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago, moment } from "../ui/format";
@@ -16,14 +16,9 @@ import { done, failed } from "../ui/toast";
 import { permissionsOf } from "./policies";
 import { useTokensText } from "./strings";
 import { TokenForm } from "./TokenForm";
-import { again, revoke, roll, update, useTokens, type Owner, type Token } from "./tokens";
+import { again, revoke, roll, update, useTokens, type Owner, type Shown, type Token } from "./tokens";
 
 const COLORS = { active: "teal", disabled: "gray", expired: "red" } as const;
-
-interface Shown {
-  name: string;
-  value: string;
-}
 
 function Listing({ owner }: { owner: Owner }) {
   const t = useTokensText();
@@ -138,6 +133,7 @@ function Listing({ owner }: { owner: Owner }) {
         opened={shown !== undefined}
         onClose={() => setShown(undefined)}
         title={<Text fw={600}>{t("once", { name: shown?.name ?? "" })}</Text>}
+        size="xl"
         withCloseButton={false}
         closeOnClickOutside={false}
         closeOnEscape={false}
@@ -145,6 +141,7 @@ function Listing({ owner }: { owner: Owner }) {
         {shown !== undefined && (
           <Stack>
             <Once text={shown.value} label={t("once", { name: shown.name })} warning={t("once.warning")} />
+            {shown.s3 !== undefined && <S3Key id={shown.id} secret={shown.s3} />}
             <Group justify="flex-end">
               <Button onClick={() => setShown(undefined)}>{t("once.done")}</Button>
             </Group>
@@ -152,6 +149,20 @@ function Listing({ owner }: { owner: Owner }) {
         )}
       </Modal>
     </Page>
+  );
+}
+
+/** The same token as S3 clients have it. */
+function S3Key(props: { id: string; secret: string }) {
+  const t = useTokensText();
+  return (
+    <div>
+      <Text fw={500}>{t("s3")}</Text>
+      <Text c="dimmed" fz="sm" mb={6}>
+        {t("s3.text")}
+      </Text>
+      <Snippet text={`AWS_ACCESS_KEY_ID=${props.id}\nAWS_SECRET_ACCESS_KEY=${props.secret}`} label={t("s3")} />
+    </div>
   );
 }
 
@@ -181,7 +192,7 @@ function Actions(props: { owner: Owner; token: Token; edit: () => void; onValue:
       <Menu.Item onClick={props.edit}>{words("edit")}</Menu.Item>
       <Menu.Item
         onClick={() =>
-          void act(async () => props.onValue({ name, value: await roll(owner, id) }), {
+          void act(async () => props.onValue(await roll(owner, token)), {
             title: t("roll.title", { name }),
             lost: t("roll.lost"),
             action: t("roll"),

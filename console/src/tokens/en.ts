@@ -45,6 +45,8 @@ export const en = {
   once: "Token {{name}}",
   "once.warning": "This is the token. It is not shown again: put it where it is used, now.",
   "once.done": "I have kept it",
+  s3: "Key for S3 clients",
+  "s3.text": "The access key ID and the secret of the same token. The region is auto; paths have the bucket first.",
   menu: "What to do with {{name}}",
   roll: "Roll",
   "roll.title": "Roll {{name}}",

@@ -45,13 +45,33 @@ async function after<T>(owner: Owner, call: Promise<T>): Promise<T> {
   return made;
 }
 
+/** A token as it is shown once. */
+export interface Shown {
+  id: string;
+  name: string;
+  value: string;
+  /** What S3 clients sign with, where the token has a permission for R2: its SHA-256. */
+  s3?: string;
+}
+
+type Named = { policies: readonly { permission_groups: readonly { name?: string }[] }[] };
+
+async function shown(id: string, name: string, value: string, { policies }: Named): Promise<Shown> {
+  const s3 = policies.some((policy) => policy.permission_groups.some((group) => group.name?.startsWith("Workers R2 ") === true));
+  if (!s3) return { id, name, value };
+  // The browser's own is for secure contexts only, and an intranet's console may be none.
+  const [{ sha256 }, { bytesToHex, utf8ToBytes }] = await Promise.all([import("@noble/hashes/sha2.js"), import("@noble/hashes/utils.js")]);
+  return { id, name, value, s3: bytesToHex(sha256(utf8ToBytes(value))) };
+}
+
 /** Gives the token itself, which nobody gives again. */
-export async function create(owner: Owner, body: NewToken): Promise<string> {
+export async function create(owner: Owner, body: NewToken): Promise<Shown> {
   const call =
     owner === undefined
       ? result(api.POST("/client/v4/user/tokens", { body }))
       : result(api.POST("/client/v4/accounts/{account}/tokens", { params: { path: { account: owner } }, body }));
-  return (await after(owner, call)).value;
+  const { id, name, value } = await after(owner, call);
+  return shown(id, name, value, body);
 }
 
 export async function update(owner: Owner, token: string, body: NewToken): Promise<void> {
@@ -65,7 +85,8 @@ export async function update(owner: Owner, token: string, body: NewToken): Promi
 }
 
 /** Gives it another value; the one before is good for nothing. */
-export async function roll(owner: Owner, token: string): Promise<string> {
+export async function roll(owner: Owner, present: Token): Promise<Shown> {
+  const token = present.id;
   const call =
     owner === undefined
       ? result(api.PUT("/client/v4/user/tokens/{token}/value", { params: { path: { token } }, body: {} }))
@@ -75,7 +96,7 @@ export async function roll(owner: Owner, token: string): Promise<string> {
             body: {},
           }),
         );
-  return after(owner, call);
+  return shown(token, present.name, await after(owner, call), present);
 }
 
 export async function revoke(owner: Owner, token: string): Promise<void> {

@@ -48,6 +48,8 @@ export const zh: Translated<typeof en> = {
   once: "令牌 {{name}}",
   "once.warning": "这就是令牌，之后不再显示：请立即保存到使用它的地方。",
   "once.done": "我已保存",
+  s3: "S3 客户端密钥",
+  "s3.text": "同一令牌的访问密钥 ID 和机密。区域为 auto，路径以存储桶开头。",
   menu: "管理 {{name}}",
   roll: "更换",
   "roll.title": "更换 {{name}}",

@@ -14,7 +14,7 @@ export function FormModal(props: {
   action: string;
   /** Whether it can be sent. */
   ready?: boolean;
-  /** Sends it; the window closes when it went well. */
+  /** Sends it; the window closes when it went well, and stays where that gives false. */
   submit: () => Promise<unknown>;
   size?: string;
   children: ReactNode;
@@ -25,6 +25,13 @@ export function FormModal(props: {
     forget();
     props.onClose();
   };
+  async function submit() {
+    let stays = false;
+    const well = await send(async () => {
+      stays = (await props.submit()) === false;
+    });
+    if (well && !stays) close();
+  }
   return (
     <Modal
       opened={props.opened}
@@ -41,7 +48,7 @@ export function FormModal(props: {
         onSubmit={(event) => {
           event.preventDefault();
           event.stopPropagation();
-          if (props.ready !== false) void send(props.submit).then((well) => well && close());
+          if (props.ready !== false) void submit();
         }}
       >
         <Stack>
