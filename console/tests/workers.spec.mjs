@@ -46,7 +46,7 @@ function visit(name, where = "/", headers = {}) {
   });
 }
 
-const PAGES = ["", "/deployments", "/logs", "/settings", "/triggers", "/access", "/edit"];
+const PAGES = ["", "/deployments", "/assets", "/logs", "/settings", "/triggers", "/access", "/edit"];
 
 test("each page is accessible and fits, in both languages, light and dark, and on a phone", async () => {
   for (const [language, scheme, width] of [

@@ -304,6 +304,14 @@ def assets(api, worker):
     done = api.ok("uploadAsset", data=b"second asset", kind="text/plain", hash=second, **session)
     again = api.ok("beginAssetsUpload", json={"manifest": manifest}, **worker)
     assert again["buckets"] == [] and done["jwt"], again
+    site = {"worker": "contract-site"}
+    jwt = api.ok("beginAssetsUpload", json={"manifest": manifest}, **site)["jwt"]
+    code = "export default { fetch: () => new Response() }"
+    api.ok("deployWorker", **upload({"main_module": "index.js", "assets": {"jwt": jwt}}, code), **site)
+    listed = api.ok("listAssets", query={"search": "SECOND", "per_page": 1}, **site)
+    assert listed == [{"path": "/second.txt", "size": 12, "type": "text/plain", "hash": second}], listed
+    api.no("listAssets", 404, query={"version_id": "none"}, **site)
+    api.ok("deleteWorker", **site)
     manifest["/third.txt"] = {"hash": "0" * 32, "size": 1}
     session = {"bearer": api.ok("beginAssetsUpload", json={"manifest": manifest}, **worker)["jwt"]}
     api.no("uploadAsset", 400, data=b"another", kind="text/plain", hash="0" * 32, **session)

@@ -17,6 +17,7 @@ import classes from "./Worker.module.css";
 const TABS = [
   ["/a/$account/workers/$worker", "tab.metrics"],
   ["/a/$account/workers/$worker/deployments", "tab.deployments"],
+  ["/a/$account/workers/$worker/assets", "tab.assets"],
   ["/a/$account/workers/$worker/logs", "tab.logs"],
   ["/a/$account/workers/$worker/settings", "tab.settings"],
   ["/a/$account/workers/$worker/triggers", "tab.triggers"],

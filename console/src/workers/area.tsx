@@ -35,6 +35,12 @@ const deployments = createRoute({
   component: lazyRouteComponent(() => import("./deployments/Deployments"), "Deployments"),
 });
 
+const assets = createRoute({
+  getParentRoute: () => worker,
+  path: "/assets",
+  component: lazyRouteComponent(() => import("./assets/Assets"), "Assets"),
+});
+
 const logs = createRoute({
   getParentRoute: () => worker,
   path: "/logs",
@@ -68,7 +74,7 @@ const edit = createRoute({
 export const workersRoutes = [
   list,
   begin,
-  worker.addChildren([metrics, deployments, logs, variables, triggers, access, edit]),
+  worker.addChildren([metrics, deployments, assets, logs, variables, triggers, access, edit]),
 ] as const;
 
 export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/workers", label: "nav.workers", icon: Zap }];

@@ -1,7 +1,7 @@
 // One worker: what its pages read.
 import { useParams } from "@tanstack/react-router";
 
-import { api, result, type Schema } from "../api/client";
+import { all, api, result, type Schema } from "../api/client";
 import { key, queries } from "../api/query";
 
 export interface One {
@@ -55,6 +55,16 @@ export const subdomainQuery = (one: One) => ({
   queryKey: oneKey(one, "subdomain"),
   queryFn: () =>
     result(api.GET("/client/v4/accounts/{account}/workers/scripts/{worker}/subdomain", { params: { path: one } })),
+});
+
+/** Hosts that are the worker's as a whole. */
+export const domainsQuery = (one: One) => ({
+  queryKey: oneKey(one, "domains"),
+  queryFn: () => {
+    const { account, worker: service } = one;
+    const path = "/client/v4/accounts/{account}/workers/domains";
+    return all((query) => api.GET(path, { params: { path: { account }, query: { ...query, service } } }));
+  },
 });
 
 /** The environment that a shell needs for wrangler to talk to this server. */

@@ -96,6 +96,8 @@ pub mod code {
     pub const SECRETS_CHANGED: u32 = 10220;
     /// The worker has no version yet.
     pub const NO_VERSIONS: u32 = 10222;
+    /// Ours: a version whose files cannot be listed.
+    pub const ASSETS_UNLISTED: u32 = 10502;
     /// Ours: Cloudflare has it, this installation does not yet.
     pub const NOT_SUPPORTED: u32 = 10501;
     /// A binding to a KV namespace that is not there.

@@ -21,7 +21,7 @@ mod sites;
 
 pub use contents::{Coding, Content, Contents, Folder, Incoming, IncomingError, Piece};
 pub use guard::{Guard, guard, is_harmless};
-pub use manifest::{ContentHash, File, Manifest, NewFile, Unreadable};
+pub use manifest::{ContentHash, File, Listing, Manifest, NewFile, Unreadable};
 pub use range::Part;
 pub use rules::{ConfigError, Rules};
 pub use site::{Answer, Asked, Routes, Site};

@@ -1,12 +1,14 @@
 //! Which file a path is: what a version keeps of its assets, in one piece of bytes that is searched as it lies.
 //!
-//! `HAM1`, the number of types (u16), each with its length (u16), the number of files (u32), and the files by the digest
+//! `HAM2`, the number of types (u16), each with its length (u16), the number of files (u32), the files by the digest
 //! of their path: that digest (16 bytes), the content's name (16), its size (u32), its type's position (u16, the last one
-//! for none). Numbers are little-endian. 100,000 files are 3.8 MB.
+//! for none); then the paths in their order, each with its length (u32). Numbers are little-endian. 100,000 files are
+//! 3.8 MB without their paths, which nothing needs that serves. `HAM1` had no paths.
 
 use bytes::Bytes;
 
-const MAGIC: &[u8; 4] = b"HAM1";
+const MAGIC: &[u8; 4] = b"HAM2";
+const WITHOUT_PATHS: &[u8; 4] = b"HAM1";
 const DIGEST: usize = 16;
 const ENTRY: usize = DIGEST + DIGEST + 4 + 2;
 const NO_TYPE: u16 = u16::MAX;
@@ -80,7 +82,10 @@ impl Manifest {
         // A stable sort: what was last of a path comes first.
         rows.sort_by_key(|(digest, _)| *digest);
         rows.dedup_by_key(|(digest, _)| *digest);
-        let mut bytes = Vec::with_capacity(64 + rows.len() * ENTRY);
+        let mut paths: Vec<&str> = rows.iter().map(|(_, file)| file.path.as_str()).collect();
+        paths.sort_unstable();
+        let names: usize = paths.iter().map(|path| 4 + path.len()).sum();
+        let mut bytes = Vec::with_capacity(64 + rows.len() * ENTRY + names);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&(types.len() as u16).to_le_bytes());
         for name in &types {
@@ -96,21 +101,37 @@ impl Manifest {
             bytes.extend_from_slice(&file.size.to_le_bytes());
             bytes.extend_from_slice(&position.map_or(NO_TYPE, |at| at as u16).to_le_bytes());
         }
+        for path in paths {
+            bytes.extend_from_slice(&(path.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(path.as_bytes());
+        }
         bytes
     }
 
-    /// Reads what [`Manifest::write`] wrote, without copying the files.
+    /// Reads what [`Manifest::write`] wrote, and lets go of the paths.
     ///
     /// # Errors
     /// [`Unreadable`].
     pub fn read(bytes: Bytes) -> Result<Self, Unreadable> {
+        let (mut this, paths) = Self::parse(&bytes)?;
+        if paths.is_some() {
+            // A part would keep the whole in memory.
+            this.entries = Bytes::copy_from_slice(&this.entries);
+        }
+        Ok(this)
+    }
+
+    /// The files, and what follows them where that is paths.
+    fn parse(bytes: &Bytes) -> Result<(Self, Option<Bytes>), Unreadable> {
         let mut rest = &bytes[..];
         let mut take = |count: usize| {
             let (taken, left) = rest.split_at_checked(count).ok_or(Unreadable)?;
             rest = left;
             Ok::<_, Unreadable>(taken)
         };
-        if take(4)? != MAGIC {
+        let magic = take(4)?;
+        let has_paths = magic == MAGIC;
+        if !has_paths && magic != WITHOUT_PATHS {
             return Err(Unreadable);
         }
         let count = u16_of(take(2)?);
@@ -120,11 +141,12 @@ impl Manifest {
             types.push(std::str::from_utf8(take(length)?).map_err(|_| Unreadable)?.into());
         }
         let files = u32_of(take(4)?) as usize;
-        let entries = bytes.slice(bytes.len() - rest.len()..);
-        match files.checked_mul(ENTRY) {
-            Some(length) if length == entries.len() => Ok(Self { types, entries }),
-            _ => Err(Unreadable),
+        let entries = take(files.checked_mul(ENTRY).ok_or(Unreadable)?)?;
+        if !has_paths && !rest.is_empty() {
+            return Err(Unreadable);
         }
+        let this = Self { types, entries: bytes.slice_ref(entries) };
+        Ok((this, has_paths.then(|| bytes.slice_ref(rest))))
     }
 
     /// The file of a path.
@@ -173,6 +195,51 @@ impl Manifest {
             media_type: self.types.get(position).map(|name| &**name),
         }
     }
+}
+
+/// The files of a version with their paths, to be shown.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    manifest: Manifest,
+    paths: Bytes,
+}
+
+impl Listing {
+    /// Reads what [`Manifest::write`] wrote. None: it was written when paths were not kept.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn read(bytes: &Bytes) -> Result<Option<Self>, Unreadable> {
+        let (manifest, paths) = Manifest::parse(bytes)?;
+        let Some(paths) = paths else { return Ok(None) };
+        let mut known = 0;
+        for path in each_path(&paths) {
+            manifest.get(path?).ok_or(Unreadable)?;
+            known += 1;
+        }
+        if known == manifest.len() { Ok(Some(Self { manifest, paths })) } else { Err(Unreadable) }
+    }
+
+    /// The files in the order of their paths.
+    pub fn files(&self) -> impl Iterator<Item = (&str, File<'_>)> {
+        let of = |path| Some((path, self.manifest.get(path)?));
+        each_path(&self.paths).filter_map(Result::ok).filter_map(of)
+    }
+}
+
+/// Paths as they lie; the last item is an error where they are none.
+fn each_path(mut rest: &[u8]) -> impl Iterator<Item = Result<&str, Unreadable>> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let next = rest.split_at_checked(4).and_then(|(length, left)| {
+            let (path, left) = left.split_at_checked(u32_of(length) as usize)?;
+            Some((std::str::from_utf8(path).ok()?, left))
+        });
+        rest = next.map_or(&[], |(_, left)| left);
+        Some(next.map(|(path, _)| path).ok_or(Unreadable))
+    })
 }
 
 fn digest(path: &str) -> [u8; DIGEST] {
@@ -224,6 +291,45 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_kept_in_their_order_and_not_in_memory() {
+        let files = [file("/b", 2, Some("text/html")), file("/a/ü", 1, None), file("/b", 3, None)];
+        let bytes: Bytes = Manifest::write(&files).into();
+        let listing = Listing::read(&bytes).unwrap().unwrap();
+        let listed: Vec<(&str, u32)> = listing.files().map(|(path, file)| (path, file.size)).collect();
+        assert_eq!(listed, [("/a/ü", 1), ("/b", 3)]);
+        let manifest = Manifest::read(bytes.clone()).unwrap();
+        assert_eq!(manifest.footprint(), 2 * ENTRY + "text/html".len() + 16);
+        assert!(
+            !bytes.as_ptr_range().contains(&manifest.entries.as_ptr()),
+            "the paths would be kept with it"
+        );
+        assert!(Listing::read(&Manifest::write(&[]).into()).unwrap().unwrap().files().next().is_none());
+    }
+
+    #[test]
+    fn a_list_from_before_paths_were_kept_still_serves() {
+        let bytes = Manifest::write(&[file("/a", 1, None)]);
+        let paths = 4 + "/a".len();
+        let mut before = bytes[..bytes.len() - paths].to_vec();
+        before[..4].copy_from_slice(WITHOUT_PATHS);
+        let before = Bytes::from(before);
+        assert!(Manifest::read(before.clone()).unwrap().get("/a").is_some());
+        assert!(Listing::read(&before).unwrap().is_none());
+    }
+
+    #[test]
+    fn paths_that_are_not_the_files_are_refused() {
+        let bytes = Manifest::write(&[file("/a", 1, None), file("/b", 2, None)]);
+        let end = bytes.len();
+        for (at, what) in [(end - 1, b'x'), (end - 1, 0xff), (end - 6, 9)] {
+            let mut broken = bytes.clone();
+            broken[at] = what;
+            assert!(Listing::read(&broken.into()).is_err(), "{at} {what}");
+        }
+        assert!(Listing::read(&Bytes::copy_from_slice(&bytes[..end - 6])).is_err(), "one is missing");
+    }
+
+    #[test]
     fn a_hash_is_32_digits() {
         assert!("0123456789abcdef0123456789abcdef".parse::<ContentHash>().is_ok());
         for bad in ["", "0", "../../../../../../../etc/passwd.", "0123456789ABCDEF0123456789ABCDEF"] {
@@ -237,8 +343,12 @@ mod tests {
             if begin {
                 bytes.splice(..0, *MAGIC);
             }
-            if let Ok(manifest) = Manifest::read(bytes.into()) {
+            let bytes = Bytes::from(bytes);
+            if let Ok(manifest) = Manifest::read(bytes.clone()) {
                 prop_assert!(manifest.get("/").is_none() || !manifest.is_empty());
+            }
+            if let Ok(Some(listing)) = Listing::read(&bytes) {
+                prop_assert!(listing.files().count() <= bytes.len());
             }
         }
     }

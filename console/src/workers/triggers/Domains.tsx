@@ -2,14 +2,14 @@ import { Anchor } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Globe, Trash2 } from "lucide-react";
 
-import { all, api, body, result, type Schema } from "../../api/client";
+import { api, body, result, type Schema } from "../../api/client";
 import { useAsked } from "../../ui/confirm";
 import { Section } from "../../ui/Page";
 import { RowAction } from "../../ui/RowAction";
 import { Empty, Loaded } from "../../ui/states";
 import { useWords } from "../../ui/strings";
 import { done } from "../../ui/toast";
-import { changed, oneKey, type One } from "../one";
+import { changed, domainsQuery, type One } from "../one";
 import { Rows } from "../settings/Rows";
 import { useWorkersText } from "../strings";
 import { Add } from "./Add";
@@ -22,10 +22,7 @@ export function Domains(props: { one: One }) {
   const words = useWords();
   const asked = useAsked();
   const { account, worker } = props.one;
-  const domains = useQuery({
-    queryKey: oneKey(props.one, "domains"),
-    queryFn: () => all((query) => api.GET(PATH, { params: { path: { account }, query: { ...query, service: worker } } })),
-  });
+  const domains = useQuery(domainsQuery(props.one));
 
   async function add(hostname: string) {
     await result(api.PUT(PATH, { params: { path: { account } }, body: { hostname, service: worker } }));

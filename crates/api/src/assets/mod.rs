@@ -5,6 +5,7 @@
 
 mod announce;
 mod garbage;
+mod list;
 mod plan;
 mod sessions;
 mod token;

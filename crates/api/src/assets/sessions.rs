@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::announce::{Announced, Announcement, buckets, come_singly};
 use super::token::{Claims, Good};
-use super::upload;
+use super::{list, upload};
 use crate::auth::InAccount;
 use crate::envelope::Reply;
 use crate::error::{ApiError, code};
@@ -98,8 +98,12 @@ impl Assets {
 
     /// What the API can do.
     pub fn operations(&self) -> Vec<Operation> {
-        let path = "/accounts/{account}/workers/scripts/{worker}/assets-upload-session";
-        vec![Operation::new(Method::POST, path, begin, self)]
+        const SESSION: &str = "/accounts/{account}/workers/scripts/{worker}/assets-upload-session";
+        const LIST: &str = "/accounts/{account}/workers/scripts/{worker}/hearth/assets";
+        vec![
+            Operation::new(Method::POST, SESSION, begin, self),
+            Operation::new(Method::GET, LIST, list::list, self),
+        ]
     }
 
     /// The uploads, with whole paths: they show a session's token instead of an API token.

@@ -123,3 +123,37 @@ async fn what_one_account_uploaded_another_has_to_upload_itself() {
     let refused = hearth.deploy("demo", json!({"assets": {"jwt": jwt}}), CODE).await;
     assert!(refused.error().2.contains("assets.jwt"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn files_of_a_version_are_listed_by_their_paths() {
+    let hearth = Hearth::start().await;
+    let list = "W/scripts/demo/hearth/assets";
+    assert_eq!(hearth.get(list).await.code(), 10007);
+    hearth.deploy("demo", json!({}), CODE).await.result();
+    assert_eq!(hearth.get(list).await.result(), &json!([]), "a version without files");
+    let before = hearth.get("W/scripts/demo/versions").await.result()["items"][0]["id"].clone();
+
+    let files = [("/img/b.txt", "bb"), ("/Index.txt", "i"), ("/img/a.txt", "a")];
+    let jwt = upload(&hearth, "demo", &files).await;
+    hearth.deploy("demo", json!({"assets": {"jwt": jwt}}), CODE).await.result();
+    let paths = |answer: &Value| -> Vec<String> {
+        let files = answer.as_array().unwrap();
+        files.iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = hearth.get(list).await;
+    assert_eq!(paths(all.result()), ["/Index.txt", "/img/a.txt", "/img/b.txt"]);
+    assert_eq!(all.result()[2]["hash"], hash("bb"));
+    assert_eq!(all.result()[2]["size"], 2);
+    let page = hearth.get(&format!("{list}?search=IMG&page=2&per_page=1")).await;
+    assert_eq!(paths(page.result()), ["/img/b.txt"]);
+    assert_eq!(page.body["result_info"]["total_count"], 2);
+    let past = hearth.get(&format!("{list}?page=9")).await;
+    assert_eq!((past.result(), &past.body["result_info"]["total_count"]), (&json!([]), &json!(3)));
+
+    let older = format!("{list}?version_id={}", before.as_str().unwrap());
+    assert_eq!(hearth.get(&older).await.result(), &json!([]));
+    hearth.deploy("other", json!({}), CODE).await.result();
+    let others = format!("W/scripts/other/hearth/assets?version_id={}", before.as_str().unwrap());
+    assert_eq!(hearth.get(&others).await.code(), 10210, "a version of another worker");
+    assert_eq!(hearth.get(&format!("{list}?version_id=none")).await.code(), 10210);
+}
