@@ -31,6 +31,14 @@ test("a change is shown with what was there before and after", async () => {
   await page.context().close();
 });
 
+test("what was done is said in the language of the page", async () => {
+  const page = await hearth.open(`/a/${hearth.account}/audit`, { language: "zh" });
+  await page.getByRole("row", { name: /替换账户出站规则/ }).first().click();
+  await page.getByRole("dialog", { name: "替换账户出站规则" }).waitFor();
+  assert.deepEqual(page.amiss, []);
+  await page.context().close();
+});
+
 test("filters narrow it down", async () => {
   const page = await hearth.open(`/a/${hearth.account}/audit`);
   const lines = page.getByRole("row", { name: /egress|secret|worker/i });

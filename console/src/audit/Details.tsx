@@ -6,19 +6,20 @@ import { useWords } from "../ui/strings";
 import classes from "./Details.module.css";
 import { diff } from "./diff";
 import type { Entry } from "./log";
-import { useActor } from "./Log";
+import { useActor, useTitle } from "./Log";
 import { useAuditText } from "./strings";
 
 /** One entry, with what was there before and what was afterwards. */
 export function Details(props: { entry: Entry | undefined; onClose: () => void }) {
   const words = useWords();
+  const title = useTitle();
   const { entry } = props;
   return (
     <Modal
       opened={entry !== undefined}
       onClose={props.onClose}
       size="xl"
-      title={<Text fw={600}>{entry?.metadata.description}</Text>}
+      title={<Text fw={600}>{entry === undefined ? "" : title(entry)}</Text>}
       closeButtonProps={{ "aria-label": words("close") }}
     >
       {entry !== undefined && <Shown entry={entry} />}

@@ -4,6 +4,7 @@ import { ScrollText } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { useAccount } from "../app/account";
+import { useLanguage } from "../i18n";
 import { Commands } from "../ui/Commands";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
@@ -12,6 +13,7 @@ import { Empty, Loaded } from "../ui/states";
 import { Details } from "./Details";
 import { useLog, type Entry, type Filter } from "./log";
 import { useAuditText } from "./strings";
+import { zh } from "./titles";
 
 const VERBS = ["create", "update", "delete"] as const;
 const COLORS = { success: "teal", failure: "red", refused: "yellow" } as const;
@@ -24,8 +26,15 @@ export function useActor(): (entry: Entry) => string {
     actor.email ?? (metadata.token_name === null ? (actor.type === "unknown" ? t("nobody") : t("dev")) : t("token", { name: metadata.token_name }));
 }
 
+/** What was done, in the language of the page where it has a name in that. */
+export function useTitle(): (entry: Entry) => string {
+  const chinese = useLanguage() === "zh";
+  return ({ action, metadata }) => (chinese ? zh[action.type] : undefined) ?? metadata.description;
+}
+
 function Log(props: { account?: string }) {
   const t = useAuditText();
+  const title = useTitle();
   const actor = useActor();
   const [filter, setFilter] = useState(NONE);
   const [wanted] = useDebouncedValue(filter, 300);
@@ -39,9 +48,9 @@ function Log(props: { account?: string }) {
       id: "what",
       header: t("what"),
       width: "minmax(0, 1.4fr)",
-      cell: ({ metadata }) => (
+      cell: (entry) => (
         <Text fw={500} className="cut">
-          {metadata.description}
+          {title(entry)}
         </Text>
       ),
     },
