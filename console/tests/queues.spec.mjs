@@ -103,6 +103,40 @@ test("delivery is paused and goes on; settings and consumers are changed", async
   await page.context().close();
 });
 
+test("subscriptions are made, switched off and removed, and the page says that nothing publishes yet", async () => {
+  const id = await create("told");
+  const listed = async () => (await hearth.api("GET", `${base}/event_subscriptions/subscriptions?queue_id=${id}`)).result;
+  const page = await open(id, "subscriptions");
+  await page.getByText("publishes no such events yet").waitFor();
+  await page.getByText("No subscriptions lead here").waitFor();
+  await page.getByRole("button", { name: "Add subscription" }).click();
+  const form = page.getByRole("dialog");
+  await form.getByLabel("Name").fill(EVIL);
+  await form.getByRole("combobox", { name: "Source" }).click();
+  await page.getByRole("option", { name: "A workflow" }).click();
+  const action = form.getByRole("button", { name: "Add subscription" });
+  assert.ok(await action.isDisabled(), "which one is missing");
+  await form.getByLabel("Workflow", { exact: true }).fill("billing");
+  await hearth.axe(page);
+  await hearth.shot(page, "queue-subscription-form");
+  await action.click();
+  await page.getByRole("row", { name: /onerror.*A workflow · billing.*instance\.completed/ }).waitFor();
+  const [made] = await listed();
+  assert.deepEqual([made.name, made.source, made.enabled], [EVIL, { type: "workflows.workflow", workflow_name: "billing" }, true]);
+  // What is seen of a switch lies over what is read of it.
+  await page.getByRole("switch", { name: /is on/ }).click({ force: true });
+  await page.getByRole("switch", { name: /is on/, checked: false }).waitFor();
+  assert.equal((await listed())[0].enabled, false);
+  await hearth.shot(page, "queue-subscriptions");
+  await page.getByRole("button", { name: /^Delete <img/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove subscription" }).click();
+  await page.getByText("No subscriptions lead here").waitFor();
+  assert.deepEqual(await listed(), []);
+  assert.equal(await page.evaluate(() => window.owned), undefined);
+  assert.deepEqual(page.amiss, []);
+  await page.context().close();
+});
+
 test("dead letters are found and sent back to where they came from", async () => {
   const dead = await create("dead");
   const source = await create("source");
@@ -146,7 +180,9 @@ test("its pages look right in both languages, light and dark, and on a phone", a
   await send(id, { a: 1 });
   await hearth.api("POST", `${base}/queues/${id}/consumers`, { type: "http_pull", settings: {} });
   await hearth.look(`/a/${hearth.account}/queues`, "queues", (page) => page.getByRole("grid").waitFor());
-  for (const tab of ["messages", "consumers", "settings"]) {
+  const told = { name: "s", source: { type: "kv" }, destination: { queue_id: id }, events: ["namespace.created"] };
+  await hearth.api("POST", `${base}/event_subscriptions/subscriptions`, told);
+  for (const tab of ["messages", "consumers", "subscriptions", "settings"]) {
     await hearth.look(`/a/${hearth.account}/queues/${id}?tab=${tab}`, `queue-${tab}`, (page) => page.getByRole("tabpanel").waitFor());
   }
 });

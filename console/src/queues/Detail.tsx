@@ -16,6 +16,7 @@ import { Consumers } from "./Consumers";
 import { Messages } from "./Messages";
 import { Settings } from "./Settings";
 import { useQueuesText } from "./strings";
+import { Subscriptions } from "./Subscriptions";
 
 export function Detail() {
   const t = useQueuesText();
@@ -69,6 +70,11 @@ export function Detail() {
                   show: () => <Messages account={account} queue={data} waiting={metrics.data?.backlog_count ?? 0} />,
                 },
                 { id: "consumers", label: t("tab.consumers"), show: () => <Consumers account={account} queue={data} /> },
+                {
+                  id: "subscriptions",
+                  label: t("tab.subscriptions"),
+                  show: () => <Subscriptions account={account} queue={data} />,
+                },
                 { id: "settings", label: t("tab.settings"), show: () => <Settings key={data.modified_on} account={account} queue={data} /> },
               ]}
             />
@@ -81,6 +87,7 @@ export function Detail() {
           `npx wrangler queues pause-delivery ${name}`,
           `npx wrangler queues purge ${name}`,
           `npx wrangler queues consumer add ${name} WORKER --dead-letter-queue failed`,
+          `npx wrangler queues subscription create ${name} --source kv --events namespace.created,namespace.deleted`,
           `curl ${window.location.origin}/client/v4/accounts/${account}/queues/${queue}/messages -H "Authorization: Bearer $TOKEN" \\\n  -H "Content-Type: application/json" -d '{"body": {"order": 1}, "content_type": "json"}'`,
         ]}
       />

@@ -3,6 +3,7 @@ import { key, queries } from "../api/query";
 
 export type Queue = Schema<"Queue">;
 export type Consumer = Schema<"QueueConsumer">;
+export type Subscription = Schema<"Subscription">;
 
 const ONE = "/client/v4/accounts/{account}/queues/{queue}";
 const of = (account: string, queue: string) => ({ path: { account, queue } });
@@ -16,6 +17,15 @@ export const queuesQuery = (account: string) => ({
 export const queueQuery = (account: string, queue: string) => ({
   queryKey: key(account, "queues", queue, "about"),
   queryFn: (): Promise<Queue> => result(api.GET(ONE, { params: of(account, queue) })),
+});
+
+export const subscriptionsQuery = (account: string, queue: string) => ({
+  queryKey: key(account, "queues", queue, "subscriptions"),
+  queryFn: (): Promise<Subscription[]> =>
+    all((page) => {
+      const params = { path: { account }, query: { ...page, queue_id: queue } };
+      return api.GET("/client/v4/accounts/{account}/event_subscriptions/subscriptions", { params });
+    }),
 });
 
 /** How often what waits is looked at while somebody looks. */
