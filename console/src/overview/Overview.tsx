@@ -22,6 +22,10 @@ import { useOverviewText } from "./strings";
 
 const BUSIEST = 6;
 
+const KINDS = ["kv", "r2", "d1", "queues", "durable_objects", "assets", "analytics", "logs", "code"] as const;
+
+const stored = (kinds: Record<string, number>) => Object.values(kinds).reduce((sum, each) => sum + each, 0);
+
 export function Overview() {
   const t = useOverviewText();
   const account = useAccount();
@@ -56,9 +60,9 @@ export function Overview() {
       {status.data !== undefined && (
         <>
           <Now workers={status.data.workers} />
-          <Section title={t("storage.title")}>
+          <Section title={t("storage.title")} text={t("storage.text", { all: bytes(stored(status.data.storage_bytes)) })}>
             <FigureRow>
-              {(["kv", "r2", "d1", "queues", "durable_objects"] as const).map((kind) => (
+              {KINDS.map((kind) => (
                 <Figure key={kind} label={t(`storage.${kind}`)} value={bytes(status.data.storage_bytes[kind])} />
               ))}
             </FigureRow>

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::Response;
 use hearth_api::Operation;
 use hearth_model::AccountId;
-use hearth_space::Space;
+use hearth_space::{Kind, Space};
 use http::Request;
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
@@ -84,7 +84,7 @@ impl Analytics {
         for account in accounts(&config.folder)? {
             let path = files::path(&config.folder, &account);
             let resource = files::resource(&account);
-            config.space.opened(&resource, &account);
+            config.space.opened(&resource, &account, Kind::Analytics);
             config.space.found(&resource, path.metadata().map_or(0, |found| found.len()));
         }
         let (inbox, counts) = (Arc::new(Inbox::default()), Arc::new(Written::default()));
@@ -111,7 +111,7 @@ impl Analytics {
         if points.is_empty() {
             return;
         }
-        self.0.config.space.opened(&files::resource(account), account);
+        self.0.config.space.opened(&files::resource(account), account, Kind::Analytics);
         let lost = self.0.inbox.offer(account, dataset, now(), points);
         self.0.counts.lost.fetch_add(lost, Ordering::Relaxed);
     }

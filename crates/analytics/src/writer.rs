@@ -220,7 +220,7 @@ mod tests {
         };
         let space = Space::new(config).unwrap();
         let account = AccountId::random();
-        space.opened(&files::resource(&account), &account);
+        space.opened(&files::resource(&account), &account, hearth_space::Kind::Analytics);
         let mut writer = Writer::new(folder.path().to_owned(), space.clone(), Arc::default());
         let refused =
             (0..2000).find(|_| writer.write(&account, (0..20).map(|at| arrived("d", at)).collect()).is_err());

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hearth_model::AccountId;
-use hearth_space::Space;
+use hearth_space::{Kind, Space};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, Take};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
@@ -161,7 +161,7 @@ impl Contents {
         let number = folders.len() as u32;
         let make = || {
             let resource = format!("assets of {}", account.as_str());
-            self.0.space.opened(&resource, account);
+            self.0.space.opened(&resource, account, Kind::Assets);
             self.0.space.found(&resource, held);
             let held = Mutex::new(held);
             Folder(Arc::new(FolderInner { contents: self.clone(), path, number, resource, held }))

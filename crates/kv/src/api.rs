@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use hearth_api::{ApiError, InAccount, Json, Operation, PageQuery, Params, Query, Reply};
+use hearth_space::Kind;
 use hearth_store::{Account, Entity, Page, Resource, ResourceKind, StoreError};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Deserialize;
@@ -153,7 +154,7 @@ async fn create(State(kv): State<Kv>, InAccount(account): InAccount, Json(body):
     let id = Uuid::new_v4().simple().to_string();
     let title = body.check()?;
     let made = kv.store().create_resource(KIND, &account.id, &id, title, json!({})).await?;
-    kv.space().opened(&id, &account.id);
+    kv.space().opened(&id, &account.id, Kind::Kv);
     kv.engine().create(&id).await?;
     Ok(Reply::new(view(&made)))
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hearth_model::{AccountId, NamespaceId, WorkerId, Workflow};
+use hearth_space::Kind;
 use hearth_store::StoreError;
 use rand::Rng;
 use tokio::sync::Semaphore;
@@ -198,7 +199,7 @@ impl Objects {
 
     fn adopt(&self, all: &[Owned]) {
         for owned in all {
-            self.0.config.space.opened(&owned.folder, &owned.account);
+            self.0.config.space.opened(&owned.folder, &owned.account, Kind::DurableObjects);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use hearth_api::{Api, Operation};
 use hearth_model::AccountId;
-use hearth_space::Space;
+use hearth_space::{Kind, Space};
 use hearth_store::{Page, Resource, ResourceKind, Store, StoreError};
 use http::{Request, Response};
 use jiff::Timestamp;
@@ -259,7 +259,7 @@ impl Queues {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let settings = serde_json::to_value(settings).unwrap_or_default();
         let made = self.0.store.create_resource(KIND, account, &id, name, settings).await?;
-        self.0.space.opened(&id, account);
+        self.0.space.opened(&id, account, Kind::Queues);
         // The embedded engine makes the file with the first message, and knows no failure here.
         if let Err(error) = self.engine().create(&id).await {
             tracing::error!(%error, queue = name, "a queue's storage cannot be made before the next start");

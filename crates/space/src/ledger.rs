@@ -20,6 +20,59 @@ pub enum Refusal {
     Disk,
 }
 
+/// What a resource is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A KV namespace.
+    Kv,
+    /// An R2 bucket.
+    R2,
+    /// A D1 database.
+    D1,
+    /// A queue.
+    Queues,
+    /// A namespace of Durable Objects, or a worker's workflows.
+    DurableObjects,
+    /// An account's static assets.
+    Assets,
+    /// An account's points of Analytics Engine.
+    Analytics,
+    /// An account's logs that are kept.
+    Logs,
+    /// An account's code: of workers and of functions, each of their versions.
+    Code,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Kv,
+        Self::R2,
+        Self::D1,
+        Self::Queues,
+        Self::DurableObjects,
+        Self::Assets,
+        Self::Analytics,
+        Self::Logs,
+        Self::Code,
+    ];
+
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kv => "kv",
+            Self::R2 => "r2",
+            Self::D1 => "d1",
+            Self::Queues => "queues",
+            Self::DurableObjects => "durable_objects",
+            Self::Assets => "assets",
+            Self::Analytics => "analytics",
+            Self::Logs => "logs",
+            Self::Code => "code",
+        }
+    }
+}
+
 /// Who owns which resource, what each account uses, and what the disk has left.
 #[derive(Debug)]
 pub struct Ledger {
@@ -39,13 +92,15 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Resource {
     owner: AccountId,
+    kind: Kind,
     /// `None` until somebody has looked.
     bytes: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Account {
-    held: u64,
+    /// By kind, in the order of [`Kind::ALL`].
+    held: [u64; Kind::ALL.len()],
     /// Admitted, and neither written nor given up yet.
     under_way: u64,
 }
@@ -74,8 +129,8 @@ impl Ledger {
     }
 
     /// Takes in a resource; what it holds is still to be found out. One that is known stays what it is.
-    pub fn opened(&mut self, resource: &str, owner: &AccountId) {
-        let unknown = || Resource { owner: owner.clone(), bytes: None };
+    pub fn opened(&mut self, resource: &str, owner: &AccountId, kind: Kind) {
+        let unknown = || Resource { owner: owner.clone(), kind, bytes: None };
         self.resources.entry(resource.to_owned()).or_insert_with(unknown);
     }
 
@@ -97,7 +152,8 @@ impl Ledger {
         let Some(resource) = self.resources.get_mut(resource) else { return };
         let before = resource.bytes.replace(bytes).unwrap_or(0);
         let account = self.accounts.entry(resource.owner.clone()).or_default();
-        account.held = (account.held + bytes).saturating_sub(before);
+        let held = &mut account.held[resource.kind as usize];
+        *held = held.saturating_add(bytes).saturating_sub(before);
     }
 
     /// As [`Self::holds`], where nobody had asked before: the disk has so much less.
@@ -109,7 +165,13 @@ impl Ledger {
 
     /// What an account uses, with what is being written.
     pub fn used(&self, account: &AccountId) -> u64 {
-        self.accounts.get(account).map_or(0, |account| account.held.saturating_add(account.under_way))
+        let Some(account) = self.accounts.get(account) else { return 0 };
+        account.held.iter().fold(account.under_way, |sum, bytes| sum.saturating_add(*bytes))
+    }
+
+    /// What an account has of a kind.
+    pub fn held(&self, account: &AccountId, kind: Kind) -> u64 {
+        self.accounts.get(account).map_or(0, |account| account.held[kind as usize])
     }
 
     /// By how much a resource may grow.
@@ -168,7 +230,7 @@ mod tests {
     fn an_account_gets_its_quota_over_all_it_has_and_others_theirs() {
         let mut ledger = Ledger::new(Some(100), 0);
         for (resource, owner, bytes) in [("kv", "a", 60), ("r2", "a", 30), ("d1", "b", 0)] {
-            ledger.opened(resource, &account(owner));
+            ledger.opened(resource, &account(owner), Kind::Kv);
             ledger.found(resource, bytes);
         }
         assert_eq!(ledger.admit("kv", 11), Err(Refusal::Quota { quota: 100 }));
@@ -189,8 +251,8 @@ mod tests {
     #[test]
     fn an_accounts_own_quota_goes_before_the_default_one() {
         let mut ledger = Ledger::new(Some(100), 0);
-        ledger.opened("a1", &account("a"));
-        ledger.opened("b1", &account("b"));
+        ledger.opened("a1", &account("a"), Kind::Kv);
+        ledger.opened("b1", &account("b"), Kind::Kv);
         ledger.holds("a1", 50);
         ledger.set_quotas(HashMap::from([(account("a"), Some(10)), (account("b"), None)]));
         assert_eq!(ledger.admit("a1", 1), Err(Refusal::Quota { quota: 10 }), "what it has, it keeps");
@@ -200,12 +262,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_used_is_told_by_kind_too() {
+        let mut ledger = Ledger::new(None, 0);
+        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+            for resource in [format!("{number}"), format!("{number} too")] {
+                ledger.opened(&resource, &account("a"), kind);
+                ledger.holds(&resource, 1 << number);
+            }
+        }
+        ledger.opened("other", &account("b"), Kind::Logs);
+        ledger.holds("other", 5);
+        ledger.closed("0");
+        let held = Kind::ALL.map(|kind| ledger.held(&account("a"), kind));
+        assert_eq!(held, [1, 4, 8, 16, 32, 64, 128, 256, 512]);
+        assert_eq!(ledger.used(&account("a")), held.iter().sum::<u64>());
+        assert_eq!(ledger.admit("1", 7), Ok(()));
+        assert_eq!(ledger.used(&account("a")), held.iter().sum::<u64>() + 7, "with what is being written");
+    }
+
+    #[test]
     fn who_wrote_knows_better_than_who_looked() {
         let mut ledger = Ledger::new(Some(100), 0);
-        ledger.opened("kv", &account("a"));
+        ledger.opened("kv", &account("a"), Kind::Kv);
         ledger.holds("kv", 50);
         ledger.found("kv", 40);
-        ledger.opened("kv", &account("a"));
+        ledger.opened("kv", &account("a"), Kind::Kv);
         assert_eq!(ledger.used(&account("a")), 50);
     }
 
@@ -220,7 +302,7 @@ mod tests {
         ledger.disk(99);
         assert_eq!(ledger.admit("x", 0), Err(Refusal::Disk));
         ledger.disk(150);
-        ledger.opened("x", &account("a"));
+        ledger.opened("x", &account("a"), Kind::Kv);
         ledger.wrote("x", 10);
         ledger.wrote("x", 60);
         assert_eq!(ledger.admit("x", 1), Err(Refusal::Disk), "what nobody asked for is gone as well");
@@ -235,7 +317,7 @@ mod tests {
             let names = ["a1", "a2", "b1", "b2"];
             let mut sizes = [0; 4];
             for name in names {
-                ledger.opened(name, &account(&name[..1]));
+                ledger.opened(name, &account(&name[..1]), Kind::Kv);
             }
             for (which, bytes) in writes {
                 if ledger.admit(names[which], bytes).is_ok() {

@@ -8,5 +8,5 @@
 mod ledger;
 mod watch;
 
-pub use ledger::{Ledger, Refusal};
+pub use ledger::{Kind, Ledger, Refusal};
 pub use watch::{Admitted, Config, Space};

@@ -10,7 +10,7 @@ use hearth_model::AccountId;
 use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 
-use crate::{Ledger, Refusal};
+use crate::{Kind, Ledger, Refusal};
 
 /// How often the disk is asked. What is admitted in between is counted as if it were written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -89,9 +89,9 @@ impl Space {
         self.0.ledger.lock().wrote(resource, bytes);
     }
 
-    /// Says who owns a resource.
-    pub fn opened(&self, resource: &str, owner: &AccountId) {
-        self.0.ledger.lock().opened(resource, owner);
+    /// Says who owns a resource, and what it is of.
+    pub fn opened(&self, resource: &str, owner: &AccountId, kind: Kind) {
+        self.0.ledger.lock().opened(resource, owner, kind);
     }
 
     /// Says what a resource held at some moment; a write that was told already knows better.
@@ -109,14 +109,24 @@ impl Space {
         self.0.ledger.lock().set_quotas(quotas);
     }
 
+    /// What an account may use, in bytes; `None` for all there is.
+    pub fn quota(&self, account: &AccountId) -> Option<u64> {
+        self.0.ledger.lock().quota(account)
+    }
+
     /// Whether an account may not keep as much as there is.
     pub fn is_limited(&self, account: &AccountId) -> bool {
-        self.0.ledger.lock().quota(account).is_some()
+        self.quota(account).is_some()
     }
 
     /// Bytes that an account uses.
     pub fn used(&self, account: &AccountId) -> u64 {
         self.0.ledger.lock().used(account)
+    }
+
+    /// Bytes that an account has of a kind: with what is being written, those of all kinds are [`Space::used`].
+    pub fn held(&self, account: &AccountId, kind: Kind) -> u64 {
+        self.0.ledger.lock().held(account, kind)
     }
 
     /// Asks the disk again and again, until it is dropped.
@@ -195,7 +205,7 @@ mod tests {
         let config = Config { folder: folder.path().to_owned(), account_quota: Some(100), reserve: Some(0) };
         let space = Space::new(config).unwrap();
         let account = "a".parse().unwrap();
-        space.opened("x", &account);
+        space.opened("x", &account, Kind::Kv);
         let mut admitted = space.admit("x", 60).unwrap();
         admitted.up_to(100).unwrap();
         assert_eq!(admitted.more(1), Err(Refusal::Quota { quota: 100 }));

@@ -1,10 +1,10 @@
 //! Versions: immutable once inserted, numbered per worker, their secrets encrypted beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use hearth_model::{
-    Binding, BindingKind, Compatibility, Deployment, Exports, Format, Limits, Module, ModuleKind,
+    AccountId, Binding, BindingKind, Compatibility, Deployment, Exports, Format, Limits, Module, ModuleKind,
     NamespaceChange, Split, Version, VersionAssets, VersionId, WorkerId,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -251,7 +251,21 @@ pub(crate) struct Document {
     pub assets: Option<VersionAssets>,
 }
 
+/// Each content once, however many of an account's versions have it.
+const CODE: &str = "SELECT account, SUM(size) AS bytes FROM (
+        SELECT DISTINCT w.account AS account, m.value ->> '$.hash' AS hash, m.value ->> '$.size' AS size
+        FROM workers w JOIN versions v ON v.worker = w.id, json_each(v.document, '$.modules') m
+        WHERE ?1 IS NULL OR w.account = ?1
+    ) GROUP BY account";
+
 impl Store {
+    /// Bytes of the code that an account, or each account, has in all versions that are kept; who has none is not in it.
+    pub async fn code_bytes(&self, only: Option<&AccountId>) -> Result<HashMap<AccountId, u64>> {
+        let query = sqlx::query(CODE).bind(only.map(AccountId::as_str));
+        let found = query.fetch_all(&mut *self.read().await?).await?;
+        found.iter().map(|row| Ok((rows::parsed(row, "account")?, rows::count(row, "bytes")?))).collect()
+    }
+
     /// Ends a transaction that gave a worker another version, and perhaps other settings.
     async fn prune_and_commit(
         &self,

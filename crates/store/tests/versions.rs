@@ -34,6 +34,25 @@ async fn a_version_comes_back_as_it_was_given() {
 }
 
 #[tokio::test]
+async fn the_code_of_an_account_counts_each_content_once() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    assert!(store.code_bytes(None).await.unwrap().is_empty());
+    let (a, b) = (fixture.worker("a").await, fixture.worker("b").await);
+    for (worker, code) in [(a, "one"), (a, "one"), (a, "three"), (b, "one")] {
+        store.insert_version(new_version(worker, modules(store, code).await, vec![]), None).await.unwrap();
+    }
+    let account = store.worker(a).await.unwrap().account;
+    // With the source map of each.
+    let each = |code: &str| (code.len() + format!("map of {code}").len()) as u64;
+    let bytes = store.code_bytes(None).await.unwrap();
+    assert_eq!((bytes.len(), bytes[&account]), (1, each("one") + each("three")));
+    let other = store.create_account("other").await.unwrap().id;
+    assert!(store.code_bytes(Some(&other)).await.unwrap().is_empty());
+    assert_eq!(store.code_bytes(Some(&account)).await.unwrap(), bytes);
+}
+
+#[tokio::test]
 async fn a_launch_has_code_and_secrets_and_no_source_maps() {
     let fixture = Fixture::new().await;
     let worker = fixture.worker("a").await;

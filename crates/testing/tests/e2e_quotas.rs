@@ -122,6 +122,21 @@ async fn each_limit_is_reached_and_another_account_goes_on() {
         hearth.api_raw("PUT", &theirs, "", large(), Some(hearth.token())).await.result();
     }
     assert_eq!(limited.shown()["storage_mb"], json!({"limit": 1, "used": 1, "own": true}));
+    // What is counted against the quota is what the overview tells by kind.
+    let mut tries = 0;
+    let stored = loop {
+        let status = limited.call("GET", "/hearth/status", "", Bytes::new()).await;
+        let stored = status.result()["storage_bytes"].clone();
+        if stored["code"].as_u64().is_some_and(|bytes| bytes > 0) {
+            break stored;
+        }
+        tries += 1;
+        assert!(tries < 100, "code is not counted: {stored}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    let sum: u64 = stored.as_object().expect("kinds").values().filter_map(|bytes| bytes.as_u64()).sum();
+    assert!(stored["kv"].as_u64() >= Some(700_000), "{stored}");
+    assert_eq!(limited.shown()["storage_mb"]["used"], json!(sum.div_ceil(1 << 20)), "{stored}");
 
     // Requests, of all workers together.
     limited.set(&["requests-per-minute=3"]);

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use hearth_api::{ApiError, InAccount, Json, PageQuery, Params, Query, Reply, store_page};
+use hearth_space::Kind;
 use hearth_store::{Page, Resource, ResourceKind};
 use http::StatusCode;
 use serde::Deserialize;
@@ -112,7 +113,7 @@ pub async fn create(
     let resource = store
         .create_resource(ResourceKind::D1Database, account, &id.to_string(), &new.name, settings)
         .await?;
-    endpoints.0.d1.space().opened(&id.to_string(), account);
+    endpoints.0.d1.space().opened(&id.to_string(), account, Kind::D1);
     if let Err(error) = endpoints.0.d1.create(id).await {
         endpoints.0.d1.space().closed(&id.to_string());
         store.delete_resource(ResourceKind::D1Database, account, &id.to_string()).await?;

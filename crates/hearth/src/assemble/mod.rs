@@ -207,6 +207,7 @@ impl Server {
         state.queues.begin(consumers, closing.clone());
         let runner = ScheduledRuns::new(&table, &supervisor, services.losses());
         let cron = Cron::start(store.clone(), Arc::clone(&runner) as _, closing.clone()).await?;
+        let code = wiring::space::CodeChanged::default();
         let platform = Arc::new(Platform {
             store: store.clone(),
             table: Arc::clone(&table),
@@ -217,6 +218,7 @@ impl Server {
             hub: state.hub.clone(),
             objects: state.objects.clone(),
             space: state.space.clone(),
+            code: code.clone(),
             lanes: Lanes::default(),
             data_dir: settings.data_dir.clone(),
         });
@@ -260,15 +262,7 @@ impl Server {
         services.begin_functions(functions.clone());
         runner.begin(functions.clone());
         operations.extend(hearth_cron::api::operations(&api, &cron));
-        let status = wiring::status::Status {
-            api: api.clone(),
-            meters: meters.clone(),
-            kv: state.kv.clone(),
-            r2: state.r2.clone(),
-            d1: state.d1(),
-            queues: state.queues.clone(),
-            objects: state.objects.clone(),
-        };
+        let status = wiring::status::Status { meters: meters.clone(), space: state.space.clone() };
         operations.extend(status.operations());
         operations.extend(state.queues.operations(&api));
         operations.extend(hearth_observe::operations(&api, &state.hub));
@@ -333,6 +327,8 @@ impl Server {
             state.assets.clone(),
         );
         tokio::spawn(closing.clone().run_until_cancelled_owned(measure));
+        let count_code = wiring::space::count_code(state.space.clone(), store.clone(), code);
+        tokio::spawn(closing.clone().run_until_cancelled_owned(count_code));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.space.watch()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(state.analytics.clone().keep_cleaning()));
         tokio::spawn(closing.clone().run_until_cancelled_owned(meters.clone().keep()));

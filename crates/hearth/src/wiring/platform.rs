@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 
 use super::Attach;
 use super::services::parse_policy;
+use super::space::CodeChanged;
 use super::{departed, dialects, quotas};
 
 /// Locks for changes of one worker at a time; workers share them by hash.
@@ -38,6 +39,7 @@ pub struct Platform {
     pub hub: Hub,
     pub objects: Objects,
     pub space: Space,
+    pub code: CodeChanged,
     pub lanes: Lanes,
     pub data_dir: PathBuf,
 }
@@ -95,6 +97,10 @@ impl Platform {
     }
 
     async fn apply(&self, change: Change) -> Result<(), hearth_store::StoreError> {
+        if let Change::Worker(id) | Change::Deployed(id, _) | Change::WorkerGone(id) = &change {
+            // One that is gone is no longer known; then it may be anybody's.
+            self.code.tell(self.store.worker(*id).await.ok().map(|worker| worker.account));
+        }
         match change {
             Change::Worker(id) => {
                 self.follow(id, CodeUpdate::Immediate).await?;

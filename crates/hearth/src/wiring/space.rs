@@ -1,26 +1,83 @@
-//! space ← metadata, assets, KV, queues, R2, D1: whose each resource is, and what it holds.
+//! space ← metadata, code, assets, KV, queues, R2, D1: whose each resource is, and what it holds.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_assets::Contents;
 use hearth_d1::{D1, DatabaseId};
 use hearth_kv::Kv;
+use hearth_model::AccountId;
 use hearth_queues::Queues;
 use hearth_r2::R2;
-use hearth_space::Space;
+use hearth_space::{Kind, Space};
 use hearth_store::{ResourceKind, Store, StoreError};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Says whose the resources are that there are.
 ///
 /// # Errors
 /// The metadata cannot be read.
 pub async fn register(space: &Space, store: &Store) -> Result<(), StoreError> {
-    for kind in
-        [ResourceKind::KvNamespace, ResourceKind::R2Bucket, ResourceKind::D1Database, ResourceKind::Queue]
-    {
-        for resource in store.all_resources(kind).await? {
-            space.opened(&resource.id, &resource.account);
+    for (resources, kind) in [
+        (ResourceKind::KvNamespace, Kind::Kv),
+        (ResourceKind::R2Bucket, Kind::R2),
+        (ResourceKind::D1Database, Kind::D1),
+        (ResourceKind::Queue, Kind::Queues),
+    ] {
+        for resource in store.all_resources(resources).await? {
+            space.opened(&resource.id, &resource.account, kind);
         }
     }
     Ok(())
+}
+
+/// Whose workers have other versions. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct CodeChanged(Arc<(Mutex<HashSet<Whose>>, Notify)>);
+
+/// None: of whichever account.
+type Whose = Option<AccountId>;
+
+impl CodeChanged {
+    pub fn tell(&self, whose: Whose) {
+        self.0.0.lock().insert(whose);
+        self.0.1.notify_one();
+    }
+}
+
+/// How long changes of code are gathered before it is counted anew.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Counts what accounts' code takes, now and after each change. It is not asked for before a deployment, which quotas of
+/// workers bound.
+pub async fn count_code(space: Space, store: Store, changed: CodeChanged) {
+    let mut known: HashSet<AccountId> = HashSet::new();
+    let mut wanted = HashSet::from([None]);
+    loop {
+        if wanted.contains(&None) {
+            wanted = HashSet::from([None]);
+        }
+        for whose in wanted {
+            let mut bytes = match store.code_bytes(whose.as_ref()).await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    tracing::warn!(%error, "what code takes is not counted");
+                    continue;
+                }
+            };
+            known.extend(bytes.keys().cloned());
+            for account in known.iter().filter(|account| whose.as_ref().is_none_or(|only| only == *account)) {
+                let resource = format!("code-{account}");
+                space.opened(&resource, account, Kind::Code);
+                space.wrote(&resource, bytes.remove(account).unwrap_or(0));
+            }
+        }
+        changed.0.1.notified().await;
+        tokio::time::sleep(GATHER).await;
+        wanted = std::mem::take(&mut *changed.0.0.lock());
+    }
 }
 
 /// Looks at what each resource holds, one after the other and beside the traffic: until it has come to one, its writes

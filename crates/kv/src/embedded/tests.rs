@@ -426,7 +426,7 @@ async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() 
     const QUOTA: u64 = 10_000;
     let space = space(Some(QUOTA), 0);
     let account = "a".parse().unwrap();
-    space.opened(NS, &account);
+    space.opened(NS, &account, hearth_space::Kind::Kv);
     let bed = Bed::with(|config| config.space = space.clone());
     let put = async |key: &str, size: usize, announced: bool| {
         let mut value = incoming(&vec![0; size], 100);

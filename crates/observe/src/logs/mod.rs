@@ -38,9 +38,9 @@ pub struct Config {
     pub folder: PathBuf,
     /// How long they are kept. Cloudflare's: 7 days.
     pub retention: Duration,
-    /// Bytes on disk that one account's may take.
+    /// Bytes on disk that one account's may take; where it has a quota, no more than an eighth of that.
     pub account_bytes: u64,
-    /// What the disk must have left for others.
+    /// What the disk must have left for others, and what an account may have.
     pub space: Space,
 }
 

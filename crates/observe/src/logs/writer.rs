@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hearth_model::AccountId;
+use hearth_space::Kind;
 use tokio::sync::oneshot;
 
 use super::Config;
@@ -31,6 +32,9 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// Segments an account's bound is made of: the grain in which the oldest goes.
 const SEGMENTS: u64 = 16;
 
+/// The part of an account's quota that its logs may take, an eighth: they go by themselves, and leave room for what does not.
+const QUOTA_PART: u64 = 8;
+
 /// How often a loss is said.
 const COMPLAIN: Duration = Duration::from_secs(10);
 
@@ -52,10 +56,10 @@ impl Writer {
     pub(super) fn start(config: Config) -> io::Result<Self> {
         let (sender, messages) = flume::bounded(MAX_WAITING);
         let (waiting_bytes, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
-        let room = config.space.clone();
-        let shelves = Shelves { config, open: HashMap::new(), room: Box::new(move || room.room("")) };
+        let shelves = Shelves { config, open: HashMap::new() };
         let mut thread = Thread {
             shelves,
+            refused: None,
             waiting_bytes: Arc::clone(&waiting_bytes),
             dropped: Arc::clone(&dropped),
             complained: None,
@@ -90,6 +94,8 @@ struct Thread {
     waiting_bytes: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
     complained: Option<Instant>,
+    /// When it was said last that logs cannot be written.
+    refused: Option<Instant>,
     swept: Option<Instant>,
 }
 
@@ -129,7 +135,12 @@ impl Thread {
             }
         }
         for (account, (count, records)) in by_account {
-            if let Err(error) = self.shelves.write(&account, &records, now_ms()) {
+            let written = self.shelves.write(&account, &records, now_ms());
+            // An account that is full goes on logging.
+            if let Err(error) = written
+                && self.refused.is_none_or(|at| at.elapsed() > COMPLAIN)
+            {
+                self.refused = Some(Instant::now());
                 tracing::warn!(%account, error, count, "logs cannot be written and are lost");
             }
         }
@@ -162,20 +173,31 @@ fn size((_, body): &Row<'_>) -> usize {
 struct Shelves {
     config: Config,
     open: HashMap<AccountId, (Segment, i64)>,
-    /// Bytes that may still be written to the disk.
-    room: Box<dyn Fn() -> u64 + Send>,
+}
+
+/// The name under which [`hearth_space::Space`] knows what an account's logs take.
+fn resource(account: &AccountId) -> String {
+    format!("logs-{account}")
 }
 
 impl Shelves {
     fn write(&mut self, account: &AccountId, records: &[Record], now_ms: i64) -> Result<(), String> {
         let rows: Vec<Row<'_>> = records.iter().map(|record| (record, record.body.to_string())).collect();
         let bytes: usize = rows.iter().map(size).sum();
-        if (self.room)() < bytes as u64 {
-            return Err("the disk has only its reserve left".to_owned());
+        let resource = resource(account);
+        self.config.space.opened(&resource, account, Kind::Logs);
+        if self.config.space.room(&resource) < bytes as u64 {
+            return Err("the account's quota is used up, or the disk has only its reserve left".to_owned());
         }
-        let segment_bytes = self.config.account_bytes / SEGMENTS;
+        let written = self.write_rows(account, &rows, now_ms);
+        self.count(account);
+        written
+    }
+
+    fn write_rows(&mut self, account: &AccountId, rows: &[Row<'_>], now_ms: i64) -> Result<(), String> {
+        let segment_bytes = self.most(account) / SEGMENTS;
         // What comes at once may be more than a segment holds.
-        let mut left = &rows[..];
+        let mut left = rows;
         while !left.is_empty() {
             let mut total = 0;
             let full = left.iter().position(|row| {
@@ -198,7 +220,7 @@ impl Shelves {
         segment_bytes: u64,
         now_ms: i64,
     ) -> Result<(Segment, i64), String> {
-        let folder = self.config.folder.join(account.as_str());
+        let folder = self.folder(account);
         let current = self.open.remove(account).or_else(|| {
             let last = files(&folder).pop()?;
             Some((Segment::open(last.path.clone()).ok()?, last.made_ms))
@@ -211,7 +233,7 @@ impl Shelves {
             return Ok(current);
         }
         let fresh = Segment::create(&folder, now_ms).map_err(|error| error.to_string())?;
-        self.thin(&folder, now_ms);
+        self.thin(account, now_ms);
         Ok((fresh, now_ms))
     }
 
@@ -219,23 +241,41 @@ impl Shelves {
     fn sweep(&mut self, now_ms: i64) {
         self.open.retain(|_, (_, made_ms)| *made_ms / DAY_MS == now_ms / DAY_MS);
         let folders = std::fs::read_dir(&self.config.folder).into_iter().flatten().flatten();
-        let folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-        for folder in folders {
-            self.thin(&folder, now_ms);
+        let names = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        for account in names.filter_map(|name| name.parse().ok()) {
+            self.config.space.opened(&resource(&account), &account, Kind::Logs);
+            self.thin(&account, now_ms);
+            self.count(&account);
         }
     }
 
     /// Removes an account's oldest segments until what is left is neither too old nor too much. The newest stays
     /// while it may be written to.
-    fn thin(&self, folder: &std::path::Path, now_ms: i64) {
-        let files = files(folder);
+    fn thin(&self, account: &AccountId, now_ms: i64) {
+        let files = files(&self.folder(account));
         let sizes: Vec<(i64, u64)> = files.iter().map(|file| (file.made_ms, file.bytes())).collect();
         let retention_ms = i64::try_from(self.config.retention.as_millis()).unwrap_or(i64::MAX);
-        for file in &files[..too_much(&sizes, self.config.account_bytes, now_ms - retention_ms)] {
+        for file in &files[..too_much(&sizes, self.most(account), now_ms - retention_ms)] {
             if let Err(error) = file.remove() {
                 tracing::warn!(%error, path = %file.path.display(), "old logs cannot be removed");
             }
         }
+    }
+
+    fn folder(&self, account: &AccountId) -> PathBuf {
+        self.config.folder.join(account.as_str())
+    }
+
+    /// Bytes that an account's logs may take.
+    fn most(&self, account: &AccountId) -> u64 {
+        let part = self.config.space.quota(account).map(|quota| quota / QUOTA_PART);
+        part.map_or(self.config.account_bytes, |part| self.config.account_bytes.min(part))
+    }
+
+    /// Says what an account's logs take.
+    fn count(&self, account: &AccountId) {
+        let bytes = files(&self.folder(account)).iter().map(File::bytes).sum();
+        self.config.space.wrote(&resource(account), bytes);
     }
 }
 
@@ -288,8 +328,9 @@ mod tests {
     #[test]
     fn an_accounts_logs_stay_within_their_bound() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { account_bytes: 2 << 20, ..Config::new(folder.path(), Space::unbounded()) };
-        let mut shelves = Shelves { config, open: HashMap::new(), room: Box::new(|| u64::MAX) };
+        let space = Space::unbounded();
+        let config = Config { account_bytes: 2 << 20, ..Config::new(folder.path(), space.clone()) };
+        let mut shelves = Shelves { config, open: HashMap::new() };
         let mut trace = quiet();
         trace.logs =
             (0..20).map(|n| log(LogLevel::Log, &format!("[\"{n} {}\"]", "x".repeat(2000)))).collect();
@@ -312,16 +353,36 @@ mod tests {
         // What is written before the log is carried over into the file counts twice for a moment.
         assert!((1 << 20..4 << 20).contains(&most), "{most}");
         assert!(files(&folder.path().join(account.as_str())).len() > 3);
+        assert_eq!(space.held(account, Kind::Logs), on_disk(), "what they take is told");
+
+        // Another server that begins finds it out, and that they are old.
+        let again = Space::unbounded();
+        let config = Config { space: again.clone(), ..shelves.config.clone() };
+        drop(shelves);
+        let mut shelves = Shelves { config, open: HashMap::new() };
+        shelves.sweep(1_795_000_200_000);
+        assert_eq!((again.held(account, Kind::Logs) > 0, again.held(account, Kind::Logs)), (true, on_disk()));
+        shelves.sweep(1_795_000_200_000 + 9 * DAY_MS);
+        assert_eq!((again.held(account, Kind::Logs), on_disk()), (0, 0));
     }
 
     #[test]
-    fn a_disk_that_has_its_reserve_left_only_is_not_written_to() {
+    fn a_disk_that_has_its_reserve_left_only_and_a_quota_are_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::new(folder.path(), Space::unbounded());
-        let mut shelves = Shelves { config, open: HashMap::new(), room: Box::new(|| 100) };
         let seen = seen(quiet());
+        let account = &seen.subject.account;
         let records = records(&seen, Observability { sampling: 1.0, invocations: true });
-        assert!(shelves.write(&seen.subject.account, &records, 1).unwrap_err().contains("reserve"));
-        assert_eq!(files(folder.path()), []);
+        let shelves = |account_quota, reserve| {
+            let config = hearth_space::Config { folder: folder.path().to_owned(), account_quota, reserve };
+            let config = Config::new(folder.path(), Space::new(config).unwrap());
+            Shelves { config, open: HashMap::new() }
+        };
+        for mut full in [shelves(None, Some(u64::MAX)), shelves(Some(100), Some(0))] {
+            assert!(full.write(account, &records, 1).unwrap_err().contains("reserve"));
+        }
+        assert_eq!(files(&folder.path().join(account.as_str())), []);
+        let quota = shelves(Some(8 << 20), Some(0));
+        assert_eq!(quota.most(account), 1 << 20);
+        assert_eq!(shelves(None, Some(0)).most(account), 1 << 30);
     }
 }

@@ -293,7 +293,7 @@ async fn a_quota_holds_and_acknowledging_makes_room() {
         reserve: Some(0),
     };
     let space = Space::new(settings).unwrap();
-    space.opened("q", &account);
+    space.opened("q", &account, hearth_space::Kind::Queues);
     let config = Config { space, ..Config::new(folder.path()) };
     let engine = Embedded::open(config, ["q".to_owned()]).unwrap();
     let bench = Bench { folder: tempfile::tempdir().unwrap(), now: Arc::default(), engine };

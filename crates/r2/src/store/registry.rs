@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hearth_model::AccountId;
-use hearth_space::Space;
+use hearth_space::{Kind, Space};
 use hearth_store::{Entity, Resource, ResourceKind, Store, StoreError};
 use parking_lot::RwLock;
 use rand::RngCore;
@@ -151,7 +151,7 @@ impl R2 {
         let id = hex::encode(id);
         // First the folder: a bucket that is known can be used.
         self.0.engine.create_bucket(&id).await?;
-        self.0.space.opened(&id, account);
+        self.0.space.opened(&id, account, Kind::R2);
         let settings = json!(settings);
         let made = self.0.store.create_resource(ResourceKind::R2Bucket, account, &id, name, settings).await;
         match made {

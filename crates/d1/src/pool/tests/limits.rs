@@ -19,7 +19,7 @@ async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() 
     let id = bench.database().await;
     let other = bench.database().await;
     for id in [id, other] {
-        space.opened(&id.to_string(), &account);
+        space.opened(&id.to_string(), &account, hearth_space::Kind::D1);
         bench.run(id, "CREATE TABLE t (b)").await.expect("runs");
     }
     // One statement, several, and one that is larger than all there is.

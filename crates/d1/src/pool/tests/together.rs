@@ -140,7 +140,7 @@ async fn together_they_grow_no_further_than_one_may() {
     const ROOM: u64 = 60 * 4096;
     let space = limits::space(Some(ROOM), 0);
     let (bench, id, _) = bench_and_table(|config| config.space = space.clone()).await;
-    space.opened(&id.to_string(), &"a".parse().expect("an id"));
+    space.opened(&id.to_string(), &"a".parse().expect("an id"), hearth_space::Kind::D1);
     bench.run(id, "SELECT 1").await.expect("runs");
     let sqls: Vec<_> = (0..20).map(|n| format!("INSERT INTO t VALUES (zeroblob(40000 + {n}))")).collect();
     let outcomes = outcomes(at_once(&bench, id, &sqls).await).await;

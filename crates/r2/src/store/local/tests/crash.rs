@@ -130,7 +130,7 @@ async fn what_is_over_an_accounts_quota_is_refused_until_something_is_deleted() 
     let folder = tempfile::tempdir().unwrap();
     let space = space(Some(QUOTA), 0);
     let account = "a".parse().unwrap();
-    space.opened("b", &account);
+    space.opened("b", &account, hearth_space::Kind::R2);
     let mut config = Config::new(folder.path().to_owned());
     config.inline_bytes = INLINE;
     config.space = space.clone();
