@@ -40,6 +40,7 @@ export function Passkeys() {
   const [confirmed, dialog] = useConfirmed();
   const [open, form] = useDisclosure();
   const [name, setName] = useState("");
+  const [cancelled, setCancelled] = useState(false);
   const passkeys = useQuery({
     queryKey: ["me", "passkeys"],
     queryFn: async () => (await body(api.GET("/api/account/passkeys"))).passkeys,
@@ -47,14 +48,19 @@ export function Passkeys() {
   const said = (password?: string) => ({ body: password === undefined ? {} : { password } });
 
   async function add() {
+    setCancelled(false);
     const options = await confirmed((password) => body(api.POST("/api/account/passkeys/options", said(password))));
-    if (options === null) return;
+    if (options === null) return false;
     const credential = await make(options.publicKey);
-    if (credential === null) return;
+    if (credential === null) {
+      setCancelled(true);
+      return false;
+    }
     const sent = { name: name.trim(), credential: credential.toJSON() as unknown as Record<string, unknown> };
     await body(api.POST("/api/account/passkeys", { body: sent }));
     await changed();
     done(t("passkeys.added"));
+    return true;
   }
 
   async function remove({ id, name: which }: Passkey) {
@@ -108,6 +114,7 @@ export function Passkeys() {
             variant="default"
             onClick={() => {
               setName(browserOf(navigator.userAgent));
+              setCancelled(false);
               form.open();
             }}
           >
@@ -143,6 +150,11 @@ export function Passkeys() {
           onChange={(event) => setName(event.currentTarget.value)}
           data-autofocus
         />
+        {cancelled && (
+          <Text c="dimmed" fz="sm" role="status">
+            {t("passkeys.cancelled")}
+          </Text>
+        )}
       </FormModal>
     </Section>
   );

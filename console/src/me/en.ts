@@ -48,6 +48,7 @@ export const en = {
   "passkeys.lost": "{{name}} signs you in no more. The passkey itself stays on the device until you delete it there.",
   "passkeys.action": "Remove passkey",
   "passkeys.unable": "This browser has no passkeys here: they need HTTPS, or localhost.",
+  "passkeys.cancelled": "No passkey was made.",
   "passkeys.added": "You can sign in with this passkey.",
   created: "Created",
   used: "Last used",

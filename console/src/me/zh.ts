@@ -50,6 +50,7 @@ export const zh: Translated<typeof en> = {
   "passkeys.lost": "{{name}} 将不能再用于登录。通行密钥仍保留在设备上，可在设备中删除。",
   "passkeys.action": "移除通行密钥",
   "passkeys.unable": "此浏览器在这里无法使用通行密钥：需要 HTTPS 或 localhost。",
+  "passkeys.cancelled": "未创建通行密钥。",
   "passkeys.added": "您可以使用此通行密钥登录。",
   created: "创建时间",
   used: "最近使用",
