@@ -78,7 +78,7 @@ test("10,000 workers are listed, searched, sorted and scrolled", async () => {
 
   const page = await hearth.open(`/a/${hearth.account}/workers`);
   const table = page.getByRole("grid").first();
-  await page.getByText("worker-00000").waitFor({ timeout: 60_000 });
+  await page.getByText("worker-00000").waitFor();
   const idle = await rest(page);
   const busy = await watched(page, async () => {
     await scroll(page, table, 60);

@@ -150,7 +150,7 @@ test("functions in Node.js and Python are written, tried with event and context,
     await page.getByRole("option", { name: runtime, exact: true }).click();
     await write(page, code);
     await page.getByRole("button", { name: "Create function" }).click();
-    await page.getByRole("heading", { level: 1, name }).waitFor({ timeout: 60_000 });
+    await page.getByRole("heading", { level: 1, name }).waitFor();
     await page.getByRole("textbox", { name: "Code" }).getByText("sum").first().waitFor();
     await write(page, `{"data": [1, 2, 3]}`, "Event");
     await write(page, `{"user": "me"}`, "Context");
@@ -175,7 +175,7 @@ test("functions in Node.js and Python are written, tried with event and context,
     await page.getByRole("tab", { name: "Settings" }).click();
     await page.getByLabel("Timeout, s").fill("7");
     await page.getByRole("button", { name: "Save and deploy" }).click();
-    await page.getByText("Settings saved").waitFor({ timeout: 60_000 });
+    await page.getByText("Settings saved").waitFor();
     const [known] = (await hearth.api("GET", "/api/v1/functions")).functions.filter((one) => one.name === name);
     assert.equal(known.timeout, 7);
     assert.deepEqual(page.amiss, []);

@@ -18,7 +18,8 @@ import { chromium } from "playwright-core";
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const ARTEFACTS = process.env.HEARTH_ARTEFACTS ?? new URL("artefacts", import.meta.url).pathname;
 const RUNTIME = new URL("../../runtime/node_modules/@cloudflare/workerd-linux-64/bin/workerd", import.meta.url).pathname;
-const START = 60_000;
+/** How long anything is waited for: machines are loaded. */
+const PATIENCE = 120_000;
 
 /** A port that was free a moment ago. */
 function freePort() {
@@ -70,7 +71,7 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
     return text === "" ? undefined : response.headers.get("content-type")?.includes("json") ? JSON.parse(text) : text;
   }
 
-  for (const until = Date.now() + START; ; ) {
+  for (const until = Date.now() + PATIENCE; ; ) {
     try {
       if ((await fetch(`http://127.0.0.1:${port}/health`)).ok) break;
     } catch {
@@ -114,7 +115,7 @@ export async function start({ dev = true, args = [], env = {} } = {}) {
         ...options,
       });
       const page = await context.newPage();
-      page.setDefaultTimeout(20_000);
+      page.setDefaultTimeout(PATIENCE);
       page.amiss = [];
       page.on("pageerror", (error) => page.amiss.push(`script: ${error.stack ?? error.message}`));
       page.on("console", (message) => {

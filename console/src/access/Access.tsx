@@ -3,6 +3,7 @@ import { Plus, ShieldCheck } from "lucide-react";
 import { useState } from "react";
 
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { useAsked } from "../ui/confirm";
 import { Page, Section } from "../ui/Page";
@@ -22,6 +23,7 @@ export function Access() {
   const t = useAccessText();
   const account = useAccount();
   const apps = useApps(account);
+  const may = useMay("access");
   // Undefined: no form; null: of a new one.
   const [editing, setEditing] = useState<App | null>();
   const create = (
@@ -30,7 +32,7 @@ export function Access() {
     </Button>
   );
   return (
-    <Page title={t("title")} text={t("text")} actions={create}>
+    <Page title={t("title")} text={t("text")} actions={may && create}>
       <Section title={t("apps")} text={t("apps.text")}>
         <Loaded query={apps}>
           {(all) =>
@@ -39,15 +41,15 @@ export function Access() {
             ) : (
               <Stack gap="sm">
                 {all.map((app) => (
-                  <One key={app.id} account={account} app={app} edit={() => setEditing(app)} />
+                  <One key={app.id} account={account} app={app} may={may} edit={() => setEditing(app)} />
                 ))}
               </Stack>
             )
           }
         </Loaded>
       </Section>
-      <Groups account={account} />
-      <ServiceTokens account={account} />
+      <Groups account={account} may={may} />
+      <ServiceTokens account={account} may={may} />
       <Commands
         lines={[
           `curl -H "Authorization: Bearer $TOKEN" $HEARTH/client/v4/accounts/${account}/access/apps`,
@@ -61,7 +63,7 @@ export function Access() {
   );
 }
 
-function One(props: { account: string; app: App; edit: () => void }) {
+function One(props: { account: string; app: App; may: boolean; edit: () => void }) {
   const t = useAccessText();
   const words = useWords();
   const asked = useAsked();
@@ -93,17 +95,19 @@ function One(props: { account: string; app: App; edit: () => void }) {
               {app.self_hosted_domains.join(", ")}
             </Text>
           </div>
-          <Group gap="xs">
-            <Button variant="default" onClick={() => void signOut()} aria-label={t("signOut.of", { name })}>
-              {t("signOut")}
-            </Button>
-            <Button variant="default" onClick={props.edit} aria-label={t("edit", { name })}>
-              {words("edit")}
-            </Button>
-            <Button variant="default" onClick={() => void remove()} aria-label={t("remove", { name })}>
-              {words("delete")}
-            </Button>
-          </Group>
+          {props.may && (
+            <Group gap="xs">
+              <Button variant="default" onClick={() => void signOut()} aria-label={t("signOut.of", { name })}>
+                {t("signOut")}
+              </Button>
+              <Button variant="default" onClick={props.edit} aria-label={t("edit", { name })}>
+                {words("edit")}
+              </Button>
+              <Button variant="default" onClick={() => void remove()} aria-label={t("remove", { name })}>
+                {words("delete")}
+              </Button>
+            </Group>
+          )}
         </Group>
         {app.policies.map((policy) => (
           <Group key={policy.id} gap="xs">

@@ -15,7 +15,7 @@ import { isComplete, KINDS_OF_GROUPS, ruleOf } from "./rules";
 import { useAccessText } from "./strings";
 
 /** Rules that have a name, for policies to ask. */
-export function Groups({ account }: { account: string }) {
+export function Groups({ account, may }: { account: string; may: boolean }) {
   const t = useAccessText();
   const words = useWords();
   const asked = useAsked();
@@ -35,9 +35,11 @@ export function Groups({ account }: { account: string }) {
       title={t("groups")}
       text={t("groups.text")}
       actions={
-        <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing(null)}>
-          {t("groups.create")}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing(null)}>
+            {t("groups.create")}
+          </Button>
+        )
       }
     >
       <Loaded query={groups} rows={2}>
@@ -57,18 +59,20 @@ export function Groups({ account }: { account: string }) {
                           <RuleText key={JSON.stringify(rule)} rule={rule} />
                         ))}
                       </div>
-                      <Group gap="xs">
-                        <Button variant="default" onClick={() => setEditing(group)} aria-label={t("edit", { name: group.name })}>
-                          {words("edit")}
-                        </Button>
-                        <Button
-                          variant="default"
-                          onClick={() => void remove(group)}
-                          aria-label={t("remove", { name: group.name })}
-                        >
-                          {words("delete")}
-                        </Button>
-                      </Group>
+                      {may && (
+                        <Group gap="xs">
+                          <Button variant="default" onClick={() => setEditing(group)} aria-label={t("edit", { name: group.name })}>
+                            {words("edit")}
+                          </Button>
+                          <Button
+                            variant="default"
+                            onClick={() => void remove(group)}
+                            aria-label={t("remove", { name: group.name })}
+                          >
+                            {words("delete")}
+                          </Button>
+                        </Group>
+                      )}
                     </Group>
                   </Paper>
                 ))}

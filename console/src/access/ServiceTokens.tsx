@@ -12,7 +12,7 @@ import { Loaded } from "../ui/states";
 import { createToken, removeToken, rotateToken, useServiceTokens, type Secret, type ServiceToken } from "./access";
 import { useAccessText } from "./strings";
 
-export function ServiceTokens({ account }: { account: string }) {
+export function ServiceTokens({ account, may }: { account: string; may: boolean }) {
   const t = useAccessText();
   const asked = useAsked();
   const tokens = useServiceTokens(account);
@@ -50,7 +50,7 @@ export function ServiceTokens({ account }: { account: string }) {
       header: "",
       width: "11rem",
       align: "end",
-      cell: (row) => (
+      cell: (row) => may && (
         <Group gap={4} justify="flex-end" wrap="nowrap">
           <Button
             size="compact-xs"
@@ -79,9 +79,11 @@ export function ServiceTokens({ account }: { account: string }) {
       title={t("tokens")}
       text={t("tokens.text")}
       actions={
-        <Button variant="default" onClick={form.open}>
-          {t("tokens.create")}
-        </Button>
+        may && (
+          <Button variant="default" onClick={form.open}>
+            {t("tokens.create")}
+          </Button>
+        )
       }
     >
       <Loaded query={tokens} rows={2}>

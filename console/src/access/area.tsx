@@ -12,4 +12,4 @@ const access = createRoute({
 
 export const accessRoutes = [access] as const;
 
-export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/access", label: "nav.access", icon: ShieldCheck }];
+export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/access", label: "nav.access", icon: ShieldCheck, reads: "access" }];

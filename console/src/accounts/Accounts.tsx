@@ -5,7 +5,7 @@ import { useState } from "react";
 
 import { api, result, type Schema } from "../api/client";
 import { queries } from "../api/query";
-import { accountsQuery, useAccounts } from "../api/session";
+import { accountsQuery, useAccounts, useOperator } from "../api/session";
 import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage, useEnding, useMaking } from "../ui/ListPage";
@@ -68,6 +68,7 @@ export function Accounts() {
       icon={Building2}
       query={useAccounts()}
       columns={columns}
+      may={useOperator()}
       rowKey={({ id }) => id}
       search={(row) => `${row.name} ${row.id}`}
       onOpen={({ id }) => void navigate({ to: "/a/$account", params: { account: id } })}

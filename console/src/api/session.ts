@@ -31,7 +31,7 @@ export function useSession() {
 /** Whether the caller answers for the installation. */
 export function useOperator(): boolean {
   const { data } = useSession();
-  return data !== undefined && data !== null && (data.user === null || data.user.is_operator);
+  return data?.operator === true;
 }
 
 export function useMethods() {

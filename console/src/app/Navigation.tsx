@@ -6,6 +6,7 @@ import { useAccount } from "./account";
 import type { Group, NavEntry } from "./area";
 import { NAV } from "./areas";
 import classes from "./Navigation.module.css";
+import { useRights } from "./rights";
 import { useShellText } from "./strings";
 
 const GROUPS = ["top", "compute", "storage", "account", "installation"] as const satisfies Group[];
@@ -14,7 +15,9 @@ const GROUPS = ["top", "compute", "storage", "account", "installation"] as const
 export function useNav() {
   const operator = useOperator();
   const account = useAccount();
-  const reached = ({ to }: NavEntry) => account !== "" || !to.includes("$account");
+  const may = useRights();
+  const reached = ({ to, reads }: NavEntry) =>
+    (account !== "" || !to.includes("$account")) && (reads === undefined || may(reads, "read"));
   return NAV.filter((entry) => reached(entry) && (entry.operator !== true || operator));
 }
 

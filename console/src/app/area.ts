@@ -1,5 +1,6 @@
 import type { LucideIcon } from "lucide-react";
 
+import type { Area } from "./rights";
 import type { ShellKey } from "./strings";
 
 /** `me` is not in the navigation: it is in the menu of who is signed in. */
@@ -12,6 +13,8 @@ export interface NavEntry {
   to: string;
   label: ShellKey;
   icon: LucideIcon;
+  /** Only for who may look at that in the present account. */
+  reads?: Area;
   /** Only for who answers for the installation. */
   operator?: boolean;
 }

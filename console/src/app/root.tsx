@@ -5,6 +5,7 @@ import { queries } from "../api/query";
 import { accountsQuery, sessionQuery } from "../api/session";
 import { lastAccount } from "./account";
 import { Broken, Missing } from "./problems";
+import { membershipsQuery } from "./rights";
 
 export const rootRoute = createRootRoute({
   component: Outlet,
@@ -19,6 +20,8 @@ export const shellRoute = createRoute({
   beforeLoad: async ({ location }) => {
     const session = await queries.ensureQueryData(sessionQuery);
     if (session === null) throw redirect({ to: "/sign-in", search: { return: location.href } });
+    // So that what a page offers is known when it is drawn.
+    if (!session.operator) await queries.prefetchQuery(membershipsQuery);
   },
   component: lazyRouteComponent(() => import("./Shell"), "Shell"),
   errorComponent: Broken,

@@ -20,7 +20,7 @@ export const auditRoutes = [ofAccount] as const;
 export const installationAuditRoutes = [ofInstallation] as const;
 
 export const accountNav: NavEntry[] = [
-  { group: "account", to: "/a/$account/audit", label: "nav.audit", icon: ScrollText },
+  { group: "account", to: "/a/$account/audit", label: "nav.audit", icon: ScrollText, reads: "audit_logs" },
 ];
 export const nav: NavEntry[] = [
   { group: "installation", to: "/installation/audit", label: "nav.audit", icon: ScrollText, operator: true },

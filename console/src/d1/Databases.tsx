@@ -7,6 +7,7 @@ import { useMemo } from "react";
 import { api, body } from "../api/client";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage, useEndColumn, useMaking } from "../ui/ListPage";
@@ -63,6 +64,7 @@ export function Databases() {
       icon={Database}
       query={useQuery(databasesQuery(account))}
       columns={columns}
+      may={useMay("d1")}
       rowKey={({ uuid }) => uuid}
       search={({ uuid, name }) => `${name} ${uuid}`}
       sort="name"

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { History, Undo2 } from "lucide-react";
 import { useState } from "react";
 
+import { useMay } from "../app/rights";
 import { Commands, Snippet } from "../ui/Commands";
 import { useConfirm } from "../ui/confirm";
 import { moment } from "../ui/format";
@@ -15,6 +16,7 @@ export function Travel(props: { account: string; database: string; name: string 
   const t = useD1Text();
   const confirm = useConfirm();
   const { account, database, name } = props;
+  const may = useMay("d1");
   const present = useQuery(bookmarkQuery(account, database));
   const [when, setWhen] = useState("");
   const [mark, setMark] = useState("");
@@ -65,37 +67,39 @@ export function Travel(props: { account: string; database: string; name: string 
           </Group>
         </Alert>
       )}
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void start();
-        }}
-      >
-        <Stack gap="sm">
-          <TextInput
-            type="datetime-local"
-            step={1}
-            label={t("travel.when")}
-            value={when}
-            onChange={(event) => setWhen(event.currentTarget.value)}
-            disabled={given !== ""}
-          />
-          <TextInput
-            label={t("travel.bookmark")}
-            value={mark}
-            onChange={(event) => setMark(event.currentTarget.value)}
-            classNames={{ input: "mono" }}
-            spellCheck={false}
-            autoComplete="off"
-          />
-          {error !== undefined && <Failure error={error} compact />}
-          <div>
-            <Button type="submit" leftSection={<History size={13} />} disabled={!ready} loading={busy}>
-              {t("travel.restore")}
-            </Button>
-          </div>
-        </Stack>
-      </form>
+      {may && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (ready) void start();
+          }}
+        >
+          <Stack gap="sm">
+            <TextInput
+              type="datetime-local"
+              step={1}
+              label={t("travel.when")}
+              value={when}
+              onChange={(event) => setWhen(event.currentTarget.value)}
+              disabled={given !== ""}
+            />
+            <TextInput
+              label={t("travel.bookmark")}
+              value={mark}
+              onChange={(event) => setMark(event.currentTarget.value)}
+              classNames={{ input: "mono" }}
+              spellCheck={false}
+              autoComplete="off"
+            />
+            {error !== undefined && <Failure error={error} compact />}
+            <div>
+              <Button type="submit" leftSection={<History size={13} />} disabled={!ready} loading={busy}>
+                {t("travel.restore")}
+              </Button>
+            </div>
+          </Stack>
+        </form>
+      )}
       <div>
         <Text fz="sm" fw={500} mb={4}>
           {t("travel.now")}

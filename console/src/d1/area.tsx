@@ -20,4 +20,4 @@ const one = createRoute({
 
 export const d1Routes = [list, one] as const;
 
-export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/d1", label: "nav.d1", icon: Database }];
+export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/d1", label: "nav.d1", icon: Database, reads: "d1" }];

@@ -16,6 +16,7 @@ export const en = {
   deleted: "Database {{name}} deleted",
   size: "Size",
   tables: "Tables",
+  barred: "Tables are read by SQL, which may also change them: that takes the right to change databases.",
   "tab.tables": "Tables",
   "tab.sql": "SQL",
   "tab.travel": "Time travel",

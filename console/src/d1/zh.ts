@@ -19,6 +19,7 @@ export const zh: Translated<typeof en> = {
   deleted: "已删除数据库 {{name}}",
   size: "大小",
   tables: "表",
+  barred: "读取表须执行 SQL，而 SQL 也能修改数据，因此需要修改数据库的权限。",
   "tab.tables": "表",
   "tab.sql": "SQL",
   "tab.travel": "时间旅行",

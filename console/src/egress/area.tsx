@@ -19,7 +19,7 @@ const ofInstallation = createRoute({
 export const egressRoutes = [ofAccount] as const;
 export const installationEgressRoutes = [ofInstallation] as const;
 
-export const accountNav: NavEntry[] = [{ group: "account", to: "/a/$account/egress", label: "nav.egress", icon: Network }];
+export const accountNav: NavEntry[] = [{ group: "account", to: "/a/$account/egress", label: "nav.egress", icon: Network, reads: "account_settings" }];
 export const nav: NavEntry[] = [
   { group: "installation", to: "/installation/egress", label: "nav.egress", icon: Network, operator: true },
 ];

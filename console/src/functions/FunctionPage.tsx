@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { EndButton } from "../ui/EndButton";
 import { useEnding } from "../ui/ListPage";
@@ -33,6 +34,7 @@ export function FunctionPage<T, Tab extends string>(props: {
   const t = useFunctionsText();
   const navigate = useNavigate();
   const ending = useEnding(t);
+  const may = useMay("workers");
   const { account } = props;
   const about = useQuery(props.about);
   const known = about.data;
@@ -51,7 +53,7 @@ export function FunctionPage<T, Tab extends string>(props: {
       crumbs={[{ label: t("title"), to: `/a/${account}/functions` }]}
       badge={known !== undefined && props.badge?.(known)}
       {...(known === undefined || props.text === undefined ? {} : { text: props.text(known) })}
-      actions={known !== undefined && <EndButton label={t("delete")} onClick={() => void remove(props.nameOf(known))} />}
+      actions={known !== undefined && may && <EndButton label={t("delete")} onClick={() => void remove(props.nameOf(known))} />}
     >
       <Loaded query={about}>{(data) => <Tabbed parts={props.parts(data)} />}</Loaded>
       <Commands lines={props.commands(known)} />

@@ -5,6 +5,7 @@ import { SquareFunction } from "lucide-react";
 import { useMemo } from "react";
 
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage } from "../ui/ListPage";
@@ -107,6 +108,7 @@ export function List() {
       icon={SquareFunction}
       query={all}
       columns={columns}
+      may={useMay("workers")}
       rowKey={({ kind, at }) => `${kind} ${at}`}
       search={({ name, where }) => `${name} ${where}`}
       sort="name"

@@ -44,4 +44,4 @@ const versioned = createRoute({
 
 export const functionsRoutes = [list, create, run, routed, versioned] as const;
 
-export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/functions", label: "nav.functions", icon: SquareFunction }];
+export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/functions", label: "nav.functions", icon: SquareFunction, reads: "workers" }];

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Text, TextInput } from "@mantine/core";
+import { Button, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
@@ -7,6 +7,8 @@ import { useCallback, useMemo, useState } from "react";
 
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
+import { useChosen } from "../ui/chosen";
 import { Commands } from "../ui/Commands";
 import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -30,7 +32,8 @@ export function Keys() {
   const [typed, setTyped] = useState("");
   const [prefix] = useDebouncedValue(typed, 250);
   const keys = useInfiniteQuery(keysQuery(account, namespace, prefix));
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const may = useMay("kv");
+  const { chosen, clear, column: pick } = useChosen<Key>(({ name: own }) => ({ id: own, label: t("select", { key: own }) }));
   const [open, setOpen] = useState<string>();
   const [adding, setAdding] = useState(false);
 
@@ -42,24 +45,6 @@ export function Keys() {
 
   const columns = useMemo<Column<Key>[]>(
     () => [
-      {
-        id: "pick",
-        header: "",
-        width: "1.4rem",
-        cell: ({ name }) => (
-          <Checkbox
-            size="xs"
-            aria-label={t("select", { key: name })}
-            checked={chosen.has(name)}
-            onChange={(event) => {
-              const next = new Set(chosen);
-              if (event.currentTarget.checked) next.add(name);
-              else next.delete(name);
-              setChosen(next);
-            }}
-          />
-        ),
-      },
       { id: "key", header: t("key"), width: "minmax(0, 2fr)", cell: ({ name }) => <span className="mono">{name}</span> },
       {
         id: "metadata",
@@ -80,7 +65,7 @@ export function Keys() {
         cell: ({ expiration }) => (expiration === undefined ? null : <Text c="dimmed" fz="sm">{ago(expiration * 1000)}</Text>),
       },
     ],
-    [t, chosen],
+    [t],
   );
 
   async function removeChosen() {
@@ -94,7 +79,7 @@ export function Keys() {
     await asked(question, async () => {
       await removeKeys(account, namespace, names);
       done(t("deletedKeys", { count: names.length }));
-      setChosen(new Set());
+      clear();
       await queries.invalidateQueries({ queryKey: key(account, "kv", namespace, "keys") });
     });
   }
@@ -107,9 +92,11 @@ export function Keys() {
       crumbs={[{ label: t("title"), to: `/a/${account}/kv` }]}
       text={<code>{namespace}</code>}
       actions={
-        <Button leftSection={<Plus size={14} />} onClick={() => setAdding(true)}>
-          {t("addKey")}
-        </Button>
+        may && (
+          <Button leftSection={<Plus size={14} />} onClick={() => setAdding(true)}>
+            {t("addKey")}
+          </Button>
+        )
       }
     >
       <TextInput
@@ -127,9 +114,11 @@ export function Keys() {
           rows.length === 0 ? (
             prefix === "" ? (
               <Empty icon={KeyRound} title={t("keys.empty.title")} text={t("keys.empty.text")}>
-                <Button variant="default" onClick={() => setAdding(true)}>
-                  {t("addKey")}
-                </Button>
+                {may && (
+                  <Button variant="default" onClick={() => setAdding(true)}>
+                    {t("addKey")}
+                  </Button>
+                )}
               </Empty>
             ) : (
               <Empty icon={Search} title={t("keys.none.title")} text={t("keys.none.text")} />
@@ -152,7 +141,7 @@ export function Keys() {
               </Text>
               <DataTable
                 label={t("title")}
-                columns={columns}
+                columns={may ? [pick, ...columns] : columns}
                 rows={rows}
                 rowKey={({ name: own }) => own}
                 onOpen={({ name: own }) => setOpen(own)}

@@ -7,6 +7,7 @@ import { useMemo, useState } from "react";
 import { api, body } from "../api/client";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { ListPage, useEnding, useMaking } from "../ui/ListPage";
 import { NameForm } from "../ui/NameForm";
@@ -60,6 +61,7 @@ export function Namespaces() {
       icon={KeyRound}
       query={useQuery(namespacesQuery(account))}
       columns={columns}
+      may={useMay("kv")}
       rowKey={({ id }) => id}
       search={({ id, title }) => `${title} ${id}`}
       sort="title"

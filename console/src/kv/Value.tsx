@@ -1,13 +1,15 @@
 // One key with its value: read, written, deleted.
 import { Alert, Button, Drawer, FileButton, Group, NumberInput, Progress, SegmentedControl, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Download, Trash2, Upload } from "lucide-react";
+import { Download, Upload } from "lucide-react";
 import { useState } from "react";
 
 import { key, queries } from "../api/query";
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { hex, isJson, kindOf, textOf } from "../ui/content";
 import { Editor } from "../ui/editor";
+import { EndButton } from "../ui/EndButton";
 import { Facts } from "../ui/Facts";
 import { bytes as sized, moment } from "../ui/format";
 import { Shown } from "../ui/Shown";
@@ -58,6 +60,7 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
   const t = useKvText();
   const w = useWords();
   const asked = useAsked();
+  const may = useMay("kv");
   const { account, namespace, value } = props;
   const kind = value === undefined ? "text" : kindOf(value.bytes);
   const large = value !== undefined && value.bytes.length > EDITED;
@@ -140,7 +143,8 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
         value={text}
         onChange={setText}
         height="18rem"
-        onSubmit={() => void (ready && store())}
+        readOnly={!may}
+        {...(may ? { onSubmit: () => void (ready && store()) } : {})}
       />
     );
   };
@@ -154,7 +158,7 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready) void store();
+        if (may && ready) void store();
       }}
     >
       <Stack>
@@ -183,18 +187,20 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
               {t("value")}
             </Text>
             <Group gap={6}>
-              {file === null && typable && isJson(text) && (
+              {may && file === null && typable && isJson(text) && (
                 <Button variant="subtle" color="gray" onClick={() => setText(JSON.stringify(JSON.parse(text), null, 2))}>
                   {t("value.format")}
                 </Button>
               )}
-              <FileButton onChange={setFile}>
-                {(own) => (
-                  <Button variant="default" leftSection={<Upload size={13} />} {...own}>
-                    {t("value.file")}
-                  </Button>
-                )}
-              </FileButton>
+              {may && (
+                <FileButton onChange={setFile}>
+                  {(own) => (
+                    <Button variant="default" leftSection={<Upload size={13} />} {...own}>
+                      {t("value.file")}
+                    </Button>
+                  )}
+                </FileButton>
+              )}
               {value !== undefined && (
                 <Button
                   variant="default"
@@ -213,6 +219,7 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
           description={t("metadata.text")}
           value={metadata}
           onChange={(event) => setMetadata(event.currentTarget.value)}
+          readOnly={!may}
           error={metadataBad ? t("metadata.bad") : undefined}
           autosize
           minRows={1}
@@ -220,46 +227,48 @@ function Fields(props: Place & { name?: string; value?: Value; onClose: () => vo
           classNames={{ input: "mono" }}
           spellCheck={false}
         />
-        <div>
-          <Text fz="sm" fw={500} mb={4}>
-            {t("expiration")}
-          </Text>
-          <Group gap="xs">
-            <SegmentedControl
-              size="xs"
-              aria-label={t("expiration")}
-              value={ends}
-              onChange={(to) => setEnds(to as Ends)}
-              data={choices}
-            />
-            {ends === "in" && (
-              <NumberInput
-                aria-label={t("expiration.seconds")}
-                description={t("expiration.seconds")}
-                inputWrapperOrder={["input", "description"]}
-                value={ttl}
-                onChange={setTtl}
-                min={60}
-                allowDecimal={false}
-                w={200}
+        {may && (
+          <div>
+            <Text fz="sm" fw={500} mb={4}>
+              {t("expiration")}
+            </Text>
+            <Group gap="xs">
+              <SegmentedControl
+                size="xs"
+                aria-label={t("expiration")}
+                value={ends}
+                onChange={(to) => setEnds(to as Ends)}
+                data={choices}
               />
-            )}
-          </Group>
-        </div>
+              {ends === "in" && (
+                <NumberInput
+                  aria-label={t("expiration.seconds")}
+                  description={t("expiration.seconds")}
+                  inputWrapperOrder={["input", "description"]}
+                  value={ttl}
+                  onChange={setTtl}
+                  min={60}
+                  allowDecimal={false}
+                  w={200}
+                />
+              )}
+            </Group>
+          </div>
+        )}
         {share !== undefined && <Progress value={share * 100} aria-label={t("save")} />}
         {error !== undefined && <Failure error={error} compact />}
-        <Group justify="space-between">
-          {value === undefined ? (
-            <span />
-          ) : (
-            <Button variant="subtle" color="var(--bad)" leftSection={<Trash2 size={13} />} onClick={() => void remove()}>
-              {t("deleteKey.action")}
+        {may && (
+          <Group justify="space-between">
+            {value === undefined ? (
+              <span />
+            ) : (
+              <EndButton label={t("deleteKey.action")} onClick={() => void remove()} />
+            )}
+            <Button type="submit" disabled={!ready} loading={share !== undefined}>
+              {t("save")}
             </Button>
-          )}
-          <Button type="submit" disabled={!ready} loading={share !== undefined}>
-            {t("save")}
-          </Button>
-        </Group>
+          </Group>
+        )}
       </Stack>
     </form>
   );

@@ -18,4 +18,4 @@ const one = createRoute({
 
 export const kvRoutes = [list, one] as const;
 
-export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/kv", label: "nav.kv", icon: KeyRound }];
+export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/kv", label: "nav.kv", icon: KeyRound, reads: "kv" }];

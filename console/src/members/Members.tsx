@@ -4,6 +4,7 @@ import { Plus, Trash2, Users } from "lucide-react";
 import { useState } from "react";
 
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -25,7 +26,11 @@ export function Members() {
   const [open, form] = useDisclosure();
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<string | null>(null);
-  const choices = roles.map((one) => ({ value: one.id, label: named(one) }));
+  const may = useMay("members");
+  // Nobody makes anybody more than he is himself, nor takes that from them.
+  const owns = useMay("ownership");
+  const mayChange = (one: Role | undefined) => may && (owns || one?.name !== "owner");
+  const choices = roles.filter(mayChange).map((one) => ({ value: one.id, label: named(one) }));
 
   async function become(member: Member, to: string | null) {
     if (to === null || to === member.roles[0]?.id) return;
@@ -66,16 +71,19 @@ export function Members() {
     {
       id: "role",
       header: t("role"),
-      cell: (member) => (
-        <Select
-          aria-label={t("change", { email: member.user.email })}
-          size="xs"
-          data={choices}
-          value={member.roles[0]?.id ?? null}
-          onChange={(to) => void become(member, to)}
-          allowDeselect={false}
-        />
-      ),
+      cell: (member) =>
+        mayChange(member.roles[0]) ? (
+          <Select
+            aria-label={t("change", { email: member.user.email })}
+            size="xs"
+            data={choices}
+            value={member.roles[0]?.id ?? null}
+            onChange={(to) => void become(member, to)}
+            allowDeselect={false}
+          />
+        ) : (
+          named(member.roles[0])
+        ),
       value: ({ roles: [one] }) => named(one),
     },
     {
@@ -94,7 +102,8 @@ export function Members() {
       id: "remove",
       header: "",
       width: "2.2rem",
-      cell: (member) => <RowAction icon={Trash2} label={t("remove", { email: member.user.email })} onClick={() => void away(member)} />,
+      cell: (member) =>
+        mayChange(member.roles[0]) && <RowAction icon={Trash2} label={t("remove", { email: member.user.email })} onClick={() => void away(member)} />,
     },
   ];
   const add = (
@@ -110,7 +119,7 @@ export function Members() {
     </Button>
   );
   return (
-    <Page title={t("title")} text={t("text")} actions={add}>
+    <Page title={t("title")} text={t("text")} actions={may && add}>
       <Loaded query={members}>
         {(rows) =>
           rows.length === 0 ? (

@@ -12,4 +12,4 @@ const list = createRoute({
 
 export const membersRoutes = [list] as const;
 
-export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/members", label: "nav.members", icon: Users }];
+export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/members", label: "nav.members", icon: Users, reads: "members" }];

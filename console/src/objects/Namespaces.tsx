@@ -5,6 +5,7 @@ import { Boxes } from "lucide-react";
 import { useMemo } from "react";
 
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { bytes } from "../ui/format";
 import { ListPage } from "../ui/ListPage";
@@ -54,6 +55,7 @@ export function Namespaces() {
       icon={Boxes}
       query={useQuery(namespacesQuery(account))}
       columns={columns}
+      may={useMay("workers")}
       rowKey={(row) => row.id}
       search={(row) => `${row.class} ${row.script} ${row.id}`}
       sort="class"

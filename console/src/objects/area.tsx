@@ -18,4 +18,4 @@ const one = createRoute({
 
 export const objectsRoutes = [list, one] as const;
 
-export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/objects", label: "nav.objects", icon: Boxes }];
+export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/objects", label: "nav.objects", icon: Boxes, reads: "workers" }];

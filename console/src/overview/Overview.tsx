@@ -6,6 +6,7 @@ import { useState } from "react";
 
 import type { Schema } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Charts, Figure, FigureRow, Totals } from "../metrics/Figures";
 import { Now } from "../metrics/Now";
 import { RangePicker } from "../metrics/RangePicker";
@@ -75,14 +76,17 @@ export function Overview() {
 
 function First(props: { account: string }) {
   const t = useOverviewText();
+  const may = useMay("workers");
   const where = `CLOUDFLARE_API_BASE_URL=${window.location.origin}/client/v4`;
   return (
     <Empty icon={Zap} title={t("start.title")} text={t("start.text")}>
       <Stack gap="sm" w="100%" maw={560}>
         <Snippet text={`export ${where}\nnpx wrangler deploy`} />
-        <Button component={Link} to="/a/$account/new-worker" params={{ account: props.account } as never} mx="auto">
-          {t("start.template")}
-        </Button>
+        {may && (
+          <Button component={Link} to="/a/$account/new-worker" params={{ account: props.account } as never} mx="auto">
+            {t("start.template")}
+          </Button>
+        )}
       </Stack>
     </Empty>
   );

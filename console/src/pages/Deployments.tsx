@@ -4,6 +4,7 @@ import { PanelsTopLeft, RotateCw, ScrollText, Trash2, Undo2 } from "lucide-react
 import { useMemo, useState } from "react";
 
 import { api, body } from "../api/client";
+import { useMay } from "../app/rights";
 import { useConfirm } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago, clock } from "../ui/format";
@@ -19,6 +20,7 @@ export function Deployments(props: { account: string; project: Project }) {
   const t = usePagesText();
   const w = useWords();
   const confirm = useConfirm();
+  const may = useMay("pages");
   const { account, project } = props;
   const name = project.name;
   const live = project.canonical_deployment;
@@ -93,18 +95,20 @@ export function Deployments(props: { account: string; project: Project }) {
         align: "end",
         cell: (row) => (
           <RowMenu label={`${w("actions")} ${row.short_id}`}>
-            {row.environment === "production" && row.id !== live?.id && (
+            {may && row.environment === "production" && row.id !== live?.id && (
               <Menu.Item leftSection={<Undo2 size={14} />} onClick={() => void rollback(row)}>
                 {t("rollback")}
               </Menu.Item>
             )}
-            <Menu.Item leftSection={<RotateCw size={14} />} onClick={() => void attempt(() => act(account, name, row.id, "retry"), t("retry.done"))}>
-              {t("retry")}
-            </Menu.Item>
+            {may && (
+              <Menu.Item leftSection={<RotateCw size={14} />} onClick={() => void attempt(() => act(account, name, row.id, "retry"), t("retry.done"))}>
+                {t("retry")}
+              </Menu.Item>
+            )}
             <Menu.Item leftSection={<ScrollText size={14} />} onClick={() => setLog(row)}>
               {t("log")}
             </Menu.Item>
-            {row.id !== live?.id && (
+            {may && row.id !== live?.id && (
               <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row)}>
                 {t("remove.action")}
               </Menu.Item>
@@ -113,7 +117,7 @@ export function Deployments(props: { account: string; project: Project }) {
         ),
       },
     ];
-  }, [t, w, account, name, live, confirm]);
+  }, [t, w, account, name, live, confirm, may]);
 
   return (
     <>

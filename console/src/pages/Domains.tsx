@@ -4,6 +4,7 @@ import { Globe, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { DataTable } from "../ui/DataTable";
 import { ago } from "../ui/format";
@@ -19,6 +20,7 @@ export function Domains(props: { account: string; project: Project }) {
   const t = usePagesText();
   const w = useWords();
   const asked = useAsked();
+  const may = useMay("pages");
   const { account } = props;
   const project = props.project.name;
   const domains = useQuery(domainsQuery(account, project));
@@ -36,11 +38,13 @@ export function Domains(props: { account: string; project: Project }) {
 
   return (
     <Stack gap="sm">
-      <Group>
-        <Button variant="default" leftSection={<Plus size={13} />} onClick={() => setAdding(true)}>
-          {t("domains.add")}
-        </Button>
-      </Group>
+      {may && (
+        <Group>
+          <Button variant="default" leftSection={<Plus size={13} />} onClick={() => setAdding(true)}>
+            {t("domains.add")}
+          </Button>
+        </Group>
+      )}
       <Loaded query={domains}>
         {(rows) =>
           rows.length === 0 ? (
@@ -59,9 +63,8 @@ export function Domains(props: { account: string; project: Project }) {
                   header: "",
                   width: "2rem",
                   align: "end",
-                  cell: (row) => (
-                    <RowAction icon={Trash2} label={`${w("delete")} ${row.name}`} onClick={() => void remove(row.name)} />
-                  ),
+                  cell: (row) =>
+                    may && <RowAction icon={Trash2} label={`${w("delete")} ${row.name}`} onClick={() => void remove(row.name)} />,
                 },
               ]}
             />

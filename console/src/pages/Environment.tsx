@@ -2,6 +2,7 @@ import { Badge, Button, Group, PasswordInput, SegmentedControl, Stack, Text, Tex
 import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { DataTable } from "../ui/DataTable";
 import { FormModal } from "../ui/FormModal";
@@ -19,6 +20,7 @@ export function Environment(props: { account: string; project: Project }) {
   const t = usePagesText();
   const w = useWords();
   const asked = useAsked();
+  const may = useMay("pages");
   const { account, project } = props;
   const [where, setWhere] = useState<Where>("production");
   const [adding, setAdding] = useState(false);
@@ -49,17 +51,19 @@ export function Environment(props: { account: string; project: Project }) {
             { value: "preview", label: t("preview") },
           ]}
         />
-        <Button
-          variant="default"
-          leftSection={<Plus size={13} />}
-          onClick={() => {
-            setName("");
-            setValue("");
-            setAdding(true);
-          }}
-        >
-          {t("env.add")}
-        </Button>
+        {may && (
+          <Button
+            variant="default"
+            leftSection={<Plus size={13} />}
+            onClick={() => {
+              setName("");
+              setValue("");
+              setAdding(true);
+            }}
+          >
+            {t("env.add")}
+          </Button>
+        )}
       </Group>
       <Text c="dimmed" fz="sm">
         {t("env.text")}
@@ -84,14 +88,13 @@ export function Environment(props: { account: string; project: Project }) {
               header: "",
               width: "2rem",
               align: "end",
-              cell: ([own]) => (
-                <RowAction icon={Trash2} label={`${w("delete")} ${own}`} onClick={() => void remove(own)} />
-              ),
+              cell: ([own]) =>
+                may && <RowAction icon={Trash2} label={`${w("delete")} ${own}`} onClick={() => void remove(own)} />,
             },
           ]}
         />
       )}
-      <Branch account={account} project={project} />
+      {may && <Branch account={account} project={project} />}
       <FormModal
         title={t("env.add")}
         opened={adding}

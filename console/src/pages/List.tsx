@@ -6,6 +6,7 @@ import { useMemo, useState } from "react";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { DataTable, type Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage } from "../ui/ListPage";
@@ -56,6 +57,7 @@ export function List() {
       icon={PanelsTopLeft}
       query={useQuery(projectsQuery(account))}
       columns={columns}
+      may={useMay("pages")}
       rowKey={(row) => row.name}
       search={(row) => `${row.name} ${row.domains.join(" ")}`}
       sort="name"

@@ -3,6 +3,7 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { EndButton } from "../ui/EndButton";
 import { useEnding } from "../ui/ListPage";
@@ -23,6 +24,7 @@ export function Project() {
   const navigate = useNavigate();
   const { project = "" } = useParams({ strict: false });
   const ending = useEnding(t);
+  const may = useMay("pages");
   const about = useQuery(projectQuery(account, project));
   const remove = () =>
     ending(project, async () => {
@@ -42,14 +44,14 @@ export function Project() {
         : {
             text: url === undefined ? <code>{about.data.subdomain}</code> : <Out href={url}>{url}</Out>,
           })}
-      actions={<EndButton label={t("delete")} onClick={() => void remove()} />}
+      actions={may && <EndButton label={t("delete")} onClick={() => void remove()} />}
     >
       <Loaded query={about}>
         {(data) => (
           <Tabbed
             parts={[
               { id: "deployments", label: t("tab.deployments"), show: () => <Deployments account={account} project={data} /> },
-              { id: "upload", label: t("tab.upload"), show: () => <Upload account={account} project={data} /> },
+              ...(may ? [{ id: "upload", label: t("tab.upload"), show: () => <Upload account={account} project={data} /> }] : []),
               { id: "domains", label: t("tab.domains"), show: () => <Domains account={account} project={data} /> },
               { id: "environment", label: t("tab.environment"), show: () => <Environment account={account} project={data} /> },
             ]}

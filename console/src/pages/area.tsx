@@ -20,4 +20,4 @@ const one = createRoute({
 
 export const pagesRoutes = [list, one] as const;
 
-export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/pages", label: "nav.pages", icon: PanelsTopLeft }];
+export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/pages", label: "nav.pages", icon: PanelsTopLeft, reads: "pages" }];

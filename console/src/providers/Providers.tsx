@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
 
-import { useAccounts } from "../api/session";
+import { useAccounts, useOperator } from "../api/session";
 import { Commands, Snippet } from "../ui/Commands";
 import { useAsked } from "../ui/confirm";
 import { Page } from "../ui/Page";
@@ -16,6 +16,7 @@ import { useProvidersText } from "./strings";
 export function Providers() {
   const t = useProvidersText();
   const providers = useQuery(providersQuery);
+  const operator = useOperator();
   // Undefined: no form; null: of a new one.
   const [editing, setEditing] = useState<Provider | null>();
   const add = (
@@ -24,7 +25,7 @@ export function Providers() {
     </Button>
   );
   return (
-    <Page title={t("title")} text={t("text")} actions={add}>
+    <Page title={t("title")} text={t("text")} actions={operator && add}>
       <Loaded query={providers}>
         {(all) => (
           <>

@@ -4,6 +4,7 @@ import { Pencil, Plus, Trash2, Users } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { Facts, type Fact } from "../ui/Facts";
 import { FormModal } from "../ui/FormModal";
@@ -18,6 +19,7 @@ const scriptOf = ({ script, script_name: other }: Consumer) => script ?? other ?
 export function Consumers(props: { account: string; queue: Queue }) {
   const t = useQueuesText();
   const asked = useAsked();
+  const may = useMay("queues");
   const { account, queue } = props;
   const [editing, setEditing] = useState<Consumer | "new">();
 
@@ -36,7 +38,7 @@ export function Consumers(props: { account: string; queue: Queue }) {
     });
   }
 
-  const add = (
+  const add = may && (
     <Button variant="default" leftSection={<Plus size={13} />} onClick={() => setEditing("new")}>
       {t("add")}
     </Button>
@@ -71,19 +73,21 @@ export function Consumers(props: { account: string; queue: Queue }) {
                     {t(`kind.${consumer.type}`)}
                   </Text>
                 </div>
-                <Group gap={4}>
-                  <Button variant="default" leftSection={<Pencil size={13} />} onClick={() => setEditing(consumer)}>
-                    {t("edit")}
-                  </Button>
-                  <RowAction icon={Trash2} label={t("consumer.delete.action")} onClick={() => void remove(consumer)} />
-                </Group>
+                {may && (
+                  <Group gap={4}>
+                    <Button variant="default" leftSection={<Pencil size={13} />} onClick={() => setEditing(consumer)}>
+                      {t("edit")}
+                    </Button>
+                    <RowAction icon={Trash2} label={t("consumer.delete.action")} onClick={() => void remove(consumer)} />
+                  </Group>
+                )}
               </Group>
               <Facts facts={facts} />
             </Paper>
           );
         })
       )}
-      {queue.consumers.length > 0 && queue.consumers.every(({ type }) => type !== "worker") && <div>{add}</div>}
+      {queue.consumers.length > 0 && queue.consumers.every(({ type }) => type !== "worker") && add !== false && <div>{add}</div>}
       {editing !== undefined && (
         <Edit account={account} queue={queue} {...(editing === "new" ? {} : { consumer: editing })} onClose={() => setEditing(undefined)} />
       )}

@@ -4,6 +4,7 @@ import { useParams } from "@tanstack/react-router";
 import { Pause, Play } from "lucide-react";
 
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { Facts } from "../ui/Facts";
 import { ago, bytes, count } from "../ui/format";
@@ -22,6 +23,7 @@ export function Detail() {
   const t = useQueuesText();
   const account = useAccount();
   const { queue = "" } = useParams({ strict: false });
+  const may = useMay("queues");
   const about = useQuery(queueQuery(account, queue));
   const metrics = useQuery(metricsQuery(account, queue));
   const paused = about.data?.settings.delivery_paused;
@@ -44,6 +46,7 @@ export function Detail() {
       crumbs={[{ label: t("title"), to: `/a/${account}/queues` }]}
       text={<code>{queue}</code>}
       actions={
+        may &&
         paused !== undefined && (
           <Button variant="default" leftSection={paused ? <Play size={13} /> : <Pause size={13} />} onClick={() => void toggle(!paused)}>
             {paused ? t("resume") : t("pause")}

@@ -6,6 +6,7 @@ import { useMemo } from "react";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { ago, count } from "../ui/format";
 import { ListPage, useEndColumn, useMaking } from "../ui/ListPage";
@@ -59,6 +60,7 @@ export function List() {
       icon={ListOrdered}
       query={useQuery(queuesQuery(account))}
       columns={columns}
+      may={useMay("queues")}
       rowKey={(row) => row.queue_id}
       search={(row) => row.queue_name}
       sort="name"

@@ -1,9 +1,11 @@
-import { Alert, Badge, Button, Checkbox, Drawer, Group, NumberInput, SegmentedControl, Stack, Text } from "@mantine/core";
+import { Alert, Badge, Button, Drawer, Group, NumberInput, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Mailbox, RefreshCw, Send, Trash2, Undo2 } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { api, body } from "../api/client";
+import { useMay } from "../app/rights";
+import { useChosen } from "../ui/chosen";
 import { useConfirm } from "../ui/confirm";
 import { isJson } from "../ui/content";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -32,42 +34,25 @@ export function Messages(props: { account: string; queue: Queue; waiting: number
     () => (all.data ?? []).filter(({ consumers }) => consumers.some(({ dead_letter_queue: to }) => to === queue.queue_name)),
     [all.data, queue.queue_name],
   );
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const may = useMay("queues");
+  const { chosen, clear, column: pick } = useChosen<Message>(({ id: own }) => ({ id: own, label: t("select", { id: own }) }));
   const [open, setOpen] = useState<Message>();
   const [sending, setSending] = useState(false);
 
   const columns = useMemo<Column<Message>[]>(
     () => [
-      {
-        id: "pick",
-        header: "",
-        width: "1.4rem",
-        cell: (message) => (
-          <Checkbox
-            size="xs"
-            aria-label={t("select", { id: message.id })}
-            checked={chosen.has(message.id)}
-            onChange={(event) => {
-              const next = new Set(chosen);
-              if (event.currentTarget.checked) next.add(message.id);
-              else next.delete(message.id);
-              setChosen(next);
-            }}
-          />
-        ),
-      },
       { id: "body", header: t("body"), width: "minmax(0, 3fr)", cell: ({ text }) => <span className="mono">{text.slice(0, 300)}</span> },
       { id: "type", header: t("type"), wide: true, width: "5rem", cell: ({ type }) => <Badge>{type}</Badge> },
       { id: "attempts", header: t("attempts"), width: "5.5rem", align: "end", value: ({ attempts }) => attempts, cell: ({ attempts }) => attempts },
       { id: "sent", header: t("sent"), wide: true, width: "9rem", align: "end", value: ({ sent }) => sent, cell: ({ sent }) => <Text c="dimmed">{ago(sent)}</Text> },
     ],
-    [t, chosen],
+    [t],
   );
 
   async function attempt(act: () => Promise<void>) {
     try {
       await act();
-      setChosen(new Set());
+      clear();
     } catch (error) {
       failed(error);
     }
@@ -116,13 +101,15 @@ export function Messages(props: { account: string; queue: Queue; waiting: number
         </Alert>
       )}
       <Group gap="xs">
-        <Button leftSection={<Send size={13} />} onClick={() => setSending(true)}>
-          {t("send")}
-        </Button>
+        {may && (
+          <Button leftSection={<Send size={13} />} onClick={() => setSending(true)}>
+            {t("send")}
+          </Button>
+        )}
         <Button variant="default" leftSection={<RefreshCw size={13} />} loading={peeked.isFetching} onClick={() => void stale(account)}>
           {t("peek")}
         </Button>
-        {waiting > 0 && (
+        {may && waiting > 0 && (
           <Button variant="subtle" color="var(--bad)" leftSection={<Trash2 size={13} />} onClick={() => void purge()}>
             {t("purge")}
           </Button>
@@ -162,7 +149,7 @@ export function Messages(props: { account: string; queue: Queue; waiting: number
           rows.length === 0 ? (
             <Empty icon={Mailbox} title={t("messages.empty.title")} text={t("messages.empty.text")} />
           ) : (
-            <DataTable label={t("tab.messages")} columns={columns} rows={rows} rowKey={(row) => row.id} onOpen={setOpen} />
+            <DataTable label={t("tab.messages")} columns={may ? [pick, ...columns] : columns} rows={rows} rowKey={(row) => row.id} onOpen={setOpen} />
           )
         }
       </Loaded>

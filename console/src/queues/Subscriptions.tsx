@@ -4,6 +4,7 @@ import { Info, Plus, Rss, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
 import { FormModal } from "../ui/FormModal";
@@ -36,6 +37,7 @@ export function Subscriptions(props: { account: string; queue: Queue }) {
   const t = useQueuesText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("queues");
   const { account, queue } = props;
   const subscriptions = useQuery(subscriptionsQuery(account, queue.queue_id));
   const [adding, setAdding] = useState(false);
@@ -75,6 +77,7 @@ export function Subscriptions(props: { account: string; queue: Queue }) {
         <Switch
           size="xs"
           checked={row.enabled}
+          disabled={!may}
           aria-label={t("sub.on", { name: row.name })}
           onChange={(event) => void turn(row, event.currentTarget.checked)}
         />
@@ -85,12 +88,10 @@ export function Subscriptions(props: { account: string; queue: Queue }) {
       header: "",
       width: "2rem",
       align: "end",
-      cell: (row) => (
-        <RowAction icon={Trash2} label={`${words("delete")} ${row.name}`} onClick={() => void remove(row)} />
-      ),
+      cell: (row) => may && <RowAction icon={Trash2} label={`${words("delete")} ${row.name}`} onClick={() => void remove(row)} />,
     },
   ];
-  const add = (
+  const add = may && (
     <Button variant="default" leftSection={<Plus size={13} />} onClick={() => setAdding(true)}>
       {t("sub.add")}
     </Button>

@@ -20,4 +20,4 @@ const one = createRoute({
 
 export const queuesRoutes = [list, one] as const;
 
-export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/queues", label: "nav.queues", icon: ListOrdered }];
+export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/queues", label: "nav.queues", icon: ListOrdered, reads: "queues" }];

@@ -12,4 +12,4 @@ const quotas = createRoute({
 
 export const quotasRoutes = [quotas] as const;
 
-export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/quotas", label: "nav.quotas", icon: Gauge }];
+export const nav: NavEntry[] = [{ group: "account", to: "/a/$account/quotas", label: "nav.quotas", icon: Gauge, reads: "account_settings" }];

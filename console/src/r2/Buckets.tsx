@@ -7,6 +7,7 @@ import { useMemo } from "react";
 import { api, body } from "../api/client";
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { ago } from "../ui/format";
 import { ListPage, useEndColumn, useMaking } from "../ui/ListPage";
@@ -67,6 +68,7 @@ export function Buckets() {
       icon={Cylinder}
       query={useQuery(bucketsQuery(account))}
       columns={columns}
+      may={useMay("r2_storage")}
       rowKey={({ name }) => name}
       search={({ name }) => name}
       sort="name"

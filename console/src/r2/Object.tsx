@@ -1,11 +1,13 @@
 // One object: what it is, what it looks like as far as that runs nothing, and its bytes.
 import { Button, Drawer, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Download, Trash2 } from "lucide-react";
+import { Download } from "lucide-react";
 import { useEffect, useState } from "react";
 
+import { useMay } from "../app/rights";
 import { useAsked } from "../ui/confirm";
 import { hex, imageType, textOf } from "../ui/content";
+import { EndButton } from "../ui/EndButton";
 import { Facts, type Fact } from "../ui/Facts";
 import { bytes, moment } from "../ui/format";
 import { Shown } from "../ui/Shown";
@@ -45,6 +47,7 @@ export function ObjectDrawer(props: Place & { object: R2Object | undefined; onCl
 function Details(props: Place & { object: R2Object; onClose: () => void; onGone: () => void }) {
   const t = useR2Text();
   const asked = useAsked();
+  const may = useMay("r2_items");
   const { account, bucket, object } = props;
   const name = object.key.split("/").at(-1) ?? object.key;
   const http = Object.entries(object.http_metadata);
@@ -77,9 +80,7 @@ function Details(props: Place & { object: R2Object; onClose: () => void; onGone:
         <Button leftSection={<Download size={13} />} onClick={() => download(place(account, bucket, object.key), name)}>
           {t("download")}
         </Button>
-        <Button variant="subtle" color="var(--bad)" leftSection={<Trash2 size={13} />} onClick={() => void remove()}>
-          {t("deleteOne.action")}
-        </Button>
+        {may && <EndButton label={t("deleteOne.action")} onClick={() => void remove()} />}
       </Group>
       <Preview account={account} bucket={bucket} object={object} />
       <Part title={t("metadata")} entries={http} />

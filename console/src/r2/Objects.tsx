@@ -1,4 +1,4 @@
-import { Breadcrumbs, Button, Checkbox, Group, Text, TextInput } from "@mantine/core";
+import { Breadcrumbs, Button, Group, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -7,6 +7,8 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 
 import { key, queries } from "../api/query";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
+import { useChosen } from "../ui/chosen";
 import { Commands } from "../ui/Commands";
 import { useAsked } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -40,7 +42,10 @@ export function Objects() {
   const [begins] = useDebouncedValue(typed, 250);
   const list = useInfiniteQuery(listQuery(account, bucket, folder + begins));
   const usage = useQuery(usageQuery(account, bucket));
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const may = useMay("r2_items");
+  const { chosen, clear, column: pick } = useChosen<Entry>((entry) =>
+    "folder" in entry ? null : { id: entry.object.key, label: t("select", { name: entry.object.key }) },
+  );
   const [open, setOpen] = useState<R2Object>();
   const [making, setMaking] = useState(false);
   const [name, setName] = useState("");
@@ -49,9 +54,9 @@ export function Objects() {
   }, [account, bucket]);
   const uploads = useUploads(stale);
   useEffect(() => {
-    setChosen(new Set());
+    clear();
     setTyped("");
-  }, [folder]);
+  }, [folder, clear]);
 
   const { data, fetchNextPage, hasNextPage, isFetchingNextPage } = list;
   const rows = useMemo(() => data?.pages.flatMap(({ entries }) => entries) ?? [], [data]);
@@ -71,25 +76,6 @@ export function Objects() {
 
   const columns = useMemo<Column<Entry>[]>(
     () => [
-      {
-        id: "pick",
-        header: "",
-        width: "1.4rem",
-        cell: (entry) =>
-          "folder" in entry ? null : (
-            <Checkbox
-              size="xs"
-              aria-label={t("select", { name: entry.object.key })}
-              checked={chosen.has(entry.object.key)}
-              onChange={(event) => {
-                const next = new Set(chosen);
-                if (event.currentTarget.checked) next.add(entry.object.key);
-                else next.delete(entry.object.key);
-                setChosen(next);
-              }}
-            />
-          ),
-      },
       {
         id: "name",
         header: t("name"),
@@ -130,7 +116,7 @@ export function Objects() {
         cell: (entry) => ("folder" in entry ? null : <Text c="dimmed">{ago(entry.object.last_modified)}</Text>),
       },
     ],
-    [t, chosen, folder],
+    [t, folder],
   );
 
   async function removeChosen() {
@@ -144,7 +130,7 @@ export function Objects() {
     await asked(question, async () => {
       await removeObjects(account, bucket, keys);
       done(t("deletedMany", { count: keys.length }));
-      setChosen(new Set());
+      clear();
       stale();
     });
   }
@@ -156,6 +142,7 @@ export function Objects() {
       crumbs={[{ label: t("title"), to: `/a/${account}/r2` }]}
       actions={
         <>
+          {may && (
           <Button
             variant="default"
             leftSection={<FolderPlus size={14} />}
@@ -166,6 +153,7 @@ export function Objects() {
           >
             {t("newFolder")}
           </Button>
+          )}
           <Button
             variant="default"
             leftSection={<Settings size={14} />}
@@ -201,12 +189,14 @@ export function Objects() {
           </Breadcrumbs>
         </nav>
       )}
-      <Drop
-        text={t("drop", { folder: folder === "" ? t("top") : folder })}
-        button={t("upload")}
-        folderButton={t("uploadFolder")}
-        onFiles={put}
-      />
+      {may && (
+        <Drop
+          text={t("drop", { folder: folder === "" ? t("top") : folder })}
+          button={t("upload")}
+          folderButton={t("uploadFolder")}
+          onFiles={put}
+        />
+      )}
       <Uploads {...uploads} />
       <TextInput
         type="search"
@@ -238,7 +228,7 @@ export function Objects() {
               </Text>
               <DataTable
                 label={t("objects")}
-                columns={columns}
+                columns={may ? [pick, ...columns] : columns}
                 rows={rows}
                 rowKey={idOf}
                 onOpen={(entry) => ("folder" in entry ? go(entry.folder) : setOpen(entry.object))}

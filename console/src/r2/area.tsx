@@ -30,4 +30,4 @@ const settings = createRoute({
 
 export const r2Routes = [list, one, settings] as const;
 
-export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/r2", label: "nav.r2", icon: Cylinder }];
+export const nav: NavEntry[] = [{ group: "storage", to: "/a/$account/r2", label: "nav.r2", icon: Cylinder, reads: "r2_storage" }];

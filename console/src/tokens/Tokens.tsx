@@ -2,7 +2,9 @@ import { Badge, Button, Group, Menu, Modal, Stack, Text } from "@mantine/core";
 import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
 
+import { useSession } from "../api/session";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands, Snippet } from "../ui/Commands";
 import { useConfirm, type Question } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -20,10 +22,18 @@ import { again, revoke, roll, update, useTokens, type Owner, type Shown, type To
 
 const COLORS = { active: "teal", disabled: "gray", expired: "red" } as const;
 
+/** Whether the caller may make tokens of an account, or of his own: then he is a person, or answers for the installation. */
+function useMayMake(owner: Owner): boolean {
+  const ofAccount = useMay("account_tokens");
+  const { data: session } = useSession();
+  return owner === undefined ? session?.operator === true || session?.kind === "user" : ofAccount;
+}
+
 function Listing({ owner }: { owner: Owner }) {
   const t = useTokensText();
   const words = useWords();
   const tokens = useTokens(owner);
+  const may = useMayMake(owner);
   // Undefined: no form; null: of a new one.
   const [editing, setEditing] = useState<Token | null>();
   const [shown, setShown] = useState<Shown>();
@@ -82,7 +92,7 @@ function Listing({ owner }: { owner: Owner }) {
       id: "menu",
       header: "",
       width: "2.2rem",
-      cell: (token) => <Actions owner={owner} token={token} edit={() => setEditing(token)} onValue={setShown} />,
+      cell: (token) => may && <Actions owner={owner} token={token} edit={() => setEditing(token)} onValue={setShown} />,
     },
   ];
   const create = (
@@ -95,7 +105,7 @@ function Listing({ owner }: { owner: Owner }) {
     <Page
       title={owner === undefined ? t("title.own") : t("title")}
       text={owner === undefined ? t("text.own") : t("text")}
-      actions={create}
+      actions={may && create}
     >
       <Loaded query={tokens}>
         {(rows) =>
@@ -109,7 +119,7 @@ function Listing({ owner }: { owner: Owner }) {
               rowKey={({ id }) => id}
               text={({ name, policies }) => `${name} ${permissionsOf(policies)}`}
               filterLabel={t("find")}
-              onOpen={setEditing}
+              {...(may ? { onOpen: setEditing } : {})}
               sort={{ id: "name" }}
             />
           )

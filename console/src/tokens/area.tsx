@@ -20,6 +20,6 @@ export const tokensRoutes = [ofAccount] as const;
 export const ownTokensRoutes = [own] as const;
 
 export const nav: NavEntry[] = [
-  { group: "account", to: "/a/$account/tokens", label: "nav.tokens", icon: KeySquare },
+  { group: "account", to: "/a/$account/tokens", label: "nav.tokens", icon: KeySquare, reads: "account_tokens" },
   { group: "me", to: "/me/tokens", label: "me.tokens", icon: KeySquare },
 ];

@@ -35,6 +35,8 @@ export function ListPage<Row>(props: {
   /** The column that it is sorted by at first. */
   sort?: string;
   onOpen: (row: Row) => void;
+  /** Whether the caller may make and end what is listed; else he is not offered to. */
+  may: boolean;
   begin?: Begin;
   /** The last column: what can be done with a row. */
   actions?: Column<Row>;
@@ -44,7 +46,9 @@ export function ListPage<Row>(props: {
   /** Windows that it opens. */
   children?: ReactNode;
 }) {
-  const { t, begin, columns, actions, sort } = props;
+  const { t, columns, sort } = props;
+  const begin = props.may ? props.begin : undefined;
+  const actions = props.may ? props.actions : undefined;
   const all = useMemo(() => (actions === undefined ? columns : [...columns, actions]), [columns, actions]);
   return (
     <Page

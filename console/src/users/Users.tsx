@@ -5,6 +5,7 @@ import { Plus, Users as Icon } from "lucide-react";
 import { useState } from "react";
 
 import { api, body } from "../api/client";
+import { useOperator } from "../api/session";
 import { Commands } from "../ui/Commands";
 import { useConfirm, type Question } from "../ui/confirm";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -31,6 +32,7 @@ export function Users() {
   const t = useUsersText();
   const words = useWords();
   const users = useQuery(usersQuery);
+  const operator = useOperator();
   const [adding, form] = useDisclosure();
   const [link, setLink] = useState<Link>();
 
@@ -88,7 +90,7 @@ export function Users() {
     </Button>
   );
   return (
-    <Page title={t("title")} text={t("text")} actions={add}>
+    <Page title={t("title")} text={t("text")} actions={operator && add}>
       <Loaded query={users}>
         {(rows) =>
           rows.length === 0 ? (

@@ -6,6 +6,7 @@ import { useMemo } from "react";
 
 import type { Schema } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { seriesQuery, type Group } from "../metrics/query";
 import { Commands } from "../ui/Commands";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -88,7 +89,8 @@ export function List() {
       },
     ];
   }, [t, account, figures]);
-  const begin = (
+  const may = useMay("workers");
+  const begin = may && (
     <Button component={Link} to="/a/$account/new-worker" params={{ account } as never} leftSection={<Plus size={14} />}>
       {t("new")}
     </Button>

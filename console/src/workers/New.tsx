@@ -5,6 +5,8 @@ import { useState, type FormEvent } from "react";
 
 import { Fault } from "../api/error";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
+import { Barred } from "../ui/Barred";
 import { Commands } from "../ui/Commands";
 import { Page } from "../ui/Page";
 import { Failure, Loaded } from "../ui/states";
@@ -19,6 +21,16 @@ import { begin, templatesQuery } from "./templates";
 export function New() {
   const t = useWorkersText();
   const account = useAccount();
+  const may = useMay("workers");
+  return (
+    <Page title={t("new.title")} text={t("new.text")} crumbs={[{ label: t("title"), to: `/a/${account}/workers` }]}>
+      {may ? <Form account={account} /> : <Barred />}
+    </Page>
+  );
+}
+
+function Form({ account }: { account: string }) {
+  const t = useWorkersText();
   const navigate = useNavigate();
   const templates = useQuery(templatesQuery(account));
   const workers = useQuery(workersQuery(account));
@@ -48,7 +60,7 @@ export function New() {
   }
 
   return (
-    <Page title={t("new.title")} text={t("new.text")} crumbs={[{ label: t("title"), to: `/a/${account}/workers` }]}>
+    <>
       <form onSubmit={(event) => void make(event)}>
         <Stack gap="lg">
           {error !== undefined && <Failure error={error} />}
@@ -96,6 +108,6 @@ export function New() {
         </Stack>
       </form>
       <Commands lines={[...WRANGLER, `hearth init ${name || "hello"} --template ${template}`, `cd ${name || "hello"} && npx wrangler deploy`]} />
-    </Page>
+    </>
   );
 }

@@ -6,6 +6,7 @@ import { Ellipsis, ExternalLink, Trash2 } from "lucide-react";
 
 import { api, result } from "../api/client";
 import { key, queries } from "../api/query";
+import { useMay } from "../app/rights";
 import { useConfirm } from "../ui/confirm";
 import { Page } from "../ui/Page";
 import { useWords } from "../ui/strings";
@@ -31,6 +32,7 @@ export function Worker() {
   const one = useOne();
   const confirm = useConfirm();
   const navigate = useNavigate();
+  const may = useMay("workers");
   const subdomain = useQuery(subdomainQuery(one));
   const url = subdomain.data?.enabled === true ? subdomain.data.url : null;
 
@@ -68,18 +70,20 @@ export function Worker() {
         )
       }
       actions={
-        <Menu position="bottom-end">
-          <Menu.Target>
-            <Button variant="default" px={8} aria-label={words("actions")}>
-              <Ellipsis size={16} />
-            </Button>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item color="red" leftSection={<Trash2 size={14} />} onClick={() => void remove()}>
-              {t("remove")}
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
+        may && (
+          <Menu position="bottom-end">
+            <Menu.Target>
+              <Button variant="default" px={8} aria-label={words("actions")}>
+                <Ellipsis size={16} />
+              </Button>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item color="red" leftSection={<Trash2 size={14} />} onClick={() => void remove()}>
+                {t("remove")}
+              </Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+        )
       }
     >
       <nav className={classes.tabs} aria-label={one.worker}>

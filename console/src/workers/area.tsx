@@ -77,4 +77,4 @@ export const workersRoutes = [
   worker.addChildren([metrics, deployments, assets, logs, variables, triggers, access, edit]),
 ] as const;
 
-export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/workers", label: "nav.workers", icon: Zap }];
+export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/workers", label: "nav.workers", icon: Zap, reads: "workers" }];

@@ -6,6 +6,7 @@ import { useState } from "react";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { useConfirm } from "../ui/confirm";
 import { isJson } from "../ui/content";
@@ -27,6 +28,7 @@ export function Instance() {
   const t = useWorkflowsText();
   const account = useAccount();
   const confirm = useConfirm();
+  const may = useMay("workers");
   const { workflow = "", instance = "" } = useParams({ strict: false });
   const about = useQuery({
     ...instanceQuery(account, workflow, instance),
@@ -61,6 +63,7 @@ export function Instance() {
         { label: workflow, to: `/a/${account}/workflows/${encodeURIComponent(workflow)}` },
       ]}
       actions={
+        may &&
         status !== undefined && (
           <>
             {OPEN.has(status) && (

@@ -6,6 +6,7 @@ import { useCallback, useMemo, useState } from "react";
 
 import { api, result, type Schema } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import { Commands } from "../ui/Commands";
 import { isJson } from "../ui/content";
 import { DataTable, type Column } from "../ui/DataTable";
@@ -34,6 +35,7 @@ export function Instances() {
   const account = useAccount();
   const navigate = useNavigate();
   const { workflow = "" } = useParams({ strict: false });
+  const may = useMay("workers");
   const about = useQuery(workflowQuery(account, workflow));
   const [status, setStatus] = useState<Status>();
   const list = useInfiniteQuery({
@@ -78,9 +80,11 @@ export function Instances() {
       title={workflow}
       crumbs={[{ label: t("title"), to: `/a/${account}/workflows` }]}
       actions={
-        <Button leftSection={<Play size={13} />} onClick={() => setStarting(true)}>
-          {t("trigger")}
-        </Button>
+        may && (
+          <Button leftSection={<Play size={13} />} onClick={() => setStarting(true)}>
+            {t("trigger")}
+          </Button>
+        )
       }
     >
       <Loaded query={about} rows={2}>
@@ -117,9 +121,11 @@ export function Instances() {
           rows.length === 0 ? (
             status === undefined ? (
               <Empty icon={Icon} title={t("instances.empty.title")} text={t("instances.empty.text")}>
-                <Button variant="default" onClick={() => setStarting(true)}>
-                  {t("trigger")}
-                </Button>
+                {may && (
+                  <Button variant="default" onClick={() => setStarting(true)}>
+                    {t("trigger")}
+                  </Button>
+                )}
               </Empty>
             ) : (
               <Text c="dimmed">{t("instances.none")}</Text>

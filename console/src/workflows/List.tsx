@@ -6,6 +6,7 @@ import { useMemo } from "react";
 
 import { api, body } from "../api/client";
 import { useAccount } from "../app/account";
+import { useMay } from "../app/rights";
 import type { Column } from "../ui/DataTable";
 import { count } from "../ui/format";
 import { ListPage, useEndColumn } from "../ui/ListPage";
@@ -63,6 +64,7 @@ export function List() {
       icon={Icon}
       query={useQuery(workflowsQuery(account))}
       columns={columns}
+      may={useMay("workers")}
       rowKey={({ name }) => name}
       search={(row) => `${row.name} ${row.script_name} ${row.class_name}`}
       sort="name"

@@ -24,4 +24,4 @@ const instance = createRoute({
 
 export const workflowsRoutes = [list, one, instance] as const;
 
-export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/workflows", label: "nav.workflows", icon: Workflow }];
+export const nav: NavEntry[] = [{ group: "compute", to: "/a/$account/workflows", label: "nav.workflows", icon: Workflow, reads: "workers" }];

@@ -4,7 +4,7 @@
 //! them here, they are *pending*. Nobody makes anybody more than he is himself, nor takes that from them.
 
 use axum::extract::State;
-use hearth_model::{AccountId, Area, Level, Right, Role};
+use hearth_model::{AccountId, Area, AreaScope, On, Right, Role};
 use hearth_store::{Account, Membership, MembershipId, User, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -146,7 +146,7 @@ pub(crate) async fn memberships(
         let all = api.store().memberships(user).await?;
         let seen = all.iter().filter(|(_, account)| caller.grants.knows(&account.id));
         let shown: Vec<Value> = seen
-            .map(|(membership, account)| own_view(membership.id.as_str(), membership.role, account))
+            .map(|(membership, account)| own_view(&caller, membership.id.as_str(), membership.role, account))
             .collect();
         if !shown.is_empty() || !caller.grants.is_everything() {
             let (items, info) = PageQuery::from_query(&query).window(PER_PAGE).cut(shown);
@@ -156,7 +156,7 @@ pub(crate) async fn memberships(
     let (accounts, info) = accounts_of(&api, &caller, &query).await?;
     let shown = accounts.iter().map(|account| {
         let role = Role::ALL.into_iter().find(|role| caller.grants.may_give_role(*role, &account.id));
-        own_view(account.id.as_str(), role.unwrap_or(Role::Viewer), account)
+        own_view(&caller, account.id.as_str(), role.unwrap_or(Role::Viewer), account)
     });
     Ok(Reply::page(shown.collect(), info))
 }
@@ -168,7 +168,7 @@ pub(crate) async fn membership(
     params: Params,
 ) -> Result<Reply, ApiError> {
     let (membership, account) = own(&api, &caller, &params).await?;
-    Ok(Reply::new(own_view(membership.id.as_str(), membership.role, &account)))
+    Ok(Reply::new(own_view(&caller, membership.id.as_str(), membership.role, &account)))
 }
 
 /// `PUT memberships/:membership`: a member is one without being asked, so that only `rejected` changes something.
@@ -184,7 +184,7 @@ pub(crate) async fn decide(
         "rejected" => api.store().remove_member(&account.id, &membership.id).await?,
         _ => return Err(invalid("A membership's `status` is `accepted` or `rejected`.")),
     }
-    let mut shown = own_view(membership.id.as_str(), membership.role, &account);
+    let mut shown = own_view(&caller, membership.id.as_str(), membership.role, &account);
     shown["status"] = json!(status);
     Ok(Reply::new(shown))
 }
@@ -263,14 +263,14 @@ fn role_view(role: Role) -> Value {
         "id": role_id(role),
         "name": role.as_str(),
         "description": about,
-        "permissions": permissions(role),
+        "permissions": permissions(|right| role.has(right)),
     })
 }
 
-fn permissions(role: Role) -> Value {
+/// The areas in which something is had, with what.
+fn permissions(has: impl Fn(Right) -> bool) -> Value {
     let all = Area::ALL.into_iter().filter_map(|area| {
-        let has = |level| role.has(Right { area, level });
-        let (read, write) = (has(Level::Read), has(Level::Write));
+        let (read, write) = (has(area.read()), has(area.write()));
         (read || write).then(|| (area.as_str().to_owned(), json!({"read": read, "write": write})))
     });
     Value::Object(all.collect::<Map<String, Value>>())
@@ -294,12 +294,19 @@ fn view(membership: &Membership, user: &User, two_factor: bool) -> Value {
     })
 }
 
-fn own_view(id: &str, role: Role, account: &Account) -> Value {
+/// What the caller is in an account, and what he may do in the whole of it by what he shows: by a token, that is less than
+/// his role has; as who answers for the installation, it is more.
+fn own_view(caller: &Caller, id: &str, role: Role, account: &Account) -> Value {
+    let may = |right: Right| match right.area.scope() {
+        AreaScope::Account => caller.grants.allows(right, On::Account(&account.id)),
+        AreaScope::Zone => caller.grants.allows(right, On::Zones(&account.id)),
+        AreaScope::User => false,
+    };
     json!({
         "id": id,
         "status": "accepted",
         "account": view::account(account),
         "roles": [role.as_str()],
-        "permissions": permissions(role),
+        "permissions": permissions(may),
     })
 }

@@ -221,6 +221,7 @@ fn sessions(section: &mut Section<'_>) {
                 one_of(&["user", "token", "dev"]).about("By what: `dev` is a local caller under `--dev`."),
             )
             .has("user", who.or_null())
+            .has("operator", boolean().about("Whether the caller answers for the installation."))
             .has("memberships", array(membership))
             .has("expires_on", time().or_null()),
     );

@@ -42,7 +42,10 @@ async fn a_person_signs_in_and_out() {
     let session = ann.call("GET", "/api/session", None).await.json();
     assert_eq!((&session["kind"], &session["user"]["email"]), (&json!("user"), &json!("ann@corp.test")));
     assert_eq!(session["memberships"][0]["account"]["id"], hearth.account());
-    assert_eq!(session["memberships"][0]["role"], "developer");
+    assert_eq!(
+        (&session["memberships"][0]["role"], &session["operator"]),
+        (&json!("developer"), &json!(false))
+    );
     let accounts = ann.call("GET", "/client/v4/accounts", None).await.json();
     assert_eq!(accounts["result"][0]["id"], hearth.account(), "{accounts}");
     assert_eq!(ann.call("GET", "/api/users", None).await.status, 403, "no operator");

@@ -1,10 +1,11 @@
-import { Button, Group, Stack, Text } from "@mantine/core";
+import { Button, Fieldset, Group, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { apiOf, body, type Schema } from "../../api/client";
 import { useAccount } from "../../app/account";
+import { useMay } from "../../app/rights";
 import { Editor } from "../../ui/editor";
 import { Facts } from "../../ui/Facts";
 import { count, duration } from "../../ui/format";
@@ -64,22 +65,25 @@ function Code(props: One) {
   const [code, setCode] = useState(known.code);
   const { busy, error, store } = useStore(props, t("saved", { name: known.name }));
   const changed = code !== known.code;
+  const may = useMay("workers");
   const save = () => void (changed && code.trim() !== "" && store({ code }));
   return (
     <div className={classes.desk}>
       <Stack gap="sm" className={classes.code}>
-        <Editor label={t("code")} language="javascript" value={code} onChange={setCode} height="27rem" onSubmit={save} />
+        <Editor label={t("code")} language="javascript" value={code} onChange={setCode} height="27rem" readOnly={!may} {...(may ? { onSubmit: save } : {})} />
         {error !== undefined && <Failure error={error} />}
         <Group>
-          <Button onClick={save} loading={busy} disabled={!changed || code.trim() === ""}>
-            {t("save")}
-          </Button>
+          {may && (
+            <Button onClick={save} loading={busy} disabled={!changed || code.trim() === ""}>
+              {t("save")}
+            </Button>
+          )}
           <Text c="dimmed" fz="sm" role="status">
             {changed ? t("unsaved") : `${t("version")} ${known.version ?? ""}`}
           </Text>
         </Group>
       </Stack>
-      <TestPanel one={{ account, worker: known.id }} stale={changed} />
+      {may && <TestPanel one={{ account, worker: known.id }} stale={changed} />}
     </div>
   );
 }
@@ -87,6 +91,7 @@ function Code(props: One) {
 function Settings(props: One) {
   const t = useFunctionsText();
   const { known } = props;
+  const may = useMay("workers");
   const [fields, setFields] = useState(fieldsOf(known));
   const { busy, error, store } = useStore(props, t("settingsSaved"));
   return (
@@ -96,15 +101,17 @@ function Settings(props: One) {
         void store(sent(fields));
       }}
     >
-      <Stack maw={640}>
-        <FieldsForm name={known.name} fields={fields} onChange={setFields} />
-        {error !== undefined && <Failure error={error} />}
-        <div>
-          <Button type="submit" loading={busy}>
-            {t("save")}
-          </Button>
-        </div>
-      </Stack>
+      <Fieldset variant="unstyled" disabled={!may}>
+        <Stack maw={640}>
+          <FieldsForm name={known.name} fields={fields} onChange={setFields} />
+          {error !== undefined && <Failure error={error} />}
+          <div>
+            <Button type="submit" loading={busy}>
+              {t("save")}
+            </Button>
+          </div>
+        </Stack>
+      </Fieldset>
     </form>
   );
 }

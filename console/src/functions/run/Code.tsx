@@ -2,6 +2,7 @@ import { Alert, Button, Group, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 
 import { apiOf, body } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { Editor } from "../../ui/editor";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
@@ -19,6 +20,7 @@ export function Code(props: { account: string; known: Known }) {
   const [code, setCode] = useState(known.code);
   const { busy, error, send } = useSending();
   const changed = code !== known.code;
+  const may = useMay("workers");
 
   function store() {
     if (!changed) return;
@@ -34,7 +36,7 @@ export function Code(props: { account: string; known: Known }) {
   return (
     <div className={classes.desk}>
       <Stack gap="sm" className={classes.code}>
-        <Editor label={t("code")} language={languageOf(runtimeOf(known))} value={code} onChange={setCode} height="27rem" onSubmit={store} />
+        <Editor label={t("code")} language={languageOf(runtimeOf(known))} value={code} onChange={setCode} height="27rem" readOnly={!may} {...(may ? { onSubmit: store } : {})} />
         {error !== undefined && <Failure error={error} />}
         {known.warnings.length > 0 && !changed && (
           <Alert color="yellow" variant="light">
@@ -44,15 +46,17 @@ export function Code(props: { account: string; known: Known }) {
           </Alert>
         )}
         <Group>
-          <Button onClick={store} loading={busy} disabled={!changed || code.trim() === ""}>
-            {t("save")}
-          </Button>
+          {may && (
+            <Button onClick={store} loading={busy} disabled={!changed || code.trim() === ""}>
+              {t("save")}
+            </Button>
+          )}
           <Text c="dimmed" fz="sm" role="status">
             {busy ? t("create.busy") : changed ? t("unsaved") : `${t("version")} ${known.version}`}
           </Text>
         </Group>
       </Stack>
-      <Test account={account} id={known.id} stale={changed} />
+      {may && <Test account={account} id={known.id} stale={changed} />}
     </div>
   );
 }

@@ -1,7 +1,8 @@
-import { Button, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Fieldset, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { apiOf, body } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
 import { done } from "../../ui/toast";
@@ -17,6 +18,7 @@ export function Settings(props: { account: string; known: Known }) {
   const [fields, setFields] = useState(fieldsOf({ ...known, dependencies: dependenciesOf(known) }));
   const { busy, error, send } = useSending();
   const runtime = runtimeOf(known);
+  const may = useMay("workers");
 
   const store = () =>
     send(async () => {
@@ -36,21 +38,23 @@ export function Settings(props: { account: string; known: Known }) {
         void store();
       }}
     >
-      <Stack maw={640}>
-        <TextInput label={t("name")} value={name} onChange={(event) => setName(event.currentTarget.value)} required spellCheck={false} />
-        <FieldsForm runtime={runtime} fields={fields} onChange={setFields} />
-        {error !== undefined && <Failure error={error} />}
-        <div>
-          <Button type="submit" loading={busy} disabled={dependenciesBad(runtime, fields.dependencies)}>
-            {t("save")}
-          </Button>
-        </div>
-        {busy && (
-          <Text c="dimmed" fz="sm" role="status">
-            {t("create.busy")}
-          </Text>
-        )}
-      </Stack>
+      <Fieldset variant="unstyled" disabled={!may}>
+        <Stack maw={640}>
+          <TextInput label={t("name")} value={name} onChange={(event) => setName(event.currentTarget.value)} required spellCheck={false} />
+          <FieldsForm runtime={runtime} fields={fields} onChange={setFields} />
+          {error !== undefined && <Failure error={error} />}
+          <div>
+            <Button type="submit" loading={busy} disabled={dependenciesBad(runtime, fields.dependencies)}>
+              {t("save")}
+            </Button>
+          </div>
+          {busy && (
+            <Text c="dimmed" fz="sm" role="status">
+              {t("create.busy")}
+            </Text>
+          )}
+        </Stack>
+      </Fieldset>
     </form>
   );
 }

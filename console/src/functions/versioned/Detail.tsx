@@ -6,6 +6,8 @@ import { useState } from "react";
 import { apiOf, body, type Schema } from "../../api/client";
 import { key } from "../../api/query";
 import { useAccount } from "../../app/account";
+import { useMay } from "../../app/rights";
+import { Editor } from "../../ui/editor";
 import { Loaded } from "../../ui/states";
 import { Out } from "../../ui/To";
 import { TestPanel } from "../../workers/edit/TestPanel";
@@ -48,6 +50,7 @@ function Code(props: { account: string; known: Known }) {
   const t = useFunctionsText();
   const { account, known } = props;
   const name = known.funcName;
+  const may = useMay("workers");
   const [from, setFrom] = useState<string | null>(known.latest);
   const [changed, setChanged] = useState(false);
   const worker = useQuery(workerIdQuery(account, name));
@@ -69,20 +72,24 @@ function Code(props: { account: string; known: Known }) {
           maw={280}
         />
         <Loaded query={source}>
-          {(data) => (
-            <Deploy
-              key={version}
-              account={account}
-              name={name}
-              begin={{ code: data.code ?? "", env: data.env_vars ?? {}, idleTimeout: known.idle_timeout }}
-              action={t("deploy")}
-              onChanged={setChanged}
-              onDone={() => setFrom(null)}
-            />
-          )}
+          {(data) =>
+            may ? (
+              <Deploy
+                key={version}
+                account={account}
+                name={name}
+                begin={{ code: data.code ?? "", env: data.env_vars ?? {}, idleTimeout: known.idle_timeout }}
+                action={t("deploy")}
+                onChanged={setChanged}
+                onDone={() => setFrom(null)}
+              />
+            ) : (
+              <Editor label={t("code")} language="javascript" value={data.code ?? ""} height="27rem" />
+            )
+          }
         </Loaded>
       </Stack>
-      {worker.data != null && <TestPanel one={{ account, worker: worker.data }} stale={changed} />}
+      {may && worker.data != null && <TestPanel one={{ account, worker: worker.data }} stale={changed} />}
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { Moon, Trash2, Undo2 } from "lucide-react";
 import { useMemo } from "react";
 
 import { apiOf, body, type Schema } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useConfirm } from "../../ui/confirm";
 import { DataTable, type Column } from "../../ui/DataTable";
 import { ago } from "../../ui/format";
@@ -19,6 +20,7 @@ export function Versions(props: { account: string; known: Known }) {
   const t = useFunctionsText();
   const w = useWords();
   const confirm = useConfirm();
+  const may = useMay("workers");
   const { account, known } = props;
   const name = known.funcName;
 
@@ -60,6 +62,31 @@ export function Versions(props: { account: string; known: Known }) {
     }
     const stop = (version: string) =>
       attempt(() => body(apiOf(account).POST("/api/stop/{name}", { params, body: { version } })), t("stopped"));
+    const actions: Column<Version> = {
+      id: "do",
+      header: "",
+      width: "10rem",
+      align: "end",
+      cell: (row) => (
+        <Group gap={4} justify="flex-end" wrap="nowrap">
+          {!row.latest && (
+            <Button variant="default" leftSection={<Undo2 size={13} />} onClick={() => void rollback(row.version)}>
+              {t("rollback")}
+            </Button>
+          )}
+          <RowMenu label={`${w("actions")} ${row.version}`}>
+            <Menu.Item leftSection={<Moon size={14} />} onClick={() => void stop(row.version)}>
+              {t("stop")}
+            </Menu.Item>
+            {!row.latest && (
+              <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row.version)}>
+                {t("version.delete.action")}
+              </Menu.Item>
+            )}
+          </RowMenu>
+        </Group>
+      ),
+    };
     return [
       {
         id: "version",
@@ -87,32 +114,8 @@ export function Versions(props: { account: string; known: Known }) {
       },
       { id: "state", header: t("state"), wide: true, width: "7rem", cell: (row) => <Text c="dimmed">{t(`state.${row.state}`)}</Text> },
       { id: "created", header: t("createdAt"), wide: true, width: "8rem", align: "end", cell: (row) => <Text c="dimmed">{ago(row.created_at)}</Text> },
-      {
-        id: "do",
-        header: "",
-        width: "10rem",
-        align: "end",
-        cell: (row) => (
-          <Group gap={4} justify="flex-end" wrap="nowrap">
-            {!row.latest && (
-              <Button variant="default" leftSection={<Undo2 size={13} />} onClick={() => void rollback(row.version)}>
-                {t("rollback")}
-              </Button>
-            )}
-            <RowMenu label={`${w("actions")} ${row.version}`}>
-              <Menu.Item leftSection={<Moon size={14} />} onClick={() => void stop(row.version)}>
-                {t("stop")}
-              </Menu.Item>
-              {!row.latest && (
-                <Menu.Item leftSection={<Trash2 size={14} />} color="var(--bad)" onClick={() => void remove(row.version)}>
-                  {t("version.delete.action")}
-                </Menu.Item>
-              )}
-            </RowMenu>
-          </Group>
-        ),
-      },
+      ...(may ? [actions] : []),
     ];
-  }, [t, w, account, name, known.latest, confirm]);
+  }, [t, w, account, name, known.latest, confirm, may]);
   return <DataTable label={t("tab.versions")} columns={columns} rows={known.versions} rowKey={({ version }) => version} rowHeight={46} />;
 }

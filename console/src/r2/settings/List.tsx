@@ -2,6 +2,7 @@
 import { Button, Group } from "@mantine/core";
 import { Pencil, Plus, Trash2, type LucideIcon } from "lucide-react";
 
+import { useMay } from "../../app/rights";
 import { useAsked, type Question } from "../../ui/confirm";
 import { DataTable, type Column } from "../../ui/DataTable";
 import { Section } from "../../ui/Page";
@@ -28,34 +29,35 @@ export function List<Row>(props: Props<Row>) {
   const words = useWords();
   const asked = useAsked();
   const { edit, remove, nameOf } = props;
+  const may = useMay("r2_storage");
 
-  const columns: Column<Row>[] = [
-    ...props.columns,
-    {
-      id: "do",
-      header: "",
-      width: edit === undefined ? "2rem" : "4.2rem",
-      align: "end",
-      cell: (row) => (
-        <Group gap={2} wrap="nowrap">
-          {edit !== undefined && <RowAction icon={Pencil} label={`${words("edit")} ${nameOf(row)}`} onClick={() => edit(row)} />}
-          <RowAction
-            icon={Trash2}
-            label={`${words("delete")} ${nameOf(row)}`}
-            onClick={() => void asked(remove.question(row), () => remove.act(row))}
-          />
-        </Group>
-      ),
-    },
-  ];
+  const actions: Column<Row> = {
+    id: "do",
+    header: "",
+    width: edit === undefined ? "2rem" : "4.2rem",
+    align: "end",
+    cell: (row) => (
+      <Group gap={2} wrap="nowrap">
+        {edit !== undefined && <RowAction icon={Pencil} label={`${words("edit")} ${nameOf(row)}`} onClick={() => edit(row)} />}
+        <RowAction
+          icon={Trash2}
+          label={`${words("delete")} ${nameOf(row)}`}
+          onClick={() => void asked(remove.question(row), () => remove.act(row))}
+        />
+      </Group>
+    ),
+  };
+  const columns = may ? [...props.columns, actions] : props.columns;
   return (
     <Section
       title={props.title}
       {...(props.text === undefined ? {} : { text: props.text })}
       actions={
-        <Button variant="default" leftSection={<Plus size={13} />} onClick={props.add.act}>
-          {props.add.label}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={13} />} onClick={props.add.act}>
+            {props.add.label}
+          </Button>
+        )
       }
     >
       <Loaded query={props.query} rows={2}>

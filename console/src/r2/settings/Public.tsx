@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Globe, Info } from "lucide-react";
 import { useState } from "react";
 
+import { useMay } from "../../app/rights";
 import { useConfirm } from "../../ui/confirm";
 import { FormModal } from "../../ui/FormModal";
 import { Section } from "../../ui/Page";
@@ -19,6 +20,7 @@ const VERSIONS = ["1.0", "1.1", "1.2", "1.3"];
 export function Public({ of }: { of: Of }) {
   const t = useSettingsText();
   const confirm = useConfirm();
+  const may = useMay("r2_storage");
   const managed = useQuery(managedQuery(of));
 
   async function publish(enabled: boolean) {
@@ -48,6 +50,7 @@ export function Public({ of }: { of: Of }) {
               <Paper p="md">
                 <Switch
                   checked={enabled}
+                  disabled={!may}
                   onChange={(event) => void publish(event.currentTarget.checked)}
                   label={t("managed")}
                   description={<span className="mono">{domain}</span>}
@@ -63,6 +66,7 @@ export function Public({ of }: { of: Of }) {
 }
 
 function Domains({ of }: { of: Of }) {
+  const may = useMay("r2_storage");
   const t = useSettingsText();
   const words = useWords();
   const domains = useQuery(domainsQuery(of));
@@ -99,6 +103,7 @@ function Domains({ of }: { of: Of }) {
               <Switch
                 size="xs"
                 checked={enabled}
+                disabled={!may}
                 aria-label={t("domain.on", { domain })}
                 onChange={(event) => void turn(domain, event.currentTarget.checked)}
               />

@@ -4,6 +4,7 @@ import { KeySquare, Plus, Trash2 } from "lucide-react";
 import { useState, type FormEvent } from "react";
 
 import { api, body, result, type Schema } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { Commands, Snippet } from "../../ui/Commands";
 import { useAsked } from "../../ui/confirm";
 import { ago, moment } from "../../ui/format";
@@ -26,6 +27,7 @@ type Rule = Schema<"AccessRule">["rule"];
 export function Access() {
   const t = useWorkersText();
   const one = useOne();
+  const may = useMay("workers");
   const rule = useQuery({
     queryKey: oneKey(one, "access"),
     queryFn: () => result(api.GET(RULE, { params: { path: one } })),
@@ -47,7 +49,7 @@ export function Access() {
               <Radio.Group value={found.rule} onChange={(to) => set.mutate(to as Rule)} aria-label={t("access.rule")}>
                 <Stack gap="sm">
                   {RULES.map((value) => (
-                    <Radio key={value} value={value} label={t(`rule.${value}`)} description={t(`rule.${value}.text`)} disabled={set.isPending} />
+                    <Radio key={value} value={value} label={t(`rule.${value}`)} description={t(`rule.${value}.text`)} disabled={!may || set.isPending} />
                   ))}
                 </Stack>
               </Radio.Group>
@@ -71,6 +73,7 @@ function Tokens(props: { one: One }) {
   const t = useWorkersText();
   const { one } = props;
   const asked = useAsked();
+  const may = useMay("workers");
   const [making, setMaking] = useState(false);
   const tokens = useQuery({
     queryKey: oneKey(one, "tokens"),
@@ -89,9 +92,11 @@ function Tokens(props: { one: One }) {
       title={t("tokens")}
       text={t("tokens.text")}
       actions={
-        <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setMaking(true)}>
-          {t("token.add")}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setMaking(true)}>
+            {t("token.add")}
+          </Button>
+        )
       }
     >
       <Loaded query={tokens} rows={2}>
@@ -111,7 +116,7 @@ function Tokens(props: { one: One }) {
                     </Text>
                   </Group>
                 ),
-                actions: <RowAction icon={Trash2} label={`${t("token.revoke.do")} ${token.name}`} onClick={() => void revoke(token)} />,
+                actions: may && <RowAction icon={Trash2} label={`${t("token.revoke.do")} ${token.name}`} onClick={() => void revoke(token)} />,
               }))}
             />
           )

@@ -4,6 +4,7 @@ import { History, Split } from "lucide-react";
 import { useState } from "react";
 
 import { api, result, type Schema } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { Commands } from "../../ui/Commands";
 import { useAsked } from "../../ui/confirm";
 import { ago, brief, moment } from "../../ui/format";
@@ -33,6 +34,7 @@ export function Deployments() {
   const t = useWorkersText();
   const one = useOne();
   const asked = useAsked();
+  const may = useMay("workers");
   const deployments = useQuery(deploymentsQuery(one));
   const versions = useQuery(versionsQuery(one));
   const { data: subdomain } = useQuery(subdomainQuery(one));
@@ -82,7 +84,7 @@ export function Deployments() {
       <Section
         title={t("timeline")}
         actions={
-          (versions.data?.length ?? 0) > 1 && (
+          may && (versions.data?.length ?? 0) > 1 && (
             <Button variant="default" leftSection={<Split size={14} />} onClick={() => setSplitting(true)}>
               {t("split")}
             </Button>
@@ -114,7 +116,7 @@ export function Deployments() {
                           {ago(deployment.created_on)} · {deployment.author_email} · {deployment.source}
                         </Text>
                       </div>
-                      {index > 0 && (
+                      {may && index > 0 && (
                         <Button variant="default" onClick={() => void back(deployment)}>
                           {t("rollback")}
                         </Button>
@@ -152,9 +154,11 @@ export function Deployments() {
                   {served.has(version.id) ? (
                     <Badge color="teal">{t("serving")}</Badge>
                   ) : (
-                    <Button variant="default" size="compact-xs" onClick={() => void all(version)}>
-                      {t("deploy")}
-                    </Button>
+                    may && (
+                      <Button variant="default" size="compact-xs" onClick={() => void all(version)}>
+                        {t("deploy")}
+                      </Button>
+                    )
                   )}
                 </div>
               ))}

@@ -5,6 +5,7 @@ import { Rocket } from "lucide-react";
 import { useEffect, useState } from "react";
 
 import { queries } from "../../api/query";
+import { useMay } from "../../app/rights";
 import { Commands } from "../../ui/Commands";
 import { useConfirm } from "../../ui/confirm";
 import { Editor, type EditorLanguage } from "../../ui/editor";
@@ -37,6 +38,7 @@ function languageOf(name: string): EditorLanguage {
 function Desk(props: { one: One; source: Source }) {
   const t = useWorkersText();
   const confirm = useConfirm();
+  const may = useMay("workers");
   const [source, setSource] = useState(props.source);
   const [name, setName] = useState(props.source.main);
   const [changedHere, setChanged] = useState(false);
@@ -106,7 +108,7 @@ function Desk(props: { one: One; source: Source }) {
             ) : (
               <code>{name}</code>
             )}
-            {/\.(js|ts)$/.test(source.main) && (
+            {may && /\.(js|ts)$/.test(source.main) && (
               <SegmentedControl
                 size="xs"
                 aria-label={t("edit.language")}
@@ -124,9 +126,11 @@ function Desk(props: { one: One; source: Source }) {
                   {t("edit.changed")}
                 </Text>
               )}
-              <Button leftSection={<Rocket size={14} />} onClick={() => void deploy()} loading={busy} disabled={!changedHere}>
-                {t("edit.deploy")}
-              </Button>
+              {may && (
+                <Button leftSection={<Rocket size={14} />} onClick={() => void deploy()} loading={busy} disabled={!changedHere}>
+                  {t("edit.deploy")}
+                </Button>
+              )}
             </Group>
           </Group>
           {error instanceof SyntaxFault ? (
@@ -144,13 +148,14 @@ function Desk(props: { one: One; source: Source }) {
               label={name}
               language={languageOf(name)}
               value={module.text}
+              readOnly={!may}
               onChange={change}
-              onSubmit={() => void deploy()}
+              {...(may ? { onSubmit: () => void deploy() } : {})}
               height="34rem"
             />
           )}
         </div>
-        <TestPanel one={props.one} stale={changedHere} />
+        {may && <TestPanel one={props.one} stale={changedHere} />}
       </div>
       <Commands lines={[...WRANGLER, `npx wrangler init --from-dash ${props.one.worker}`, "npx wrangler deploy"]} />
     </Stack>

@@ -4,6 +4,7 @@ import { ScrollText, Search } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { api, result } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { Snippet } from "../../ui/Commands";
 import { Empty, Failure, Loading } from "../../ui/states";
 import { useWords } from "../../ui/strings";
@@ -36,6 +37,7 @@ export function LogSearch() {
   const t = useWorkersText();
   const words = useWords();
   const one = useOne();
+  const may = useMay("workers");
   const settings = useQuery(settingsQuery(one));
   const [text, setText] = useState("");
   const [asked, setAsked] = useState({ text: "", span: "day" as Span, errors: false, to: Date.now() });
@@ -95,7 +97,7 @@ export function LogSearch() {
         <Paper p="sm">
           <Group justify="space-between">
             <Text>{t("logs.notKept")}</Text>
-            <Button onClick={() => void keep()}>{t("logs.keep")}</Button>
+            {may && <Button onClick={() => void keep()}>{t("logs.keep")}</Button>}
           </Group>
         </Paper>
       )}

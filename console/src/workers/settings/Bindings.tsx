@@ -4,6 +4,7 @@ import { Cable, Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { key } from "../../api/query";
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { FormModal } from "../../ui/FormModal";
 import { Section } from "../../ui/Page";
@@ -24,6 +25,7 @@ export function Bindings(props: { one: One; settings: WorkerSettings }) {
   const t = useWorkersText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("workers");
   const [adding, setAdding] = useState(false);
   const bindings = props.settings.bindings.filter(({ type }) => !OWN_LISTS.has(type));
 
@@ -38,9 +40,11 @@ export function Bindings(props: { one: One; settings: WorkerSettings }) {
       title={t("bindings")}
       text={t("bindings.text")}
       actions={
-        <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setAdding(true)}>
-          {t("binding.add")}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setAdding(true)}>
+            {t("binding.add")}
+          </Button>
+        )
       }
     >
       {bindings.length === 0 ? (
@@ -55,7 +59,7 @@ export function Bindings(props: { one: One; settings: WorkerSettings }) {
                 <span className="cut mono">{boundTo(binding)}</span>
               </Group>
             ),
-            actions: <RowAction icon={Trash2} label={`${words("delete")} ${binding.name}`} onClick={() => void remove(binding)} />,
+            actions: may && <RowAction icon={Trash2} label={`${words("delete")} ${binding.name}`} onClick={() => void remove(binding)} />,
           }))}
         />
       )}

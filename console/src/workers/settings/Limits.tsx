@@ -1,6 +1,7 @@
-import { Button, Group, NumberInput, Paper, Stack, TagsInput, TextInput } from "@mantine/core";
+import { Button, Fieldset, Group, NumberInput, Paper, Stack, TagsInput, TextInput } from "@mantine/core";
 import { useState } from "react";
 
+import { useMay } from "../../app/rights";
 import { Section } from "../../ui/Page";
 import { useSending } from "../../ui/sending";
 import { Failure } from "../../ui/states";
@@ -15,6 +16,7 @@ export function Limits(props: { one: One; settings: WorkerSettings }) {
   const t = useWorkersText();
   const words = useWords();
   const { settings } = props;
+  const may = useMay("workers");
   const [cpu, setCpu] = useState<number | string>(settings.limits?.cpu_ms ?? "");
   const [memory, setMemory] = useState<number | string>(settings.limits?.memory_mb ?? "");
   const [date, setDate] = useState(settings.compatibility_date ?? "");
@@ -44,26 +46,28 @@ export function Limits(props: { one: One; settings: WorkerSettings }) {
             void save();
           }}
         >
-          <Stack>
-            {error !== undefined && <Failure error={error} />}
-            <Group grow align="flex-start" preventGrowOverflow={false}>
-              <NumberInput label={t("limits.cpu")} suffix=" ms" min={1} value={cpu} onChange={setCpu} placeholder={t("limits.default")} />
-              <NumberInput label={t("limits.memory")} suffix=" MiB" min={1} value={memory} onChange={setMemory} placeholder={t("limits.default")} />
-              <TextInput
-                label={t("compat.date")}
-                value={date}
-                onChange={(event) => setDate(event.currentTarget.value)}
-                placeholder="2026-01-01"
-                pattern="\d{4}-\d{2}-\d{2}"
-              />
-            </Group>
-            <TagsInput label={t("compat.flags")} value={flags} onChange={setFlags} placeholder="nodejs_compat" />
-            <Group justify="flex-end">
-              <Button type="submit" loading={busy}>
-                {t("saveDeploy")}
-              </Button>
-            </Group>
-          </Stack>
+          <Fieldset variant="unstyled" disabled={!may}>
+            <Stack>
+              {error !== undefined && <Failure error={error} />}
+              <Group grow align="flex-start" preventGrowOverflow={false}>
+                <NumberInput label={t("limits.cpu")} suffix=" ms" min={1} value={cpu} onChange={setCpu} placeholder={t("limits.default")} />
+                <NumberInput label={t("limits.memory")} suffix=" MiB" min={1} value={memory} onChange={setMemory} placeholder={t("limits.default")} />
+                <TextInput
+                  label={t("compat.date")}
+                  value={date}
+                  onChange={(event) => setDate(event.currentTarget.value)}
+                  placeholder="2026-01-01"
+                  pattern="\d{4}-\d{2}-\d{2}"
+                />
+              </Group>
+              <TagsInput label={t("compat.flags")} value={flags} onChange={setFlags} placeholder="nodejs_compat" />
+              <Group justify="flex-end">
+                <Button type="submit" loading={busy}>
+                  {t("saveDeploy")}
+                </Button>
+              </Group>
+            </Stack>
+          </Fieldset>
         </form>
       </Paper>
     </Section>

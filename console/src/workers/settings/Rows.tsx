@@ -13,7 +13,7 @@ export function Rows(props: { rows: { name: string; value: ReactNode; actions?: 
             {name}
           </dt>
           <dd className={classes.value}>{value}</dd>
-          {actions !== undefined && <dd className={classes.actions}>{actions}</dd>}
+          {actions !== undefined && actions !== false && <dd className={classes.actions}>{actions}</dd>}
         </div>
       ))}
     </Paper>

@@ -4,6 +4,7 @@ import { KeyRound, Plus, RefreshCw, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, result } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { FormModal } from "../../ui/FormModal";
 import { Section } from "../../ui/Page";
@@ -23,6 +24,7 @@ export function Secrets(props: { one: One }) {
   const words = useWords();
   const { one } = props;
   const asked = useAsked();
+  const may = useMay("workers");
   const [editing, setEditing] = useState<string>();
   const secrets = useQuery({
     queryKey: oneKey(one, "secrets"),
@@ -41,9 +43,11 @@ export function Secrets(props: { one: One }) {
       title={t("secrets")}
       text={t("secrets.text")}
       actions={
-        <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing("")}>
-          {t("secret.add")}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing("")}>
+            {t("secret.add")}
+          </Button>
+        )
       }
     >
       <Loaded query={secrets} rows={3}>
@@ -55,7 +59,7 @@ export function Secrets(props: { one: One }) {
               rows={list.map(({ name }) => ({
                 name,
                 value: <Text c="dimmed">{t("secret.hidden")}</Text>,
-                actions: (
+                actions: may && (
                   <>
                     <RowAction icon={RefreshCw} label={`${t("secret.replace")} ${name}`} onClick={() => setEditing(name)} />
                     <RowAction icon={Trash2} label={`${words("delete")} ${name}`} onClick={() => void remove(name)} />

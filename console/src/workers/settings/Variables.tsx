@@ -2,6 +2,7 @@ import { Button, SegmentedControl, Textarea, TextInput } from "@mantine/core";
 import { Pencil, Plus, Trash2, Variable } from "lucide-react";
 import { useState } from "react";
 
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { isJson } from "../../ui/content";
 import { FormModal } from "../../ui/FormModal";
@@ -23,6 +24,7 @@ export function Variables(props: { one: One; settings: WorkerSettings }) {
   const t = useWorkersText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("workers");
   const [editing, setEditing] = useState<Binding | "new">();
   const variables = props.settings.bindings.filter(({ type }) => type === "plain_text" || type === "json");
 
@@ -37,9 +39,11 @@ export function Variables(props: { one: One; settings: WorkerSettings }) {
       title={t("vars")}
       text={t("vars.text")}
       actions={
-        <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing("new")}>
-          {t("var.add")}
-        </Button>
+        may && (
+          <Button variant="default" leftSection={<Plus size={14} />} onClick={() => setEditing("new")}>
+            {t("var.add")}
+          </Button>
+        )
       }
     >
       {variables.length === 0 ? (
@@ -49,7 +53,7 @@ export function Variables(props: { one: One; settings: WorkerSettings }) {
           rows={variables.map((variable) => ({
             name: variable.name,
             value: <code>{shown(variable)}</code>,
-            actions: (
+            actions: may && (
               <>
                 <RowAction icon={Pencil} label={`${words("edit")} ${variable.name}`} onClick={() => setEditing(variable)} />
                 <RowAction icon={Trash2} label={`${words("delete")} ${variable.name}`} onClick={() => void remove(variable)} />

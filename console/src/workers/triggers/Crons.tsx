@@ -4,6 +4,7 @@ import { AlarmClock, Play, Trash2 } from "lucide-react";
 import { useState } from "react";
 
 import { api, result } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { ago, duration } from "../../ui/format";
 import { Section } from "../../ui/Page";
@@ -24,6 +25,7 @@ export function Crons(props: { one: One }) {
   const t = useWorkersText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("workers");
   const { one } = props;
   const [running, setRunning] = useState<string>();
   const schedules = useQuery({
@@ -83,7 +85,7 @@ export function Crons(props: { one: One }) {
                         </Text>
                       </Group>
                     ),
-                  actions: (
+                  actions: may && (
                     <>
                       <RowAction icon={Play} label={`${t("cron.run")} ${each}`} loading={running === each} onClick={() => void run(each)} />
                       <RowAction icon={Trash2} label={`${words("delete")} ${each}`} onClick={() => void remove(each)} />
@@ -95,7 +97,7 @@ export function Crons(props: { one: One }) {
           )
         }
       </Loaded>
-      <Add label={t("cron.add")} placeholder="*/15 * * * *" ready={schedules.data !== undefined} add={(cron) => replace([...crons, cron])} />
+      {may && <Add label={t("cron.add")} placeholder="*/15 * * * *" ready={schedules.data !== undefined} add={(cron) => replace([...crons, cron])} />}
     </Section>
   );
 }

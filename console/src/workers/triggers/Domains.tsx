@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Globe, Trash2 } from "lucide-react";
 
 import { api, body, result, type Schema } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { Section } from "../../ui/Page";
 import { RowAction } from "../../ui/RowAction";
@@ -21,6 +22,7 @@ export function Domains(props: { one: One }) {
   const t = useWorkersText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("workers");
   const { account, worker } = props.one;
   const domains = useQuery(domainsQuery(props.one));
 
@@ -51,13 +53,13 @@ export function Domains(props: { one: One }) {
                     {domain.zone_name}
                   </Anchor>
                 ),
-                actions: <RowAction icon={Trash2} label={`${words("delete")} ${domain.hostname}`} onClick={() => void remove(domain)} />,
+                actions: may && <RowAction icon={Trash2} label={`${words("delete")} ${domain.hostname}`} onClick={() => void remove(domain)} />,
               }))}
             />
           )
         }
       </Loaded>
-      <Add label={t("domain.add")} placeholder="app.example.com" ready add={add} />
+      {may && <Add label={t("domain.add")} placeholder="app.example.com" ready add={add} />}
     </Section>
   );
 }

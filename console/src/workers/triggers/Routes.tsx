@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Trash2, Waypoints } from "lucide-react";
 
 import { api, result } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { useAsked } from "../../ui/confirm";
 import { Section } from "../../ui/Page";
 import { RowAction } from "../../ui/RowAction";
@@ -21,6 +22,7 @@ export function Routes(props: { one: One }) {
   const t = useWorkersText();
   const words = useWords();
   const asked = useAsked();
+  const may = useMay("workers_routes");
   const { one } = props;
   const routes = useQuery({
     queryKey: oneKey(one, "routes"),
@@ -52,18 +54,20 @@ export function Routes(props: { one: One }) {
               rows={list.map((route) => ({
                 name: route.pattern,
                 value: <Text c="dimmed">{route.zone_name}</Text>,
-                actions: <RowAction icon={Trash2} label={`${words("delete")} ${route.pattern}`} onClick={() => void remove(route.pattern)} />,
+                actions: may && <RowAction icon={Trash2} label={`${words("delete")} ${route.pattern}`} onClick={() => void remove(route.pattern)} />,
               }))}
             />
           )
         }
       </Loaded>
-      <Add
-        label={t("route.add")}
-        placeholder="example.com/api/*"
-        ready={routes.data !== undefined}
-        add={(pattern) => replace([...kept(), { pattern }])}
-      />
+      {may && (
+        <Add
+          label={t("route.add")}
+          placeholder="example.com/api/*"
+          ready={routes.data !== undefined}
+          add={(pattern) => replace([...kept(), { pattern }])}
+        />
+      )}
     </Section>
   );
 }

@@ -2,6 +2,7 @@ import { Anchor, Paper, Stack, Switch, Text } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 
 import { api, result } from "../../api/client";
+import { useMay } from "../../app/rights";
 import { Section } from "../../ui/Page";
 import { Loaded } from "../../ui/states";
 import { failed } from "../../ui/toast";
@@ -12,6 +13,7 @@ import { useWorkersText } from "../strings";
 export function Subdomain(props: { one: One }) {
   const t = useWorkersText();
   const { one } = props;
+  const may = useMay("workers");
   const subdomain = useQuery(subdomainQuery(one));
   const set = useMutation({
     mutationFn: async (to: { enabled: boolean; previews_enabled: boolean }) => {
@@ -42,14 +44,14 @@ export function Subdomain(props: { one: One }) {
                   )
                 }
                 checked={enabled}
-                disabled={set.isPending}
+                disabled={!may || set.isPending}
                 onChange={(event) => set.mutate({ enabled: event.currentTarget.checked, previews_enabled: previews })}
               />
               <Switch
                 label={t("host.previews")}
                 description={suffix === null ? undefined : <Text span fz="sm" className="mono">{`<version>${suffix}`}</Text>}
                 checked={previews}
-                disabled={set.isPending}
+                disabled={!may || set.isPending}
                 onChange={(event) => set.mutate({ enabled, previews_enabled: event.currentTarget.checked })}
               />
             </Stack>

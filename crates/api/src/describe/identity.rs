@@ -137,7 +137,7 @@ fn members(section: &mut Section<'_>) {
             .has("status", one_of(&["accepted", "rejected"]))
             .has("account", reference("Account"))
             .has("roles", texts())
-            .has("permissions", rights()),
+            .has("permissions", rights().about("What the caller may do in the whole account, by area.")),
     );
     section.add(get("/accounts/{account}/roles", "List roles").gives_pages_of(reference("Role")));
     section.add(get("/accounts/{account}/roles/{role}", "Show role").gives(reference("Role")));

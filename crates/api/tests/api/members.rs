@@ -1,6 +1,7 @@
 //! Accounts and their members: nobody makes anybody more than he is himself.
 
-use hearth_model::Role;
+use hearth_model::{Area, Policy, Role, Target};
+use hearth_store::TokenOwner;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -58,6 +59,32 @@ async fn nobody_makes_anybody_more_than_he_is() {
         assert_eq!(call(TOKEN, method.clone(), &there, body).await.status, 404, "{method}");
     }
     assert_eq!(hearth.get(&viewer).await.result()["roles"][0]["name"], "developer");
+}
+
+#[tokio::test]
+async fn a_membership_says_what_the_caller_may_do() {
+    let hearth = Hearth::start().await;
+    let rights = async |token: &str| {
+        let answer = hearth.call_as(token, Method::GET, "memberships", "").await;
+        assert_eq!(answer.result()[0]["account"]["id"], hearth.account.as_str());
+        answer.result()[0]["permissions"].clone()
+    };
+    let (user, viewer) = hearth.person("viewer@corp.test", Role::Viewer).await;
+    let of_viewer = rights(&viewer).await;
+    assert_eq!(of_viewer["kv"], json!({"read": true, "write": false}));
+    assert_eq!(of_viewer["zones"], json!({"read": true, "write": false}));
+    assert_eq!(of_viewer["account_tokens"], Value::Null);
+    // By a token of his it is no more than that has.
+    let on_account = Policy {
+        id: "p".to_owned(),
+        resources: vec![Target::Account(hearth.account.parse().unwrap())],
+        permissions: vec![Area::Kv.write(), Area::Queues.read()],
+    };
+    let limited = hearth.token_with(TokenOwner::User(user), vec![on_account]).await;
+    let expected = json!({"kv": {"read": true, "write": false}, "queues": {"read": true, "write": false}});
+    assert_eq!(rights(&limited).await, expected);
+    // Who answers for the installation may everything, member or not.
+    assert_eq!(rights(TOKEN).await["ownership"], json!({"read": true, "write": true}));
 }
 
 #[tokio::test]

@@ -38,7 +38,10 @@ pub async fn show(State(signin): State<Signin>, parts: Parts) -> Result<Json<Val
     }
     let kind = if caller.token().is_some() { "token" } else { "dev" };
     let memberships = signin.memberships(None, &caller).await?;
-    Ok(Json(json!({"kind": kind, "user": null, "memberships": memberships, "expires_on": null})))
+    let operator = caller.require_installation().is_ok();
+    Ok(Json(
+        json!({"kind": kind, "user": null, "operator": operator, "memberships": memberships, "expires_on": null}),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -67,7 +67,13 @@ impl Signin {
             }
             Signed::Token(_) => ("token", Value::Null, self.memberships(None, caller).await?),
         };
-        Ok(json!({"kind": kind, "user": who, "memberships": memberships, "expires_on": session.expires_on}))
+        Ok(json!({
+            "kind": kind,
+            "user": who,
+            "operator": caller.require_installation().is_ok(),
+            "memberships": memberships,
+            "expires_on": session.expires_on,
+        }))
     }
 
     /// Which accounts somebody may touch, as what. Who answers for the installation is shown all of them.
