@@ -130,7 +130,7 @@ test("limits are set and lifted, beside what is in use", async () => {
   await page.getByText("1 of 4").waitFor();
   assert.deepEqual((await quotas()).workers, { limit: 4, used: 1, own: true });
   await page.context().close();
-  await hearth.look(`/a/${hearth.account}/quotas`, "quotas", (shown) => shown.getByText(/1 of 4|已用 1/).waitFor());
+  await hearth.look(`/a/${hearth.account}/quotas`, "quotas", (shown) => shown.getByText(/1 of 4|已用 1，上限 4/).waitFor());
 
   const again = await hearth.open(`/a/${hearth.account}/quotas`);
   await again.getByRole("button", { name: "Change limits" }).click();

@@ -173,6 +173,8 @@ test("names, keys, metadata and values are text, whatever they hold", async () =
   await put(id, EVIL, form);
   const page = await hearth.open(`/a/${hearth.account}/kv`);
   await page.getByRole("link", { name: EVIL }).click();
+  // The list has such a row, too, until its page is gone.
+  await page.getByRole("heading", { level: 1, name: EVIL }).waitFor();
   await page.getByRole("row", { name: /onerror/ }).click();
   await page.getByRole("dialog").getByText(EVIL).first().waitFor();
   await page.waitForTimeout(200);
