@@ -225,6 +225,17 @@ async fn matching_keys(writer: &SqlitePool, path: &Path) -> Result<Keyring> {
 }
 
 #[cfg(test)]
+impl Store {
+    /// The steps in which SQLite would carry out a query.
+    pub(crate) async fn plan(&self, query: &str) -> Vec<String> {
+        let mut connection = self.read().await.unwrap();
+        let query = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
+        let steps = sqlx::query(query).fetch_all(&mut *connection).await.unwrap();
+        steps.iter().map(|step| sqlx::Row::get(step, "detail")).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
